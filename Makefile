@@ -1,0 +1,52 @@
+# make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
+# make test       all tests that need nothing but PyPI
+# make test-real  the tests on a real Keystone and Glance, which it installs and starts
+# make lint       ruff and mypy
+
+PYTHON ?= python3
+VENV := .venv
+LINT := .venv-lint
+
+.PHONY: run test test-real lint clean
+
+run: $(VENV)/installed
+	exec $(VENV)/bin/gunicorn
+
+test: $(VENV)/tested
+	$(VENV)/bin/pytest -m "not real" $(PYTEST_ARGS)
+
+test-real: $(VENV)/tested-real
+	$(VENV)/bin/python tests/real/install.py
+	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
+
+lint: $(LINT)/installed
+	$(LINT)/bin/ruff check
+	$(LINT)/bin/ruff format --check
+	$(LINT)/bin/mypy -p nova_image_shim
+	$(LINT)/bin/mypy tests
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/tested: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test]
+	touch $@ $(VENV)/installed
+
+$(VENV)/tested-real: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,real]
+	touch $@ $(VENV)/tested $(VENV)/installed
+
+# mypy follows an editable install only where it is made of links.
+$(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/bin/python
+	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
+		--config-settings editable_mode=strict --editable .[lint,test,real]
+	touch $@
+
+%/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is wanted: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $*
+
+clean:
+	rm -rf $(VENV) $(LINT) .real build dist *.egg-info .coverage .hypothesis .*_cache
