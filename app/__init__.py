@@ -1,0 +1,111 @@
+"""nova-image-shim: the legacy Nova v2 image API on top of any Glance v2.
+
+A request's way: `paths` puts its path right, `create_app`'s first steps say who asks, a
+blueprint (`images`, `image_metadata`, `versions`) checks it (`schemas`) and asks the image store
+(`adapters.port`), `translator` turns what comes back, `responses` and `errors` say it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from nova_image_shim import image_metadata, images, microversions, versions
+from nova_image_shim.context import keep_project, mount, require_good_host
+from nova_image_shim.errors import register_error_handlers
+from nova_image_shim.paths import LegacyPaths, is_below_mount, is_unroutable
+from nova_image_shim.responses import add_request_ids, compress
+from nova_image_shim.telemetry import CURRENT, Trace, log_access
+
+if TYPE_CHECKING:
+    from nova_image_shim.adapters.port import ImageService
+    from nova_image_shim.context import Authenticate
+    from nova_image_shim.settings import Settings
+
+
+def create_app(
+    settings: Settings, image_service: ImageService, authenticate: Authenticate
+) -> Flask:
+    """Return the application.
+
+    Args:
+        settings: what `Settings.from_environ` gave.
+        image_service: where the images are.
+        authenticate: who may ask.
+    """
+    app = Flask("nova_image_shim", static_folder=None)
+    app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.extensions["settings"] = settings
+    app.extensions["image_service"] = image_service
+    app.extensions["executor"] = ThreadPoolExecutor(settings.threads, "previous")
+    register_error_handlers(app, settings.www_authenticate_uri)
+    _register_blueprints(app, settings.mounts)
+    _register_steps(app, settings, authenticate)
+    app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
+    if hops := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
+        )
+    return app
+
+
+def _register_blueprints(app: Flask, mounts: tuple[str, ...]) -> None:
+    app.register_blueprint(versions.blueprint)
+    for name in mounts:
+        # Both forms are the document itself: some clients follow no redirect.
+        app.add_url_rule(f"/{name}", "version", versions.show)
+        app.add_url_rule(f"/{name}/", "version", versions.show)
+        _register_images(app, name, f"/{name}/<tenant_id>")
+    if microversions.MOUNT in mounts:  # where the project may be left out
+        _register_images(app, "v2.1 without project", f"/{microversions.MOUNT}")
+
+
+def _register_images(app: Flask, name: str, url_prefix: str) -> None:
+    for module in (images, image_metadata):
+        full_name = f"{module.blueprint.name} {name}".replace(".", "_")
+        app.register_blueprint(module.blueprint, name=full_name, url_prefix=url_prefix)
+
+
+def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) -> None:
+    """Register what happens before and after every view, 404 and 405 included."""
+    app.url_value_preprocessor(keep_project)
+
+    @app.before_request
+    def begin() -> None:
+        CURRENT.set(Trace.of(request))
+        require_good_host()
+
+    @app.before_request
+    def identify() -> None:
+        """Say who asks, before anything is said of the path, as the middleware at Nova does."""
+        if not is_below_mount(request.path):
+            return
+        g.caller = authenticate(request)
+        trace = CURRENT.get()
+        trace.user_id, trace.project_id = g.caller.user_id, g.caller.project_id or "-"
+
+    @app.before_request
+    def negotiate() -> None:
+        """Settle the microversion, which only one mount has; the others ignore the headers."""
+        if microversions.MOUNT in settings.mounts and mount() == microversions.MOUNT:
+            microversions.require_known_version()
+
+    @app.before_request
+    def refuse_unroutable() -> None:
+        if is_unroutable(request.environ):
+            raise NotFound
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        add_request_ids(response)
+        microversions.add_version_headers(response)
+        if settings.compress:
+            compress(response)
+        log_access(request, response)
+        return response

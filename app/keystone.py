@@ -1,0 +1,184 @@
+"""Who may ask, according to Keystone, by way of keystonemiddleware."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from cachetools import TTLCache
+from keystoneauth1 import loading
+from keystoneauth1.identity.access import AccessInfoPlugin
+from keystonemiddleware import auth_token
+from oslo_config import cfg
+from werkzeug.test import run_wsgi_app
+
+from nova_image_shim.adapters.transport import BoundedTransport
+from nova_image_shim.context import Caller
+from nova_image_shim.errors import KeystoneUnavailable, Unauthenticated
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from flask import Request
+    from keystoneauth1.access import AccessInfo
+    from keystoneauth1.session import Session
+
+    from nova_image_shim.settings import Settings
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")  # what Keystone could have made, and a header can carry
+_GROUP = "keystone_authtoken"
+_CACHE_KEY = "nova_image_shim.token_cache"
+_FOUND_KEY = "nova_image_shim.access"
+_CACHED_TOKENS = 4096
+_KEYSTONE_ANSWER_BYTES = 4 * 2**20  # a token with the largest catalog is far below
+
+
+class KeystoneAuthenticate:
+    """Ask Keystone, through keystonemiddleware's `auth_token`, who a token stands for.
+
+    Identity headers of the request count nowhere: what is returned is made of Keystone's answer.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._cache = {_CACHE_KEY: _token_cache(settings)}
+        self._protocol = _OneAtATime(settings)
+
+    def __call__(self, request: Request) -> Caller:
+        """Return the caller.
+
+        Raises:
+            Unauthenticated: there is no token, or Keystone does not know it.
+            KeystoneUnavailable: Keystone did not say, whatever the reason.
+        """
+        if not _TOKEN.fullmatch(request.headers.get("X-Auth-Token", "").strip()):
+            raise Unauthenticated
+        found: list[AccessInfo] = []
+        environ = {**request.environ, **self._cache, _FOUND_KEY: found}
+        try:
+            _body, status, _headers = run_wsgi_app(self._protocol, environ)
+        except Exception as error:
+            # keystoneauth's exceptions, Keystone's answers in no known shape: all the same here.
+            raise KeystoneUnavailable(f"{type(error).__name__}: {error}") from error
+        if status.startswith("401"):
+            raise Unauthenticated
+        if not status.startswith("204"):
+            raise KeystoneUnavailable(f"auth_token answered {status}")
+        access = found[0]
+        # A plugin of our own: auth_token's would send the service user's token along to Glance.
+        return Caller(access.user_id or "-", access.project_id, AccessInfoPlugin(access))
+
+
+def _keep_access(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+    """Stand behind auth_token and keep what it learnt of a good token."""
+    environ[_FOUND_KEY].append(environ["keystone.token_auth"].user)
+    start_response("204 No Content", [])
+    return []
+
+
+class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library has no types
+    """`auth_token` over a bounded transport, where a burst of one new token is one question."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._transport = BoundedTransport(
+            max_bytes=_KEYSTONE_ANSWER_BYTES,
+            total_seconds=settings.keystone_timeout_seconds,
+            pool_maxsize=settings.threads,
+        )
+        self._flights: dict[tuple[str, bool], Future[Any]] = {}
+        self._guard = threading.Lock()
+        super().__init__(_keep_access, {"oslo_config_config": _oslo_config(settings)})
+
+    def _create_session(self, **kwargs: Any) -> Session:
+        session: Session = super()._create_session(**kwargs)
+        session.session.mount("http://", self._transport)
+        session.session.mount("https://", self._transport)
+        return session
+
+    def fetch_token(self, token: str, allow_expired: bool = False) -> Any:
+        """Return the token's data; who comes while it is being asked for gets the same answer."""
+        key = (hashlib.sha256(token.encode()).hexdigest(), allow_expired)
+        with self._guard:
+            flight = self._flights.get(key)
+            leads = flight is None
+            if flight is None:
+                flight = self._flights[key] = Future()
+        if leads:
+            self._fetch_into(flight, key, token)
+        return flight.result()
+
+    def _fetch_into(self, flight: Future[Any], key: tuple[str, bool], token: str) -> None:
+        try:
+            flight.set_result(super().fetch_token(token, allow_expired=key[1]))
+        except BaseException as error:  # noqa: BLE001 - raised again from result() in every thread
+            flight.set_exception(error)
+        finally:
+            with self._guard:
+                del self._flights[key]
+
+
+class _NoCache:
+    """A token cache that forgets at once."""
+
+    def get(self, _key: str) -> None:
+        """Return nothing."""
+
+    def set(self, _key: str, _value: bytes, **_kwargs: object) -> None:
+        """Keep nothing."""
+
+
+class _ProcessCache:
+    """A token cache in this process: bounded, and one for all threads, unlike auth_token's own."""
+
+    def __init__(self, seconds: int) -> None:
+        self._tokens: TTLCache[str, bytes] = TTLCache(_CACHED_TOKENS, seconds)
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> bytes | None:
+        """Return what was kept under a key, as memcached's client would."""
+        with self._lock:
+            return self._tokens.get(key)
+
+    def set(self, key: str, value: bytes, **_kwargs: object) -> None:
+        """Keep a value for the time that the cache was made with."""
+        with self._lock:
+            self._tokens[key] = value
+
+
+def _token_cache(settings: Settings) -> _ProcessCache | _NoCache | None:
+    """Return the cache that auth_token finds in the request, None to have it use memcached."""
+    if not settings.token_cache_seconds:
+        return _NoCache()
+    if settings.memcached_servers:
+        return None
+    return _ProcessCache(settings.token_cache_seconds)
+
+
+def _oslo_config(settings: Settings) -> cfg.ConfigOpts:
+    """Return a private configuration for auth_token, so that no file and no flag changes it."""
+    conf = cfg.ConfigOpts()
+    conf([], project="nova-image-shim", default_config_files=[], default_config_dirs=[])
+    credentials = settings.keystone.credentials()
+    loading.register_auth_conf_options(conf, _GROUP)
+    plugin: Any = loading.get_plugin_loader(credentials["auth_type"])
+    conf.register_opts(loading.get_auth_plugin_conf_options(plugin), group=_GROUP)
+    for group, options in auth_token.list_opts():
+        conf.register_opts(options, group=group)
+    options = credentials | {
+        "www_authenticate_uri": settings.www_authenticate_uri,
+        "interface": settings.keystone.interface,
+        "region_name": settings.keystone.region_name,
+        "cafile": settings.keystone.cacert and str(settings.keystone.cacert),
+        "http_connect_timeout": settings.keystone_timeout_seconds,
+        "http_request_max_retries": 0,
+        "token_cache_time": settings.token_cache_seconds,
+        "memcached_servers": list(settings.memcached_servers) or None,
+        "cache": _CACHE_KEY,
+        "service_type": "compute",  # the service that access rules of credentials are about
+    }
+    for name, value in options.items():
+        if value is not None:
+            conf.set_override(name, value, group=_GROUP)
+    return conf

@@ -1,0 +1,166 @@
+"""The list over Glance's pages: how many, how far, and the links to the pages around it."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode
+
+from nova_image_shim.adapters.port import (
+    ImageServiceError,
+    ImageServiceUnavailable,
+    MarkerNotFound,
+    Page,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor, Future
+
+    from nova_image_shim.adapters.port import Context, Image, ImageService
+    from nova_image_shim.schemas import ListQuery, Pairs
+    from nova_image_shim.translator import GlanceQuery
+
+_log = logging.getLogger(__name__)
+
+
+class Previous(NamedTuple):
+    """Where the page before begins.
+
+    Args:
+        marker: the image before its first one, None where it is the start of the list.
+        limit: how many images it holds, None for as many as this page.
+    """
+
+    marker: str | None
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One list, as wanted by one request.
+
+    Args:
+        service: where the images are.
+        context: who asks.
+        query: what is asked for.
+        limit: the most images that the answer holds, None for all there are.
+        page_size: how many images the service is asked for at a time.
+        first_page_size: the same for the first call only.
+        marker: the id after which the list begins.
+    """
+
+    service: ImageService
+    context: Context
+    query: GlanceQuery
+    limit: int | None
+    page_size: int
+    first_page_size: int
+    marker: str | None
+
+    @classmethod
+    def wanted(
+        cls,
+        service: ImageService,
+        context: Context,
+        asked: ListQuery,
+        query: GlanceQuery,
+        *,
+        page_size: int,
+        max_limit: int | None,
+    ) -> Listing:
+        """Return the listing for a checked query, `max_limit` and the page size applied."""
+        limits = [limit for limit in (asked.limit, max_limit) if limit]
+        return cls(
+            service=service,
+            context=context,
+            query=query,
+            limit=min(limits, default=None),
+            page_size=page_size,
+            first_page_size=min(asked.page_size or page_size, page_size),
+            marker=asked.marker,
+        )
+
+    def pages(self) -> Iterator[list[Image]]:
+        """Yield the images page by page until there are `limit` of them or no more.
+
+        Raises:
+            MarkerNotFound: the request's own marker is none.
+            ImageServiceUnavailable: the service's pages lead nowhere, or the image on which one
+                page ended is gone: a list with a hole must not pass for a whole one.
+        """
+        if self.query.impossible:
+            return
+        left, size, marker = self.limit, self.first_page_size, self.marker
+        seen = {marker}
+        while True:
+            page = self._page(size if self.query.properties else _least(size, left), marker)
+            images = self.query.matching(page.images)[:left]
+            yield images
+            left = left and left - len(images)
+            if left == 0 or page.next_marker is None:
+                return
+            if page.next_marker in seen:
+                raise ImageServiceUnavailable(f"Glance's next page is {page.next_marker} again")
+            seen.add(page.next_marker)
+            size, marker = self.page_size, page.next_marker
+
+    def _page(self, size: int, marker: str | None) -> Page:
+        try:
+            return self.service.list_page(
+                self.context, self.query.params, limit=size, marker=marker
+            )
+        except MarkerNotFound as error:
+            if marker == self.marker:
+                raise
+            raise ImageServiceUnavailable(f"the list changed while it was read: {error}") from error
+
+    def start_previous(self, executor: Executor) -> Future[Previous | None] | None:
+        """Begin to look for the page before, beside the list itself.
+
+        Returns None where no such link is due: without marker or limit, where more than one call
+        would be needed, or where the service cannot be asked for this very filter.
+        """
+        due = self.marker and self.limit and self.limit <= self.page_size
+        if not due or self.query.properties or self.query.impossible:
+            return None
+        return executor.submit(contextvars.copy_context().run, self._previous)
+
+    def _previous(self) -> Previous | None:
+        """Ask for the images before the marker, nearest first; None if that fails."""
+        limit = self.limit or 0
+        try:
+            before = self.service.list_page(
+                self.context, self.query.params, limit=limit, marker=self.marker, oldest_first=True
+            ).images
+        except ImageServiceError as error:
+            _log.info("no link to the previous page: %s", error)
+            return None
+        if len(before) < limit:  # the marker is the last image of a page that starts the list
+            return Previous(None, len(before) + 1)
+        return Previous(before[limit - 1]["id"], None)
+
+
+def _least(size: int, left: int | None) -> int:
+    return size if left is None else min(size, left)
+
+
+def next_href(url: str, pairs: Pairs, last_id: str) -> str:
+    """Return the link to the page after `last_id`: the request's own query, the marker last."""
+    return _href(url, [pair for pair in pairs if pair[0] != "marker"], last_id)
+
+
+def previous_href(url: str, pairs: Pairs, previous: Previous) -> str:
+    """Return the link to the page before."""
+    kept = [pair for pair in pairs if pair[0] != "marker"]
+    if previous.limit is not None:
+        kept = [pair for pair in kept if pair[0] != "limit"]
+        kept.append(("limit", str(previous.limit)))
+    return _href(url, kept, previous.marker)
+
+
+def _href(url: str, pairs: Pairs, marker: str | None) -> str:
+    query = urlencode(pairs if marker is None else [*pairs, ("marker", marker)])
+    return f"{url}?{query}" if query else url

@@ -1,0 +1,70 @@
+"""The composition root: environment, settings, a real adapter, the application."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from nova_image_shim import create_app
+from nova_image_shim.adapters.image_file import ImageFileError, load_images
+from nova_image_shim.adapters.memory import MemoryImageService
+from nova_image_shim.auth import accept_any_token
+from nova_image_shim.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask import Flask
+
+_log = logging.getLogger(__name__)
+
+
+def check(environ: Mapping[str, str]) -> Settings:
+    """Return the settings of an environment that the service can start with.
+
+    Raises:
+        SystemExit: it cannot; the text says all that is wrong.
+    """
+    try:
+        settings = Settings.from_environ(environ)
+        if settings.backend == "memory":
+            load_images(settings.memory_images)
+    except (SettingsError, ImageFileError) as error:
+        raise SystemExit(f"nova-image-shim cannot start:\n{error}") from error
+    return settings
+
+
+def application() -> Flask:
+    """Return the WSGI application that the process's environment asks for."""
+    settings = check(os.environ)
+    return _over_glance(settings) if settings.backend == "glance" else _over_memory(settings)
+
+
+def _over_memory(settings: Settings) -> Flask:
+    images = load_images(settings.memory_images)
+    _log.warning(
+        "SHIM_BACKEND=memory: %d images in memory, lost at the end; tokens are NOT checked, "
+        "anyone who reaches %s sees every project",
+        len(images),
+        settings.bind,
+    )
+    return create_app(settings, MemoryImageService(images), accept_any_token)
+
+
+def _over_glance(settings: Settings) -> Flask:
+    from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions  # noqa: PLC0415
+    from nova_image_shim.keystone import KeystoneAuthenticate  # noqa: PLC0415
+
+    keystone = settings.keystone
+    options = GlanceOptions(
+        endpoint=settings.glance_endpoint,
+        region_name=keystone.region_name,
+        interface=keystone.interface,
+        connect_timeout_seconds=settings.glance_connect_timeout_seconds,
+        read_timeout_seconds=settings.glance_read_timeout_seconds,
+        max_answer_bytes=settings.glance_max_answer_bytes,
+        threads=settings.threads,
+        cacert=str(keystone.cacert) if keystone.cacert else None,
+    )
+    return create_app(settings, GlanceImageService(options), KeystoneAuthenticate(settings))
