@@ -1,0 +1,81 @@
+"""Fixtures: the fakes, the application over them, and the live service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import FakeGlance, FakeKeystone, serve, shim
+
+from nova_image_shim import create_app
+from nova_image_shim.adapters.image_file import load_images
+from nova_image_shim.adapters.memory import MemoryImageService
+from nova_image_shim.auth import accept_any_token
+from nova_image_shim.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask.testing import FlaskClient
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    """Return a client of the application over the images that ship with it."""
+    service = MemoryImageService(load_images())
+    client = create_app(Settings(), service, accept_any_token).test_client()
+    client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
+    return client
+
+
+@pytest.fixture(scope="session")
+def glance() -> Iterator[FakeGlance]:
+    fake = FakeGlance()
+    with serve(fake) as fake.url:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def keystone(glance: FakeGlance) -> Iterator[FakeKeystone]:
+    fake = FakeKeystone(glance_url=glance.url)
+    with serve(fake) as fake.url:
+        yield fake
+
+
+def glance_environ(keystone: FakeKeystone) -> dict[str, str]:
+    """Return the settings of a service user of the fake Keystone."""
+    return {
+        "SHIM_BACKEND": "glance",
+        "WEB_CONCURRENCY": "1",
+        "OS_AUTH_URL": f"{keystone.url}/v3",
+        "OS_USERNAME": "nova-image-shim",
+        "OS_PASSWORD": keystone.password,
+        "OS_PROJECT_NAME": "service",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+    }
+
+
+@pytest.fixture(scope="session")
+def glance_shim(keystone: FakeKeystone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of the live service over the fake Keystone and Glance."""
+    settings = {"SHIM_GLANCE_LINK_PREFIX": "http://glance.example:9292"}
+    log = tmp_path_factory.mktemp("shim") / "log"
+    with shim(log, **glance_environ(keystone), **settings) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def memory_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of the live service over its embedded store."""
+    with shim(tmp_path_factory.mktemp("shim") / "log") as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _forget(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have the fakes forget one test before the next."""
+    yield
+    for name in ("glance", "keystone"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name).reset()

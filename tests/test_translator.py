@@ -1,0 +1,189 @@
+"""What the cases do not say of the translation: broken images, links, filters."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nova_image_shim.times import parse_time, restore_plus, to_nova_time
+from nova_image_shim.translator import (
+    BASE_ATTRIBUTES,
+    GLANCE_CONTROL_WORDS,
+    GlanceQuery,
+    Links,
+    Translator,
+    server_id_of,
+    to_glance_query,
+    to_integer,
+    to_metadata,
+)
+from nova_image_shim.wire import to_json, to_json_list
+
+LINKS = Links.under("http://shim", "v2", "t", "http://glance", project_in_alternate=True)
+
+any_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+field_names = st.sampled_from(
+    [
+        *sorted(BASE_ATTRIBUTES - {"id"}),
+        *("instance_uuid", "auto_disk_config", "block_device_mapping", "mappings", "x"),
+    ]
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(field_names, any_json))
+def test_no_image_breaks_the_translation_nor_the_wire(fields: dict[str, Any]) -> None:
+    image = cast("Any", {**fields, "id": "an-id"})
+    entry = Translator(LINKS).full(image)
+    assert orjson.loads(to_json({"images": [entry]})) is not None
+    assert ("an-id", int, int) == (entry["id"], type(entry["minRam"]), type(entry["progress"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("yesterday", None),
+        (1420070400, None),
+        ("2015-13-01T00:00:00Z", None),
+        ("2015-06-30T24:00:01Z", None),
+        ("2015-07-01T12:00:00Z", "2015-07-01T12:00:00Z"),
+        ("2015-07-01T12:00:00+00:00", "2015-07-01T12:00:00Z"),
+        ("2015-07-01T12:00:00+09:00", "2015-07-01T03:00:00Z"),
+        ("2015-07-01T00:30:00.999-0130", "2015-07-01T02:00:00Z"),
+        ("2015-07-01 12:00:00", "2015-07-01T12:00:00Z"),
+        ("20150701T120000Z", "2015-07-01T12:00:00Z"),
+        ("2015-07-01", "2015-07-01T00:00:00Z"),
+        ("0001-01-01T00:00:00+01:00", None),
+        ("9999-12-31T23:59:59-01:00", None),
+        ("0009-01-01T00:00:00.5Z", "0009-01-01T00:00:00Z"),
+    ],
+)
+def test_a_time_is_shown_in_utc_or_not_at_all(value: object, expected: str | None) -> None:
+    assert expected == to_nova_time(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2011-01-24T17:08:00 09:00", "2011-01-24T17:08:00+09:00"),
+        ("2011-01-24T17:08:00 0900", "2011-01-24T17:08:00+0900"),
+        ("2011-01-24T17:08 09", "2011-01-24T17:08+09"),
+        ("2011-01-24 17:08:00.5 09:00", "2011-01-24 17:08:00.5+09:00"),
+        ("20110124T170800 0900", "20110124T170800+0900"),
+        ("2011-01-24 17:08:00", "2011-01-24 17:08:00"),
+        ("2011-01-24 17:08", "2011-01-24 17:08"),
+        ("2011-01-24 1708", "2011-01-24 1708"),
+    ],
+)
+def test_a_plus_that_became_a_blank_is_put_back(text: str, expected: str) -> None:
+    assert expected == restore_plus(text)
+    parse_time(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *((None, 0), ("512", 512), (" 7 ", 7), ("1.5", 0), ("x", 0), (2.9, 2), ([], 0), ({}, 0)),
+        *((float("nan"), 0), (float("inf"), 0), (2**80, 2**80), ("9" * 5000, 0)),
+    ],
+)
+def test_what_is_no_number_is_nought(value: object, expected: int) -> None:
+    assert expected == to_integer(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 300 + "]" * 300, "[" * 100_000, "NaN", "[1e999", "9" * 30, '"\\ud800"', "{'a': 1}", ""],
+)
+def test_json_that_an_answer_cannot_carry_stays_text(text: str) -> None:
+    image = cast("Any", {"id": "x", "block_device_mapping": text})
+    assert {"block_device_mapping": text} == to_metadata(image)
+
+
+@pytest.mark.parametrize(
+    ("reference", "server_id"),
+    [
+        ("http://h/v2/t/servers/x?y=1/2", "x"),
+        ("http://h/servers/x/#f/g", "x"),
+        ("/servers/x//", "x"),
+        ("x", "x"),
+        ("///", ""),
+        ("?a", ""),
+    ],
+)
+def test_a_server_is_known_by_the_end_of_its_address(reference: str, server_id: str) -> None:
+    assert server_id == server_id_of(reference)
+    assert {"instance_uuid": server_id} == to_glance_query({"server": reference}).params
+    query = to_glance_query({"property-instance_uuid": reference})
+    assert {"instance_uuid": server_id} == query.params
+
+
+@pytest.mark.parametrize("name", ["", *sorted(BASE_ATTRIBUTES | GLANCE_CONTROL_WORDS)])
+def test_no_image_has_a_property_named_like_an_attribute(name: str) -> None:
+    assert to_glance_query({"name": "a", f"property-{name}": "x"}).impossible
+
+
+@pytest.mark.parametrize("name", ["minRam", "minDisk"])
+def test_no_image_needs_more_than_glance_can_store(name: str) -> None:
+    assert not to_glance_query({name: str(2**31 - 1)}).impossible
+    assert to_glance_query({name: str(2**31)}).impossible
+
+
+def test_a_property_that_glance_takes_for_a_bound_is_compared_here() -> None:
+    query = to_glance_query({"property-size_min": "5", "property-a_max": "b", "status": "ACTIVE"})
+    assert GlanceQuery({"status": "active"}, {"size_min": "5", "a_max": "b"}) == query
+    both, one = cast("Any", {"size_min": "5", "a_max": "b"}), cast("Any", {"size_min": "5"})
+    assert [both] == query.matching([both, one])
+
+
+@pytest.mark.parametrize(
+    ("filters", "params"),
+    [
+        ({"type": "a", "property-image_type": "b"}, {"image_type": "b"}),
+        ({"property-image_type": "b", "type": "a"}, {"image_type": "a"}),
+        ({"server": "a", "property-instance_uuid": "/b/"}, {"instance_uuid": "b"}),
+    ],
+)
+def test_the_later_of_two_names_for_one_filter_wins(
+    filters: dict[str, str], params: dict[str, str]
+) -> None:
+    assert params == to_glance_query(filters).params
+
+
+def test_a_project_is_quoted_in_links() -> None:
+    links = Links.under("http://s", "v1.1", 'a b"<é', "http://g", project_in_alternate=False)
+    assert "http://s/v1.1/a%20b%22%3C%C3%A9/images/" == links.images
+    assert "http://g/images/" == links.images_alternate
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Café", rb'"Caf\u00e9"'),
+        ("🐍", rb'"\ud83d\udc0d"'),
+        ('"\\é\n', rb'"\"\\\u00e9\n"'),
+        ("\ud800", rb'"\ud800"'),
+        (2**70, str(2**70).encode()),
+    ],
+)
+def test_every_byte_is_ascii(value: object, expected: bytes) -> None:
+    assert expected == to_json(value)
+
+
+def test_a_list_of_chunks_is_one_list() -> None:
+    assert b'{"a":[1,2,3],"b":4}' == to_json_list("a", [b"[1]", b"[]", b"[2,3]"], {"b": 4})
+    assert b'{"a":[]}' == to_json_list("a", [b"[]"], {})
