@@ -1,0 +1,1 @@
+"""Real Keystone, Glance and memcached on loopback: `install.py` once, then `RealCloud`."""

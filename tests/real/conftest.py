@@ -1,0 +1,68 @@
+"""The real cloud, and shims in front of it, for the tests marked `real`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import shim
+
+from .cloud import NotInstalledError, RealCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+# `make test-real` sets it: there a skipped test is a failed one.
+REQUIRED = bool(os.environ.get("REQUIRE_REAL"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "real" in item.path.parent.name:
+            item.add_marker("real")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Make a skip a failure where the real services are required."""
+    report = yield
+    if REQUIRED and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though the real services are required: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[RealCloud]:
+    """Return a running Keystone, Glance and memcached."""
+    try:
+        cloud = RealCloud()
+    except NotInstalledError as error:
+        pytest.skip(f"{error}; `make test-real` installs them")
+    with cloud:
+        yield cloud
+
+
+def real_environ(cloud: RealCloud) -> dict[str, str]:
+    """Return the settings of a shim in front of the cloud."""
+    return {
+        "SHIM_BACKEND": "glance",
+        "WEB_CONCURRENCY": "1",
+        "OS_AUTH_URL": cloud.auth_url,
+        "OS_USERNAME": cloud.service_user,
+        "OS_PASSWORD": cloud.service_password,
+        "OS_PROJECT_NAME": cloud.service_project,
+        "OS_USER_DOMAIN_NAME": cloud.user_domain_name,
+        "OS_PROJECT_DOMAIN_NAME": cloud.project_domain_name,
+        "OS_REGION_NAME": cloud.region,
+    }
+
+
+@pytest.fixture(scope="session")
+def real_shim(cloud: RealCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a shim as an operator runs it: two workers, tokens in memcached."""
+    settings = {"WEB_CONCURRENCY": "2", "SHIM_MEMCACHED_SERVERS": cloud.memcached}
+    log = tmp_path_factory.mktemp("real") / "log"
+    with shim(log, **real_environ(cloud) | settings) as url:
+        yield url

@@ -1,0 +1,211 @@
+"""Install the real Keystone, Glance and memcached that the real-service tests run, under `.real/`.
+
+Apart from `cloud.py`, which only runs them, so that a machine is prepared once and by the standard
+library alone: `python tests/real/install.py` from the root of the repository. With the argument
+`nova` it installs a real Nova too, which only the comparison with it (`tests/parity`) needs. A
+second run finds its stamps and does nothing.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REAL = HERE.parents[1] / ".real"
+
+# gunicorn serves them; of the memcache libraries oslo.cache and keystonemiddleware import one each.
+PACKAGES = {
+    "keystone": ("keystone==30.0.0", "gunicorn", "python-memcached", "pymemcache"),
+    "glance": ("glance==33.0.0", "gunicorn", "python-memcached", "pymemcache"),
+}
+
+# What is installed only where its name is an argument.
+OPTIONAL_PACKAGES = {
+    "nova": ("nova==34.0.0", "gunicorn", "python-memcached", "pymemcache"),
+}
+
+# Keystone 30, Glance 33 and Nova 34 refuse 3.11, and their pins have no wheels for 3.14.
+SUPPORTED_PYTHONS = ("3.12", "3.13")
+
+POLICY_RC_D = Path("/usr/sbin/policy-rc.d")
+
+
+class InstallError(Exception):
+    """What stops the installation, in one line for the person at the terminal."""
+
+
+def constraints(service: str) -> Path:
+    """Name the file of pins of `service`, a key of `PACKAGES` or `OPTIONAL_PACKAGES`."""
+    return HERE / f"constraints-{service}.txt"
+
+
+def fingerprint(service: str) -> str:
+    """Hash what decides the contents of the service's venv: another hash means another venv."""
+    wanted = "\n".join(_packages(service)).encode() + constraints(service).read_bytes()
+    return hashlib.sha256(wanted).hexdigest()
+
+
+def _packages(service: str) -> tuple[str, ...]:
+    return (PACKAGES | OPTIONAL_PACKAGES)[service]
+
+
+def is_installed(service: str) -> bool:
+    """Tell whether the service's venv was finished, with today's pins, and still has its Python."""
+    stamp = REAL / service / "stamp"
+    python = REAL / service / "bin" / "python"
+    return stamp.is_file() and stamp.read_text() == fingerprint(service) and python.exists()
+
+
+def find_python() -> str:
+    """Find a CPython 3.12 or 3.13: `REAL_PYTHON`, this one, those on PATH, then those of pyenv.
+
+    Raises:
+        InstallError: there is none, or `REAL_PYTHON` is something else.
+    """
+    chosen = os.environ.get("REAL_PYTHON")
+    for candidate in [chosen] if chosen else _candidate_pythons():
+        if _is_supported(candidate):
+            return candidate
+    if chosen:
+        raise InstallError(f"REAL_PYTHON={chosen} is not a working CPython 3.12 or 3.13")
+    raise InstallError(
+        "no CPython 3.12 or 3.13 on PATH or in pyenv: install one or set REAL_PYTHON"
+    )
+
+
+def _candidate_pythons() -> Iterator[str]:
+    yield sys.executable
+    yield from (f"python{version}" for version in SUPPORTED_PYTHONS)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    for version in SUPPORTED_PYTHONS:
+        yield from map(str, sorted(pyenv.glob(f"versions/{version}*/bin/python3")))
+
+
+def _is_supported(python: str) -> bool:
+    """Ask the interpreter itself: a pyenv shim is on PATH even for a version that is not chosen."""
+    question = "import sys, venv, ensurepip; print(sys.implementation.name, *sys.version_info[:2])"
+    try:
+        answer = subprocess.run(
+            [python, "-c", question], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return False
+    wanted = [f"cpython {version.replace('.', ' ')}" for version in SUPPORTED_PYTHONS]
+    return answer.returncode == 0 and answer.stdout.strip() in wanted
+
+
+def install_service(service: str, python: str) -> None:
+    """Build the venv of `service` anew and stamp it last, so that a half-built one is never taken.
+
+    Raises:
+        InstallError: the venv or the packages could not be installed.
+    """
+    venv = REAL / service
+    shutil.rmtree(venv, ignore_errors=True)
+    _run([python, "-m", "venv", str(venv)])
+    arguments = [*_packages(service), "-c", str(constraints(service))]
+    uv = shutil.which("uv")
+    if uv is None or not _uv_installs(uv, venv, arguments):
+        _run([str(venv / "bin" / "pip"), "install", "-qq", *arguments])
+    (venv / "stamp").write_text(fingerprint(service))
+
+
+def _uv_installs(uv: str, venv: Path, arguments: list[str]) -> bool:
+    """Try uv, which is faster; it ignores pip's configuration, so pip may succeed after it."""
+    command = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(venv / "bin" / "python"),
+        *arguments,
+    ]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def install_memcached() -> None:
+    """Install Debian's memcached unless one is on PATH, without starting the package's daemon.
+
+    Raises:
+        InstallError: this is not root on a Debian, or the package could not be installed.
+    """
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise InstallError(
+            "memcached is not on PATH: install it (Debian: apt-get install memcached)"
+        )
+    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "memcached"]
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with _no_daemons():
+        if (
+            subprocess.run(install, env=environ, stdout=subprocess.DEVNULL, check=False).returncode
+            != 0
+        ):
+            # Most often the package lists are missing or old.
+            _run(["apt-get", "update", "--quiet"])
+            _run(install, env=environ)
+
+
+@contextmanager
+def _no_daemons() -> Iterator[None]:
+    """Forbid packages to start their daemons for the duration, and put the old policy back."""
+    before = POLICY_RC_D.read_bytes() if POLICY_RC_D.exists() else None
+    mode = POLICY_RC_D.stat().st_mode if before is not None else 0o755
+    POLICY_RC_D.write_text("#!/bin/sh\nexit 101\n")
+    POLICY_RC_D.chmod(0o755)
+    try:
+        yield
+    finally:
+        if before is None:
+            POLICY_RC_D.unlink()
+        else:
+            POLICY_RC_D.write_bytes(before)
+            POLICY_RC_D.chmod(mode)
+
+
+def _run(command: list[str], env: dict[str, str] | None = None) -> None:
+    try:
+        code = subprocess.run(command, env=env, check=False).returncode
+    except OSError as error:
+        raise InstallError(f"{command[0]}: {error.strerror}") from error
+    if code != 0:
+        raise InstallError(f"failed with exit code {code}: {' '.join(command)}")
+
+
+def main(*names: str) -> None:
+    """Install whatever is missing, saying a line for each piece.
+
+    Args:
+        names: keys of `OPTIONAL_PACKAGES`, wanted besides `PACKAGES`.
+
+    Raises:
+        InstallError: a name is none of these, or something could not be installed.
+    """
+    if unknown := set(names) - OPTIONAL_PACKAGES.keys():
+        raise InstallError(f"no such service: {', '.join(sorted(unknown))}")
+    REAL.mkdir(exist_ok=True)
+    (REAL / ".gitignore").write_text("*\n")
+    services = [*PACKAGES, *dict.fromkeys(names)]
+    missing = [service for service in services if not is_installed(service)]
+    python = find_python() if missing else ""
+    for service in services:
+        if service in missing:
+            print(f"{service}: installing under {REAL / service} with {python}", flush=True)
+            install_service(service, python)
+        print(f"{service}: installed")
+    if shutil.which("memcached") is None:
+        print("memcached: installing the Debian package", flush=True)
+        install_memcached()
+    print("memcached: installed")
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except InstallError as error:
+        sys.exit(f"install.py: {error}")

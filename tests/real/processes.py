@@ -1,0 +1,164 @@
+"""Child processes that never outlive the test run, handled as whole groups."""
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# Let the kernel kill this process when its parent (exactly: the thread that started it) ends, and
+# become the command: prctl(PR_SET_PDEATHSIG, SIGKILL) outlives exec. SIGKILL, since a frozen
+# process takes no other; gunicorn's workers end when their master does. Not in a `preexec_fn`,
+# which is unsafe in a parent with threads.
+DIE_WITH_PARENT = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+START_SECONDS = 60
+STOP_SECONDS = 5
+
+# Below Linux's ephemeral range (from 32768): else an outgoing connection may take the port of a
+# service that is stopped for a while, or a client connecting to it may even meet itself.
+PORTS = range(20000, 30000)
+
+
+class ProcessError(Exception):
+    """A child that failed or was not ready in time; the text ends with its last output."""
+
+
+class Daemon:
+    """A service in its own process group, which can be started again after each stop.
+
+    Args:
+        command: what to run; it must stay in the foreground.
+        folder: its working folder; `output.log` in it takes stdout and stderr.
+        ready: tells whether the service answers; asked again and again after a start.
+        environ: variables besides the plain ones of `clean_environ`.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        folder: Path,
+        ready: Callable[[], bool],
+        environ: dict[str, str] | None = None,
+    ) -> None:
+        self.frozen = False
+        self._command = command
+        self._folder = folder
+        self._ready = ready
+        self._environ = {**clean_environ(), **(environ or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> None:
+        """Start the process unless it runs, without waiting for it: `wait` does."""
+        if self._process is not None:
+            return
+        with (self._folder / "output.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-SEc", DIE_WITH_PARENT, *self._command],
+                cwd=self._folder,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,
+            )
+
+    def wait(self) -> None:
+        """Return when the service answers.
+
+        Raises:
+            ProcessError: it ended, or did not answer within `START_SECONDS`.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while not self._ready():
+            ended = self._process is None or self._process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                raise ProcessError(f"{self._command[0]} is not ready: {self.output()[-2000:]}")
+            time.sleep(0.05)
+
+    def start(self) -> None:
+        """Start the service unless it runs, and return when it answers; see `wait`."""
+        self.launch()
+        self.wait()
+
+    def stop(self) -> None:
+        """End the service in order, by its own quick way; nothing if it does not run."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGINT)
+        self.thaw()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the whole group at once, frozen or not; nothing if it does not run."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        self.frozen = False
+
+    def freeze(self) -> None:
+        """Make the service silent: the kernel still accepts connections, nothing answers."""
+        self._signal(signal.SIGSTOP)
+        self.frozen = True
+
+    def thaw(self) -> None:
+        """End `freeze`; what was sent meanwhile is then answered."""
+        self._signal(signal.SIGCONT)
+        self.frozen = False
+
+    def output(self) -> str:
+        """Return what the service has printed since its first start."""
+        log = self._folder / "output.log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+
+def run(command: list[str], folder: Path) -> None:
+    """Run a command of preparation to its end.
+
+    Raises:
+        ProcessError: it failed.
+    """
+    done = subprocess.run(
+        command, cwd=folder, env=clean_environ(), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ProcessError(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
+
+
+def clean_environ() -> dict[str, str]:
+    """Return the children's environment: no proxy, OS_* or GUNICORN_CMD_ARGS of the caller's."""
+    path = os.environ.get("PATH", os.defpath)
+    return {"PATH": path, "LANG": "C.UTF-8", "no_proxy": "*"}
+
+
+def free_ports(count: int) -> list[int]:
+    """Choose loopback ports that nothing listens on at this moment."""
+    ports: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        if not listens(port):
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise ProcessError(f"fewer than {count} free ports in {PORTS}")
+
+
+def listens(port: int) -> bool:
+    """Tell whether something accepts connections on this loopback port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
