@@ -1,0 +1,153 @@
+"""One request as a file tells it, and the answer to it, byte for byte as sent."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILES = Path(__file__).parent / "requests"
+SECONDS = 60
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z][\w.-]*)\}")
+_REPEATED = re.compile(r"\{(.)\*(\d+)\}")
+
+
+class RequestError(Exception):
+    """A file of requests says what cannot be meant."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request; the files are described in `requests/README.md`."""
+
+    id: str
+    request: str
+    as_: str = "demo"
+    token: str | None = None
+    image: str | None = None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    json: Any = None
+    text: str | None = None
+    items: int | None = None
+    setup: str = "alike"
+    stopped: str | None = None
+    why: str = ""
+
+    @property
+    def method(self) -> str:
+        """Return the HTTP method."""
+        return self.request.partition(" ")[0]
+
+    @property
+    def target(self) -> str:
+        """Return what follows the method, placeholders and all."""
+        return self.request.partition(" ")[2]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; status 0 where nothing did."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def load_requests() -> list[Request]:
+    """Return all requests, file by file.
+
+    Raises:
+        RequestError: two have one id, or an entry has a key that means nothing.
+    """
+    found: dict[str, Request] = {}
+    for file in sorted(FILES.glob("*.yaml")):
+        for entry in yaml.safe_load(file.read_text()):
+            request = _parse(entry, file.name)
+            if request.id in found:
+                raise RequestError(f"{file.name}: there are two of {request.id}")
+            found[request.id] = request
+    return list(found.values())
+
+
+def _parse(entry: dict[str, Any], file: str) -> Request:
+    values = {"as_" if key == "as" else key: value for key, value in entry.items()}
+    try:
+        return Request(**values)
+    except TypeError as error:
+        raise RequestError(f"{file}: {entry.get('id')}: {error}") from error
+
+
+def fill(value: Any, names: Mapping[str, str]) -> Any:
+    """Put what the names stand for in the place of `{name}`, and "xxx" in that of `{x*3}`.
+
+    Raises:
+        RequestError: there is no such name.
+    """
+    if isinstance(value, dict):
+        return {fill(key, names): fill(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, names) for item in value]
+    if not isinstance(value, str):
+        return value
+    value = _REPEATED.sub(lambda match: match[1] * int(match[2]), value)
+    try:
+        return _PLACEHOLDER.sub(lambda match: names[match[1]], value)
+    except KeyError as error:
+        raise RequestError(f"no such name: {error} in {value}") from error
+
+
+def send(request: Request, base: str, token: str | None, names: Mapping[str, str]) -> Answer:
+    """Send a request to a service at an address and return its answer.
+
+    Args:
+        request: what to send.
+        base: scheme, host and port.
+        token: for `X-Auth-Token`, None to send none.
+        names: what the placeholders stand for.
+    """
+    body = _body(request, names)
+    headers: dict[str, str | None] = {"Accept": "application/json", "User-Agent": "parity"}
+    if token is not None:
+        headers["X-Auth-Token"] = token
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+        headers["Content-Length"] = str(len(body))
+    headers |= fill(dict(request.headers), names)
+    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=SECONDS)
+    try:
+        own_host = headers.get("Host") is not None
+        connection.putrequest(
+            request.method, fill(request.target, names), own_host, skip_accept_encoding=True
+        )
+        for name, value in headers.items():
+            if value is not None:
+                connection.putheader(name, value.encode())
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.getheaders(), answer.read())
+    except (http.client.HTTPException, OSError):
+        return Answer(0, [], b"")
+    finally:
+        connection.close()
+
+
+def _body(request: Request, names: Mapping[str, str]) -> bytes | None:
+    if request.items is not None:
+        many = {f"k{number:03d}": "v" for number in range(request.items)}
+        return json.dumps({"metadata": many}).encode()
+    if request.json is not None:
+        return json.dumps(fill(request.json, names)).encode()
+    if request.text is not None:
+        # Characters up to U+00FF are bytes: so a file can hold what is no UTF-8.
+        return _REPEATED.sub(lambda m: m[1] * int(m[2]), request.text).encode("latin-1")
+    return None

@@ -1,0 +1,229 @@
+"""Send the same requests to real Nova and to this service, and compare: `make parity`.
+
+Both are on one real Keystone and one real Glance. Every difference has to be in `intended.yaml`,
+and every difference there has to show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+# As a script it stands outside its package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from fakes import shim
+from real.cloud import RealCloud
+
+from parity.compare import Differences, clean, differences, normal
+from parity.exchange import Request, load_requests, send
+from parity.intended import Intended, Key, load_intended
+from parity.nova import nova
+from parity.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+# `alike`: both configured so that their answers can be the same at all; Nova with Glance's address
+# in its configuration, this service with the links of Nova's later releases and uncompressed.
+# `default`: both with nothing set but what they cannot do without.
+ALIKE = {"SHIM_ALTERNATE_LINK_PROJECT": "0", "SHIM_COMPRESS": "0"}
+
+
+class Setup(NamedTuple):
+    """The two services that a request is sent to: their addresses."""
+
+    nova: str
+    shim: str
+
+
+class Comparison(NamedTuple):
+    """A request, and what differs between the two answers to it."""
+
+    request: Request
+    differences: Differences
+
+
+class Parity:
+    """The running services, the images in them, and how a request is compared.
+
+    Args:
+        cloud: is running.
+        stack: ends what is started here.
+    """
+
+    def __init__(self, cloud: RealCloud, stack: ExitStack) -> None:
+        self._cloud = cloud
+        self._world = World(cloud)
+        self._images = self._world.make_read_images()
+        self._projects = {name: cloud.projects[name] for name in ("demo", "alt", "admin")}
+        self._tokens = _make_tokens(cloud)
+        self._setups = {
+            "alike": _start(cloud, stack, "alike", cloud.glance_url, ALIKE),
+            "default": _start(cloud, stack, "default", None, {}),
+        }
+        self._pool = stack.enter_context(ThreadPoolExecutor(2))
+
+    def compare_all(self, requests: list[Request]) -> Iterator[Comparison]:
+        """Compare one after the other; those that want a service stopped come last."""
+        yield from map(self._compare, [r for r in requests if r.stopped is None])
+        for name in sorted({r.stopped for r in requests if r.stopped is not None}):
+            stop, start = _switches(self._cloud)[name]
+            stop()
+            try:
+                yield from map(self._compare, [r for r in requests if r.stopped == name])
+            finally:
+                start()
+
+    def _compare(self, request: Request) -> Comparison:
+        """Send one request to both and compare the answers, and after a write what Glance holds."""
+        images = self._world.make_pair(request.image) if request.image else (None, None)
+        sides = zip(self._setups[request.setup], images, strict=True)
+        results = self._pool.map(lambda side: self._result(request, *side), sides)
+        return Comparison(request, differences(*results))
+
+    def _result(self, request: Request, url: str, image: str | None) -> dict[str, Any]:
+        own = {"project": self._projects[request.as_]} | ({"image": image} if image else {})
+        ids = self._projects | self._images | own
+        answer = send(request, url, self._tokens[request.token or request.as_], ids)
+        names = {url: "http://compute"} | {self._cloud.glance_url: "http://glance"}
+        names |= {self._cloud.keystone_url: "http://keystone"}
+        names |= {changing: f"<{name}>" for name, changing in ids.items() if name != "project"}
+        result = normal(answer, names, times=image is None)
+        return result | (clean(self._world.held(image), names) if image else {})
+
+
+def _make_tokens(cloud: RealCloud) -> dict[str, str | None]:
+    revoked = cloud.token("demo")
+    cloud.revoke(revoked)
+    return {
+        **{user: cloud.token(user) for user in ("demo", "alt", "admin")},
+        "unscoped": cloud.unscoped_token("demo"),
+        "revoked": revoked,
+        "none": None,
+        "empty": "",
+        "gibberish": "gibberish",
+        "gibberish-2": "gibberish-2",
+        "fernet-like": "gAAAAA" + "x" * 180,
+    }
+
+
+def _start(
+    cloud: RealCloud,
+    stack: ExitStack,
+    name: str,
+    glance_endpoint: str | None,
+    settings: dict[str, str],
+) -> Setup:
+    environ = {
+        "SHIM_BACKEND": "glance",
+        "WEB_CONCURRENCY": "1",
+        "OS_AUTH_URL": cloud.auth_url,
+        "OS_USERNAME": cloud.service_user,
+        "OS_PASSWORD": cloud.service_password,
+        "OS_PROJECT_NAME": cloud.service_project,
+        "OS_USER_DOMAIN_NAME": cloud.user_domain_name,
+        "OS_PROJECT_DOMAIN_NAME": cloud.project_domain_name,
+        "OS_REGION_NAME": cloud.region,
+    }
+    theirs = stack.enter_context(nova(cloud, glance_endpoint))
+    log = cloud.folder / f"shim-{name}.log"
+    return Setup(theirs, stack.enter_context(shim(log, **environ | settings)))
+
+
+def _switches(cloud: RealCloud) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
+    return {
+        "glance": (cloud.stop_glance, cloud.start_glance),
+        "keystone": (cloud.stop_keystone, cloud.start_keystone),
+    }
+
+
+def judge(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> list[str]:
+    """Return a line for each difference that is not intended, or intended otherwise, or gone."""
+    wrong = []
+    asked = {comparison.request.id for comparison in comparisons}
+    found = {
+        Key(comparison.request.id, field): values
+        for comparison in comparisons
+        for field, values in comparison.differences.items()
+    }
+    for key, (theirs, ours) in found.items():
+        wanted = intended.get(key)
+        if wanted is None:
+            wrong.append(_line("unexpected", key, theirs, ours))
+        elif json.dumps([wanted.nova, wanted.here]) != json.dumps([theirs, ours]):
+            wrong.append(_line("intended otherwise", key, theirs, ours))
+    wrong += [
+        f"intended, and no longer so: {key.request}  {key.field}"
+        for key in intended.keys() - found.keys()
+        if key.request in asked
+    ]
+    return wrong
+
+
+def _line(what: str, key: Key, theirs: Any, ours: Any) -> str:
+    texts = json.dumps(theirs, ensure_ascii=False), json.dumps(ours, ensure_ascii=False)
+    return f"{what}: {key.request}  {key.field}\n    nova  {texts[0]}\n    here  {texts[1]}"
+
+
+def report(comparisons: list[Comparison], wrong: list[str], intended: Mapping[Key, Any]) -> str:
+    """Return the counts, of requests and of single differences."""
+    same = sum(not comparison.differences for comparison in comparisons)
+    fields = sum(len(comparison.differences) for comparison in comparisons)
+    bad = {line.split()[line.split(":")[0].count(" ") + 1] for line in wrong}
+    differ = len(comparisons) - same
+    as_intended = sum(
+        bool(c.differences) and all(Key(c.request.id, f) in intended for f in c.differences)
+        for c in comparisons
+    )
+    share = 100 * same / len(comparisons) if comparisons else 0
+    return (
+        f"{len(comparisons)} requests: {same} the same ({share:.0f} %), "
+        f"{as_intended} different as intended, {differ - as_intended} otherwise\n"
+        f"{fields} differences; {len(wrong)} unexpected or wrongly intended, "
+        f"in {len(bad)} requests"
+    )
+
+
+def main() -> int:
+    """Compare all requests, or those named, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("ids", nargs="*", help="only the requests whose id begins so")
+    parser.add_argument("--dump", type=Path, help="write every difference into this YAML file")
+    arguments = parser.parse_args()
+    requests = load_requests()
+    if arguments.ids:
+        requests = [r for r in requests if r.id.startswith(tuple(arguments.ids))]
+    intended = load_intended().differences
+    with RealCloud() as cloud, ExitStack() as stack:
+        parity = Parity(cloud, stack)
+        start = time.monotonic()
+        comparisons = list(parity.compare_all(requests))
+        seconds = time.monotonic() - start
+    wrong = judge(comparisons, intended)
+    if arguments.dump:
+        arguments.dump.write_text(dump(comparisons))
+    print("\n".join([*wrong, report(comparisons, wrong, intended), f"in {seconds:.0f} s"]))
+    return 1 if wrong else 0
+
+
+def dump(comparisons: list[Comparison]) -> str:
+    """Return all differences in the form of `intended.yaml`, without reasons."""
+    entries = [
+        {"request": c.request.id, "field": field, "nova": theirs, "here": ours}
+        for c in comparisons
+        for field, (theirs, ours) in c.differences.items()
+    ]
+    return yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=120)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

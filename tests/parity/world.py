@@ -1,0 +1,78 @@
+"""The images that the requests are about, in a real Glance.
+
+Images to read are there once. Images to write come in pairs, one for Nova and one for this
+service, made by one recipe, so that neither sees what the other did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+import yaml
+
+from .compare import ABSENT
+from .exchange import fill
+
+if TYPE_CHECKING:
+    from real.cloud import RealCloud
+
+RECIPES = Path(__file__).parent / "images.yaml"
+FIRST_CREATED = datetime(2024, 2, 1, 12, 0, 0, 1, tzinfo=UTC)
+
+# What differs between two images of one recipe whatever is done to them.
+OWN = ("id", "self", "file", "created_at", "updated_at", "locations", "direct_url")
+
+
+def load_recipes() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the recipes: `read` and `write`, each by name."""
+    recipes: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(RECIPES.read_text())
+    return recipes
+
+
+@dataclass
+class World:
+    """Makes images by recipe and looks at them afterwards."""
+
+    cloud: RealCloud
+
+    def __post_init__(self) -> None:
+        self._recipes = load_recipes()
+
+    def make_read_images(self) -> dict[str, str]:
+        """Make the images to read, the first the oldest; return ids by name."""
+        ids = {}
+        for number, (name, recipe) in enumerate(self._recipes["read"].items()):
+            created = {"created_at": FIRST_CREATED + timedelta(hours=number)}
+            ids[name] = self._make(name, created | (recipe or {}))
+        return ids
+
+    def make_pair(self, name: str) -> tuple[str, str]:
+        """Make two images by one recipe and return their ids."""
+        recipe = self._recipes["write"][name] or {}
+        return self._make(name, recipe), self._make(name, recipe)
+
+    def _make(self, name: str, recipe: dict[str, Any]) -> str:
+        fields = {"name": name, **fill(recipe, {})}
+        owner = fields.pop("owner", "demo")
+        members = fields.pop("members", {})
+        many = fields.pop("many", 0)
+        fields |= {f"p{number:03d}": "v" for number in range(many)}
+        (image_id,) = self.cloud.insert_images(owner, 1, prefix="", **fields)
+        for project, status in members.items():
+            self.cloud.share_image(owner, image_id, project, status)
+        return image_id
+
+    def held(self, image_id: str) -> dict[str, Any]:
+        """Return what Glance holds of an image, as the administrator sees it, by field."""
+        try:
+            image = self.cloud.get_image("admin", image_id)
+        except requests.HTTPError:
+            return {"glance": ABSENT}
+        fields = {key: value for key, value in image.items() if key not in OWN}
+        if image["visibility"] == "shared":
+            fields["members"] = self.cloud.members("admin", image_id)
+        return {"glance": fields}
