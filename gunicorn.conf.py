@@ -2,7 +2,8 @@
 
 import os
 
-from nova_image_shim.telemetry import logging_config
+from nova_image_shim.logs import logging_config
+from nova_image_shim.metrics_port import port_at
 from nova_image_shim.wsgi import check
 
 settings = check(os.environ)
@@ -12,7 +13,8 @@ bind = settings.bind
 worker_class = "gthread"
 workers = settings.worker_count
 threads = settings.threads
-logconfig_dict = logging_config(settings.log_level)  # the access line is the application's own
+# The access line is the application's own.
+logconfig_dict = logging_config(settings.log_level, settings.log_format, settings.secrets)
 limit_request_line = 8190
 limit_request_field_size = 16384  # a token with a large catalog is the longest header
 forwarded_allow_ips = ""  # no peer's X-Forwarded-* counts here: SHIM_TRUSTED_PROXIES decides
@@ -22,9 +24,29 @@ control_socket_disable = True  # nothing here is steered at run time
 keepalive = 75  # longer than a proxy's, so that it is the proxy who closes
 graceful_timeout = round(settings.request_timeout_seconds)
 
+if settings.metrics_bind:
+    # The same one after a reload (HUP), which reads this file anew.
+    metrics_port = port_at(settings.metrics_bind)
+
+    def pre_exec(server):
+        """Hand the metrics' socket to the gunicorn that takes over (USR2)."""
+        metrics_port.hand_over(server.cfg.env_orig)
+
+    def post_worker_init(worker):
+        """Answer Prometheus in each worker."""
+        metrics_port.serve()
+
+    def child_exit(server, worker):
+        """Count an ended worker no longer among the living."""
+        metrics_port.forget(worker.pid)
+
+    def on_exit(server):
+        """Remove the metrics' files."""
+        metrics_port.close()
+
 
 def on_starting(server):
-    """Refuse gunicorn options that the embedded store would be lost, split or exposed by."""
+    """Refuse gunicorn options that break what the settings promise, and open the metrics' port."""
     options = server.cfg.settings
     given = {name: options[name].get() for name in ("bind", "workers", "max_requests")}
     if settings.backend == "memory" and given != {
@@ -36,3 +58,19 @@ def on_starting(server):
             f"nova-image-shim cannot start:\n{given}: SHIM_BACKEND=memory lives in one process "
             "at SHIM_BIND: leave these options of gunicorn alone"
         )
+    if settings.metrics_bind:
+        _open_metrics_port(server.cfg)
+
+
+def _open_metrics_port(cfg):
+    if cfg.preload_app:
+        raise SystemExit(
+            "nova-image-shim cannot start:\npreload_app: SHIM_METRICS_BIND counts in each process: "
+            "leave this option of gunicorn alone"
+        )
+    try:
+        metrics_port.open(cfg.uid, cfg.gid)
+    except OSError as error:
+        raise SystemExit(
+            f"nova-image-shim cannot start:\nSHIM_METRICS_BIND={settings.metrics_bind!r}: {error}"
+        ) from error

@@ -7,6 +7,7 @@ blueprint (`images`, `image_metadata`, `versions`) checks it (`schemas`) and ask
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,15 @@ from nova_image_shim.telemetry import CURRENT, Trace, log_access
 if TYPE_CHECKING:
     from nova_image_shim.adapters.port import ImageService
     from nova_image_shim.context import Authenticate
+    from nova_image_shim.metrics import Metrics
     from nova_image_shim.settings import Settings
 
 
 def create_app(
-    settings: Settings, image_service: ImageService, authenticate: Authenticate
+    settings: Settings,
+    image_service: ImageService,
+    authenticate: Authenticate,
+    metrics: Metrics | None = None,
 ) -> Flask:
     """Return the application.
 
@@ -36,6 +41,7 @@ def create_app(
         settings: what `Settings.from_environ` gave.
         image_service: where the images are.
         authenticate: who may ask.
+        metrics: where requests are counted, None for nowhere.
     """
     app = Flask("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
@@ -47,6 +53,7 @@ def create_app(
     register_error_handlers(app, settings.www_authenticate_uri)
     _register_blueprints(app, settings.mounts)
     _register_steps(app, settings, authenticate)
+    _register_end(app, settings, metrics)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -101,11 +108,23 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
         if is_unroutable(request.environ):
             raise NotFound
 
+
+def _register_end(app: Flask, settings: Settings, metrics: Metrics | None) -> None:
+    """Register what every answer gets, and how it is told of."""
+
     @app.after_request
     def end(response: Response) -> Response:
         add_request_ids(response)
         microversions.add_version_headers(response)
         if settings.compress:
             compress(response)
-        log_access(request, response)
+        trace = CURRENT.get()
+        seconds = time.monotonic() - trace.started
+        log_access(request, response, seconds)
+        if metrics:
+            metrics.record(trace, response.status_code, seconds)
         return response
+
+    if metrics:
+        app.before_request_funcs.setdefault(None, []).insert(0, metrics.begin)
+        app.teardown_request(metrics.end)

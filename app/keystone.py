@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,14 @@ from werkzeug.test import run_wsgi_app
 from nova_image_shim.adapters.transport import BoundedTransport
 from nova_image_shim.context import Caller
 from nova_image_shim.errors import KeystoneUnavailable, Unauthenticated
+from nova_image_shim.telemetry import CURRENT, count_keystone_call
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from flask import Request
     from keystoneauth1.session import Session
+    from requests import PreparedRequest
 
     from nova_image_shim.settings import Settings
 
@@ -62,6 +65,9 @@ class KeystoneAuthenticate:
             # keystoneauth's exceptions, Keystone's answers in no known shape: all the same here.
             self._protocol.forget_discovery()
             raise KeystoneUnavailable(f"{type(error).__name__}: {error}") from error
+        finally:
+            trace = CURRENT.get()
+            trace.token_cached = not trace.keystone_calls  # one that another asks for counts, too
         if status.startswith("401"):
             raise Unauthenticated
         if not status.startswith("204"):
@@ -79,11 +85,25 @@ def _keep_access(environ: WSGIEnvironment, start_response: StartResponse) -> lis
     return []
 
 
+class _TracedTransport(BoundedTransport):
+    """A bounded transport whose calls the log and the metrics tell of."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Send a request, return its answer, and take note of both."""
+        started, status = time.monotonic(), 0
+        try:
+            answer = super().send(request, *args, **kwargs)
+            status = answer.status_code
+            return answer
+        finally:
+            count_keystone_call(request.method or "", status, time.monotonic() - started)
+
+
 class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library has no types
     """`auth_token` over a bounded transport, where a burst of one new token is one question."""
 
     def __init__(self, settings: Settings) -> None:
-        self._transport = BoundedTransport(
+        self._transport = _TracedTransport(
             max_bytes=_KEYSTONE_ANSWER_BYTES,
             total_seconds=settings.keystone_timeout_seconds,
             pool_maxsize=settings.threads,

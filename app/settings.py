@@ -249,6 +249,8 @@ class Settings:
     log_level: str = _setting(
         "SHIM_LOG_LEVEL", "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR")
     )
+    log_format: str = _setting("SHIM_LOG_FORMAT", "text", _choice("text", "json"))
+    metrics_bind: str | None = _setting("SHIM_METRICS_BIND", None, _bind)
     keystone: Keystone = field(default_factory=Keystone)
 
     @classmethod
@@ -293,6 +295,13 @@ class Settings:
                 "loopback address, or any with SHIM_ALLOW_PUBLIC=1"
             )
         return found
+
+    @property
+    def secrets(self) -> list[str]:
+        """Return what must never be logged."""
+        keystone = self.keystone
+        secrets = (keystone.password, keystone.application_credential_secret)
+        return [secret for secret in secrets if secret]
 
     @property
     def worker_count(self) -> int:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from nova_image_shim.metrics import Metrics
+
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +51,15 @@ def _over_memory(settings: Settings) -> Flask:
         len(images),
         settings.bind,
     )
-    return create_app(settings, MemoryImageService(images), accept_any_token)
+    return create_app(settings, MemoryImageService(images), accept_any_token, _metrics(settings))
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    if not settings.metrics_bind:
+        return None
+    from nova_image_shim.metrics import Metrics  # noqa: PLC0415 - its import has an effect
+
+    return Metrics(threads=settings.threads, backend=settings.backend)
 
 
 def _over_glance(settings: Settings) -> Flask:
@@ -67,4 +77,5 @@ def _over_glance(settings: Settings) -> Flask:
         threads=settings.threads,
         cacert=str(keystone.cacert) if keystone.cacert else None,
     )
-    return create_app(settings, GlanceImageService(options), KeystoneAuthenticate(settings))
+    service, authenticate = GlanceImageService(options), KeystoneAuthenticate(settings)
+    return create_app(settings, service, authenticate, _metrics(settings))

@@ -55,6 +55,8 @@ DEFAULTS: dict[str, Any] = {
     "SHIM_COMPRESS": True,
     "SHIM_TRUSTED_PROXIES": 0,
     "SHIM_LOG_LEVEL": "INFO",
+    "SHIM_LOG_FORMAT": "text",
+    "SHIM_METRICS_BIND": None,
     "OS_AUTH_URL": None,
     "OS_AUTH_TYPE": None,
     "OS_USERNAME": None,
@@ -133,6 +135,8 @@ GOOD = [
     ("SHIM_BIND", "0.0.0.0:65535", "0.0.0.0:65535"),
     ("SHIM_BIND", "[::]:8774", "[::]:8774"),
     ("SHIM_BIND", "nova_shim.example-1:8774", "nova_shim.example-1:8774"),
+    ("SHIM_METRICS_BIND", "127.0.0.1:9774", "127.0.0.1:9774"),
+    *[("SHIM_LOG_FORMAT", word, word) for word in ("text", "json")],
     *numbers("WEB_CONCURRENCY", 1, 2, 128),
     *numbers("SHIM_THREADS", 1, 256),
     ("SHIM_MEMORY_IMAGES", HERE, Path(HERE)),
@@ -232,7 +236,13 @@ AN_ADDRESS = "an address as http://host:port/path, without user, query and fragm
 A_FILE = "the path of a file that exists"
 BAD = [
     *refused("SHIM_BACKEND", "one of memory, glance", "Glance", "swift", "memory,glance"),
-    *refused("SHIM_BIND", "host:port, an IPv6 address in brackets", *NO_SERVER, *NO_IPV6),
+    *refused(
+        "SHIM_BIND SHIM_METRICS_BIND",
+        "host:port, an IPv6 address in brackets",
+        *NO_SERVER,
+        *NO_IPV6,
+    ),
+    *refused("SHIM_LOG_FORMAT", "one of text, json", "JSON", "xml"),
     *refused(
         "SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT SHIM_SHOW_IMAGE_SIZE "
         "SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS",
