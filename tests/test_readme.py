@@ -32,7 +32,7 @@ def table(heading: str) -> list[list[str]]:
     """Return the rows of the table whose first column is headed so."""
     lines = README.split("\n")
     start = next(n for n, line in enumerate(lines) if line.startswith(f"| {heading} |"))
-    rows = []
+    rows: list[list[str]] = []
     for line in lines[start + 2 :]:
         if not line.startswith("|"):
             return rows
