@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from nova_image_shim import image_metadata, images, microversions, versions
+from nova_image_shim import health, image_metadata, images, microversions, versions
 from nova_image_shim.context import keep_project, mount, require_good_host
 from nova_image_shim.errors import register_error_handlers
 from nova_image_shim.paths import LegacyPaths, is_below_mount, is_unroutable
 from nova_image_shim.responses import add_request_ids, compress
+from nova_image_shim.retirement import refuser, register_announcements
 from nova_image_shim.telemetry import CURRENT, Trace, log_access
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from nova_image_shim.adapters.port import ImageService
     from nova_image_shim.context import Authenticate
     from nova_image_shim.metrics import Metrics
@@ -33,7 +37,9 @@ def create_app(
     settings: Settings,
     image_service: ImageService,
     authenticate: Authenticate,
+    *,
     metrics: Metrics | None = None,
+    checks: Mapping[str, Callable[[], object]] = MappingProxyType({}),
 ) -> Flask:
     """Return the application.
 
@@ -42,6 +48,7 @@ def create_app(
         image_service: where the images are.
         authenticate: who may ask.
         metrics: where requests are counted, None for nowhere.
+        checks: what `/healthcheck/ready` looks at, by name; one that raises has failed.
     """
     app = Flask("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
@@ -49,11 +56,13 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.extensions["settings"] = settings
     app.extensions["image_service"] = image_service
+    app.extensions["readiness"] = health.Readiness(checks)
     app.extensions["executor"] = ThreadPoolExecutor(settings.threads, "previous")
     register_error_handlers(app, settings.www_authenticate_uri)
     _register_blueprints(app, settings.mounts)
     _register_steps(app, settings, authenticate)
     _register_end(app, settings, metrics)
+    register_announcements(app, settings)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -64,6 +73,7 @@ def create_app(
 
 def _register_blueprints(app: Flask, mounts: tuple[str, ...]) -> None:
     app.register_blueprint(versions.blueprint)
+    app.register_blueprint(health.blueprint)
     for name in mounts:
         # Both forms are the document itself: some clients follow no redirect.
         app.add_url_rule(f"/{name}", "version", versions.show)
@@ -107,6 +117,9 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
     def refuse_unroutable() -> None:
         if is_unroutable(request.environ):
             raise NotFound
+
+    if settings.brownout:
+        app.before_request(refuser(settings.brownout))
 
 
 def _register_end(app: Flask, settings: Settings, metrics: Metrics | None) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import re
 import threading
 import time
+import uuid
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ from cachetools import TTLCache
 from keystoneauth1 import access, loading
 from keystoneauth1.identity.access import AccessInfoPlugin
 from keystonemiddleware import auth_token
+from keystonemiddleware.auth_token import _exceptions as ksm_exceptions
 from oslo_config import cfg
 from werkzeug.test import run_wsgi_app
 
+from nova_image_shim.adapters.port import Context
 from nova_image_shim.adapters.transport import BoundedTransport
 from nova_image_shim.context import Caller
 from nova_image_shim.errors import KeystoneUnavailable, Unauthenticated
@@ -47,6 +50,7 @@ class KeystoneAuthenticate:
     def __init__(self, settings: Settings) -> None:
         self._cache = {_CACHE_KEY: _token_cache(settings)}
         self._protocol = _OneAtATime(settings)
+        self._seconds = settings.keystone_timeout_seconds
 
     def __call__(self, request: Request) -> Caller:
         """Return the caller.
@@ -76,6 +80,29 @@ class KeystoneAuthenticate:
         token = found[0]
         # A plugin of our own: auth_token's would send the service user's token along to Glance.
         return Caller(token.user_id or "-", token.project_id, AccessInfoPlugin(token))
+
+    def check(self) -> None:
+        """Have Keystone validate the service user's own token, as it validates a client's.
+
+        Raises:
+            Exception: any of keystoneauth's or auth_token's; it did not.
+        """
+        try:
+            self._protocol.validate_own_token()
+        except Exception:
+            self._protocol.forget_discovery()
+            raise
+
+    def own_context(self) -> Context:
+        """Return the context of the service user itself.
+
+        Raises:
+            Exception: any of keystoneauth's; there is no token and none can be had.
+        """
+        token = self._protocol.own_token()
+        deadline = time.monotonic() + self._seconds
+        request_id = f"req-{uuid.uuid4()}"
+        return Context(token.project_id or "", request_id, AccessInfoPlugin(token), deadline)
 
 
 def _keep_access(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
@@ -134,6 +161,19 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
 
         server.verify_token = verify_token
         return server
+
+    def own_token(self) -> access.AccessInfo:
+        """Return the service user's token, logged in for if there is none."""
+        token: access.AccessInfo = self._auth.get_access(self._session)
+        return token
+
+    def validate_own_token(self) -> None:
+        """Ask Keystone about the service user's own token, with that token."""
+        try:
+            self._identity_server.verify_token(self.own_token().auth_token)
+        except ksm_exceptions.InvalidToken:  # it was revoked meanwhile
+            self._auth.invalidate()
+            self._identity_server.verify_token(self.own_token().auth_token)
 
     def forget_discovery(self) -> None:
         """Forget where Keystone's versions are: what was found may have been an outage's page."""

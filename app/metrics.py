@@ -31,7 +31,8 @@ class Metrics:
     """
 
     def __init__(self, *, threads: int, backend: str) -> None:
-        common: dict[str, Any] = {"namespace": _NAMESPACE, "registry": CollectorRegistry()}
+        self.registry = CollectorRegistry()
+        common: dict[str, Any] = {"namespace": _NAMESPACE, "registry": self.registry}
         self._requests = Counter("requests", "Requests answered.", _REQUEST_LABELS, **common)
         self._seconds = Histogram(
             "request_duration_seconds", "Time of a request.", ["call"], buckets=_SECONDS, **common

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from nova_image_shim.brownout import Brownout
+from nova_image_shim.times import parse_time
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Set
+    from datetime import datetime
 
 _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")
@@ -87,6 +91,26 @@ def _url(text: str) -> str:
     if not good or re.search(r"[\s\"\\?#@]", text):
         raise _Wrong("an address as http://host:port/path, without user, query and fragment")
     return text.rstrip("/")
+
+
+def _time(text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise _Wrong("an ISO 8601 date or time, in UTC unless it names a zone") from error
+
+
+def _link(text: str) -> str:
+    if not re.fullmatch(r"https?://[!#-;=?-~]+", text, re.ASCII):
+        raise _Wrong("an address as https://host/path")
+    return text
+
+
+def _brownout(text: str) -> Brownout:
+    try:
+        return Brownout.parse(text)
+    except ValueError as error:
+        raise _Wrong(str(error)) from error
 
 
 def _limit(text: str) -> int:
@@ -251,6 +275,11 @@ class Settings:
     )
     log_format: str = _setting("SHIM_LOG_FORMAT", "text", _choice("text", "json"))
     metrics_bind: str | None = _setting("SHIM_METRICS_BIND", None, _bind)
+    healthcheck_disable_file: Path | None = _setting("SHIM_HEALTHCHECK_DISABLE_FILE", None, Path)
+    deprecation: datetime | None = _setting("SHIM_DEPRECATION", None, _time)
+    sunset: datetime | None = _setting("SHIM_SUNSET", None, _time)
+    deprecation_link: str | None = _setting("SHIM_DEPRECATION_LINK", None, _link)
+    brownout: Brownout | None = _setting("SHIM_BROWNOUT", None, _brownout)
     keystone: Keystone = field(default_factory=Keystone)
 
     @classmethod
@@ -276,6 +305,21 @@ class Settings:
         Args:
             refused: the names of those whose values were bad already: they are not missing.
         """
+        return self._mistakes_of_retirement() + self._mistakes_of_backend(refused)
+
+    def _mistakes_of_retirement(self) -> list[str]:
+        found = []
+        if self.deprecation and self.sunset and self.sunset < self.deprecation:
+            found.append(
+                "SHIM_SUNSET is before SHIM_DEPRECATION: allowed is the same time or later"
+            )
+        if self.deprecation_link and not (self.deprecation or self.sunset):
+            found.append(
+                "SHIM_DEPRECATION_LINK is set alone: SHIM_DEPRECATION or SHIM_SUNSET says of what"
+            )
+        return found
+
+    def _mistakes_of_backend(self, refused: Set[str]) -> list[str]:
         if self.backend == "glance":
             return [
                 f"{' or '.join(names)} is not set: SHIM_BACKEND=glance needs it for the service "

@@ -51,7 +51,8 @@ def _over_memory(settings: Settings) -> Flask:
         len(images),
         settings.bind,
     )
-    return create_app(settings, MemoryImageService(images), accept_any_token, _metrics(settings))
+    service = MemoryImageService(images)
+    return create_app(settings, service, accept_any_token, metrics=_metrics(settings))
 
 
 def _metrics(settings: Settings) -> Metrics | None:
@@ -78,4 +79,8 @@ def _over_glance(settings: Settings) -> Flask:
         cacert=str(keystone.cacert) if keystone.cacert else None,
     )
     service, authenticate = GlanceImageService(options), KeystoneAuthenticate(settings)
-    return create_app(settings, service, authenticate, _metrics(settings))
+    checks = {
+        "keystone": authenticate.check,
+        "glance": lambda: service.list_page(authenticate.own_context(), {}, limit=1),
+    }
+    return create_app(settings, service, authenticate, metrics=_metrics(settings), checks=checks)

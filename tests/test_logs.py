@@ -165,9 +165,16 @@ def ask(url: str) -> list[str]:
     return ids
 
 
-def answer_with_ids(glance: FakeGlance) -> list[str]:
-    """Have Glance hold images, give each of its next answers an id, and return these."""
+@pytest.fixture
+def stocked(glance: FakeGlance) -> Iterator[FakeGlance]:
+    empty = glance.service
     glance.service = MemoryImageService(load_images())
+    yield glance
+    glance.service = empty
+
+
+def answer_with_ids(glance: FakeGlance) -> list[str]:
+    """Have Glance give each of its next answers an id, and return these."""
     ids = [f"req-glance-{number}" for number in range(3)]
 
     def answer(number: int) -> Any:
@@ -182,9 +189,11 @@ def answer_with_ids(glance: FakeGlance) -> list[str]:
     return ids
 
 
-def test_each_request_is_a_line(tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance) -> None:
+def test_each_request_is_a_line(
+    tmp_path: Path, keystone: FakeKeystone, stocked: FakeGlance
+) -> None:
     with shim(tmp_path / "log", **glance_environ(keystone)) as url:
-        glance_ids = answer_with_ids(glance)
+        glance_ids = answer_with_ids(stocked)
         ids = ask(url)
     text = (tmp_path / "log").read_text()
     lines = [m for m in map(ACCESS.fullmatch, text.splitlines()) if m and "/v2/" in m["request"]]
@@ -216,11 +225,11 @@ def test_each_request_is_a_line(tmp_path: Path, keystone: FakeKeystone, glance: 
 
 
 def test_each_request_is_a_json_line(
-    tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance
+    tmp_path: Path, keystone: FakeKeystone, stocked: FakeGlance
 ) -> None:
     settings = {"SHIM_LOG_FORMAT": "json", "SHIM_LOG_LEVEL": "DEBUG"}
     with shim(tmp_path / "log", **glance_environ(keystone) | settings) as url:
-        glance_ids = answer_with_ids(glance)
+        glance_ids = answer_with_ids(stocked)
         ids = ask(url)
     text = (tmp_path / "log").read_text()
     lines = [json.loads(line) for line in text.splitlines()]  # every line, gunicorn's too
