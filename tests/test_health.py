@@ -125,7 +125,8 @@ def test_what_was_found_is_told_for_a_while_and_not_longer() -> None:
 
 
 def test_silence_is_waited_for_only_so_long_and_only_by_one_look() -> None:
-    release, looks = threading.Event(), []
+    release = threading.Event()
+    looks: list[None] = []
 
     def look() -> None:
         looks.append(None)
