@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nova_image_shim.translate import add_translate
 from nova_image_shim.usage.command import add_usage
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "nova-image-shim", description="Nova's legacy image API on top of any Glance v2."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add_translate(commands)
     add_usage(commands)
     given = parser.parse_args(arguments)
     status: int = given.run(given)
