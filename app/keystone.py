@@ -266,6 +266,7 @@ def _oslo_config(settings: Settings) -> cfg.ConfigOpts:
         "http_request_max_retries": 0,
         "token_cache_time": settings.token_cache_seconds,
         "memcached_servers": list(settings.memcached_servers) or None,
+        "memcache_pool_maxsize": settings.memcached_pool_size or settings.threads,
         "cache": _CACHE_KEY,
         "service_type": "compute",  # the service that access rules of credentials are about
     }

@@ -251,6 +251,7 @@ class Settings:
     keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, _seconds(300))
     token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, _integer(0, 86400))
     memcached_servers: tuple[str, ...] = _setting("SHIM_MEMCACHED_SERVERS", (), _servers)
+    memcached_pool_size: int = _setting("SHIM_MEMCACHED_POOL_SIZE", 0, _integer(1, 1024))
     public_keystone: str | None = _setting("SHIM_WWW_AUTHENTICATE_URI", None, _url)
 
     mounts: tuple[str, ...] = _setting("SHIM_MOUNTS", _MOUNTS, _mounts)

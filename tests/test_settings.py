@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "SHIM_KEYSTONE_TIMEOUT": 5.0,
     "SHIM_TOKEN_CACHE_SECONDS": 300,
     "SHIM_MEMCACHED_SERVERS": (),
+    "SHIM_MEMCACHED_POOL_SIZE": 0,
     "SHIM_WWW_AUTHENTICATE_URI": None,
     "SHIM_MOUNTS": ("v1.1", "v2", "v2.1"),
     "SHIM_METADATA_LIMIT": 128,
@@ -159,6 +160,7 @@ GOOD = [
     *durations("SHIM_KEYSTONE_TIMEOUT", 300),
     *numbers("SHIM_GLANCE_MAX_ANSWER_BYTES", 1024, 2147483648),
     *numbers("SHIM_TOKEN_CACHE_SECONDS", 0, 86400),
+    *numbers("SHIM_MEMCACHED_POOL_SIZE", 1, 1024),
     ("SHIM_MEMCACHED_SERVERS", "cache:11211", ("cache:11211",)),
     ("SHIM_MEMCACHED_SERVERS", "[::1]:1, b_c:65535", ("[::1]:1", "b_c:65535")),
     ("SHIM_MOUNTS", "v2", ("v2",)),
@@ -304,6 +306,7 @@ BAD = [
     *too_long("SHIM_KEYSTONE_TIMEOUT", 300),
     *out_of("SHIM_GLANCE_MAX_ANSWER_BYTES", 1024, 2147483648),
     *out_of("SHIM_TOKEN_CACHE_SECONDS", 0, 86400),
+    *out_of("SHIM_MEMCACHED_POOL_SIZE", 1, 1024),
     *refused(
         "SHIM_MEMCACHED_SERVERS",
         "host:port, several with commas between them",
