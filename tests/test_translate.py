@@ -45,8 +45,10 @@ def translated(value: Any, *arguments: str) -> Any:
 def test_every_case_of_the_translation_is_translated() -> None:
     legacy = [case["legacy"] for case in TRANSLATION]
     options = ("--base-url", "http://shim.example", "--glance-url", "http://glance.example:9292")
-    options += ("--project", "6f70656e737461636b20342065766572")
-    assert {"images": legacy} == translated([case["glance"] for case in TRANSLATION], *options)
+    project = ("--project", "6f70656e737461636b20342065766572")
+    assert {"images": legacy} == translated(
+        [case["glance"] for case in TRANSLATION], *options, *project
+    )
 
 
 def test_an_image_becomes_a_legacy_one() -> None:

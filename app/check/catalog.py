@@ -40,13 +40,15 @@ def endpoint_of(
     keystone = settings.keystone
     token: AccessInfo = plugin.get_access(session)  # type: ignore[attr-defined] # an identity plugin
     try:
-        url: str = token.service_catalog.url_for(
+        url = token.service_catalog.url_for(
             service_type=service_type,
             interface=keystone.interface,
             region_name=keystone.region_name,
         )
-    except ClientException as error:
-        raise _missing(settings, token, service_type, what) from error
+    except ClientException:
+        url = None
+    if not url:
+        raise _missing(settings, token, service_type, what)
     return url.rstrip("/")
 
 
