@@ -1,15 +1,19 @@
 """What differs between two answers, field by field, once what must differ is made the same.
 
 A field is `status`, `header/NAME`, `body/POINTER` or `glance/ATTRIBUTE`. Bodies are compared as
-JSON: objects key by key, unless they share no key; lists of images and of links by `id` and `rel`,
-unless they hold others or in another order, when the lists of names differ as wholes.
+JSON, whether compressed or not: objects key by key, unless they share no key; lists of images and
+of links by `id` and `rel`, unless they hold others or in another order, when the lists of names
+differ as wholes. In a link the order of the query's names is no difference, that of the values of
+one name is.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,9 +53,9 @@ def differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Diffe
 
 
 def _compare(field: str, one: Any, other: Any, found: Differences) -> None:
-    keyed = _keyed(one), _keyed(other)
-    if None not in keyed and list(keyed[0]) == list(keyed[1]):
-        one, other = keyed
+    keyed, other_keyed = _keyed(one), _keyed(other)
+    if keyed is not None and other_keyed is not None and list(keyed) == list(other_keyed):
+        one, other = keyed, other_keyed
     elif isinstance(one, list) and isinstance(other, list):
         if json.dumps(one) != json.dumps(other):
             found[field] = _names(one), _names(other)
@@ -112,24 +116,38 @@ def _header(name: str, values: list[str], names: Mapping[str, str]) -> str:
 def _body(
     answer: Answer, headers: dict[str, list[str]], names: Mapping[str, str], *, times: bool
 ) -> Any:
-    if "json" not in headers.get("content-type", [""])[0] or "content-encoding" in headers:
-        return _rename(answer.body.decode("latin-1"), names)
+    data = answer.body
+    if headers.get("content-encoding") == ["gzip"]:
+        data = gzip.decompress(data)
     try:
-        value = json.loads(answer.body)
+        if "json" in headers.get("content-type", [""])[0]:
+            return clean(json.loads(data), names, times=times)
     except ValueError:
-        return _rename(answer.body.decode("latin-1"), names)
-    return clean(value, names, times=times)
+        pass
+    return _rename(data.decode("latin-1"), names)
 
 
 def clean(value: Any, names: Mapping[str, str], *, times: bool = True) -> Any:
     """Return a JSON value with names in the place of what changes from run to run."""
     if isinstance(value, dict):
-        return {_rename(key, names): clean(item, names, times=times) for key, item in value.items()}
+        return {
+            _rename(key, names): clean(
+                _ordered(item) if key == "href" else item, names, times=times
+            )
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [clean(item, names, times=times) for item in value]
     if isinstance(value, str):
         return TIME if not times and _TIME.fullmatch(value) else _rename(value, names)
     return value
+
+
+def _ordered(href: str) -> str:
+    """Return an address with the parameters of its query ordered by name."""
+    address, mark, query = href.partition("?")
+    pairs = sorted(parse_qsl(query, keep_blank_values=True), key=lambda pair: pair[0])
+    return address + mark + urlencode(pairs)
 
 
 def _rename(text: str, names: Mapping[str, str]) -> str:

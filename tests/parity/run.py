@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 ALIKE = {"SHIM_ALTERNATE_LINK_PROJECT": "0", "SHIM_COMPRESS": "0"}
 
 
+PROJECTS = ("demo", "alt", "admin", "service")
+
+
 class Setup(NamedTuple):
     """The two services that a request is sent to: their addresses."""
 
@@ -64,7 +67,7 @@ class Parity:
         self._cloud = cloud
         self._world = World(cloud)
         self._images = self._world.make_read_images()
-        self._projects = {name: cloud.projects[name] for name in ("demo", "alt", "admin")}
+        self._projects = {name: cloud.projects[name] for name in PROJECTS}
         self._tokens = _make_tokens(cloud)
         self._setups = {
             "alike": _start(cloud, stack, "alike", cloud.glance_url, ALIKE),
@@ -106,6 +109,7 @@ def _make_tokens(cloud: RealCloud) -> dict[str, str | None]:
     cloud.revoke(revoked)
     return {
         **{user: cloud.token(user) for user in ("demo", "alt", "admin")},
+        "service": cloud.token(cloud.service_user),
         "unscoped": cloud.unscoped_token("demo"),
         "revoked": revoked,
         "none": None,

@@ -25,7 +25,8 @@ SCHEMA_IMAGE = Path(__file__).with_name("schema-image.json")
 
 # One worker: each would make its own first calls to Keystone, and the tests count calls. Threads,
 # because gunicorn's sync worker keeps no connection alive. No timeout, because a frozen worker must
-# live on when it is thawed. A long request line is for the service to judge.
+# live on when it is thawed. A long request line is for the service to judge, and so is
+# X-Forwarded-Proto.
 GUNICORN_CONF = """
 wsgi_app = "{service}.wsgi.{module}:application"
 bind = "{bind}"
@@ -36,6 +37,7 @@ keepalive = 60
 timeout = 0
 graceful_timeout = 2
 limit_request_line = 8190
+forwarded_allow_ips = ""
 control_socket_disable = True
 {hooks}
 """
