@@ -2,9 +2,9 @@
 
 A field is `status`, `header/NAME`, `body/POINTER` or `glance/ATTRIBUTE`. Bodies are compared as
 JSON, whether compressed or not: objects key by key, unless they share no key; lists of images and
-of links by `id` and `rel`, unless they hold others or in another order, when the lists of names
-differ as wholes. In a link the order of the query's names is no difference, that of the values of
-one name is.
+of links by `id` and `rel`, and where these differ or stand in another order, by what both have and
+the lists of names. In a link the order of the query's names is no difference, that of the values of
+one name is. No answer at all from both is a difference, too: it shows nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ABSENT = "(absent)"
 REQUEST_ID = "(request id)"
 TIME = "(time)"
+NO_ANSWER = 0
 
 HEADERS = (
     "Allow",
@@ -49,37 +50,40 @@ def differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Diffe
     found: Differences = {}
     for name in sorted(expected.keys() | actual.keys()):
         _compare(name, expected.get(name, ABSENT), actual.get(name, ABSENT), found)
+    if expected.get("status") == actual.get("status") == NO_ANSWER:
+        found["status"] = NO_ANSWER, NO_ANSWER
     return found
 
 
 def _compare(field: str, one: Any, other: Any, found: Differences) -> None:
     keyed, other_keyed = _keyed(one), _keyed(other)
-    if keyed is not None and other_keyed is not None and list(keyed) == list(other_keyed):
-        one, other = keyed, other_keyed
-    elif isinstance(one, list) and isinstance(other, list):
-        if json.dumps(one) != json.dumps(other):
-            found[field] = _names(one), _names(other)
+    if keyed is not None and other_keyed is not None:
+        if list(keyed) != list(other_keyed):
+            found[field] = list(keyed), list(other_keyed)
+        for key in keyed.keys() & other_keyed.keys():
+            _compare(f"{field}/{key}", keyed[key], other_keyed[key], found)
         return
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() & other.keys():
         for key in [*one, *(key for key in other if key not in one)]:
             _compare(f"{field}/{key}", one.get(key, ABSENT), other.get(key, ABSENT), found)
-    elif json.dumps(one) != json.dumps(other):  # 1, 1.0 and true are equal only to Python
+    elif _text(one) != _text(other):
         found[field] = one, other
 
 
+def _text(value: Any) -> str:
+    """Return a value as what tells 1, 1.0 and true apart, which are equal to Python."""
+    return json.dumps(value, sort_keys=True)
+
+
 def _keyed(value: Any) -> dict[str, Any] | None:
-    """Return a list of objects by what identifies each, None where it is no such list."""
-    if not isinstance(value, list) or not value or not all(isinstance(v, dict) for v in value):
+    """Return a list of objects by what identifies each, None where nothing does."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return None
     for name in ("id", "rel"):
-        if all(name in item for item in value):
-            return {str(item[name]): item for item in value}
+        keyed = {str(item[name]): item for item in value if name in item}
+        if len(keyed) == len(value):
+            return keyed
     return None
-
-
-def _names(values: list[Any]) -> list[Any]:
-    keyed = _keyed(values)
-    return values if keyed is None else list(keyed)
 
 
 def normal(answer: Answer, names: Mapping[str, str], *, times: bool) -> dict[str, Any]:
