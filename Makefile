@@ -1,13 +1,14 @@
 # make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
 # make test       all tests that need nothing but PyPI
 # make test-real  the tests on a real Keystone and Glance, which it installs and starts
+# make parity     the same requests to a real Nova, which it installs too, and to the service
 # make lint       ruff and mypy
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 
-.PHONY: run test test-real lint clean
+.PHONY: run test test-real parity lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
@@ -18,6 +19,10 @@ test: $(VENV)/tested
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
+
+parity: $(VENV)/tested
+	$(VENV)/bin/python tests/real/install.py nova
+	$(VENV)/bin/python tests/parity/run.py $(PARITY_ARGS)
 
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
