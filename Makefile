@@ -2,6 +2,7 @@
 # make test       all tests that need nothing but PyPI
 # make test-min   the same tests with the oldest versions of what is depended on
 # make test-real  the tests on a real Keystone and Glance, which it installs and starts
+# make parity     the same requests to a real Nova, which it installs too, and to the service
 # make lint       ruff and mypy
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real lint clean
+.PHONY: run test test-min test-real parity lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
@@ -23,6 +24,10 @@ test-min: $(OLDEST)/tested
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
+
+parity: $(VENV)/tested
+	$(VENV)/bin/python tests/real/install.py nova
+	$(VENV)/bin/python tests/parity/run.py $(PARITY_ARGS)
 
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check

@@ -107,16 +107,8 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
         trace = CURRENT.get()
         trace.user_id, trace.project_id = g.caller.user_id, g.caller.project_id or "-"
 
-    @app.before_request
-    def negotiate() -> None:
-        """Settle the microversion, which only one mount has; the others ignore the headers."""
-        if microversions.MOUNT in settings.mounts and mount() == microversions.MOUNT:
-            microversions.require_known_version()
-
-    @app.before_request
-    def refuse_unroutable() -> None:
-        if is_unroutable(request.environ):
-            raise NotFound
+    app.before_request(_refuse_unroutable)
+    app.before_request(_negotiate)
 
     if settings.brownout:
         app.before_request(refuser(settings.brownout))
@@ -127,7 +119,8 @@ def _register_end(app: Flask, settings: Settings, metrics: Metrics | None) -> No
 
     @app.after_request
     def end(response: Response) -> Response:
-        add_request_ids(response)
+        if request.path != "/":  # the version list has none at Nova, the documents have
+            add_request_ids(response)
         microversions.add_version_headers(response)
         if settings.compress:
             compress(response)
@@ -141,3 +134,17 @@ def _register_end(app: Flask, settings: Settings, metrics: Metrics | None) -> No
     if metrics:
         app.before_request_funcs.setdefault(None, []).insert(0, metrics.begin)
         app.teardown_request(metrics.end)
+
+
+def _refuse_unroutable() -> None:
+    """Refuse what leads nowhere before anything is said of its version, as Nova does."""
+    if is_unroutable(request.environ):
+        raise NotFound
+    if request.routing_exception is not None:
+        raise request.routing_exception
+
+
+def _negotiate() -> None:
+    """Settle the microversion, which only one mount has; the others ignore the headers."""
+    if mount() == microversions.MOUNT:
+        microversions.require_known_version()
