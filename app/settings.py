@@ -11,28 +11,23 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
-from nova_image_shim.brownout import Brownout
-from nova_image_shim.times import parse_time
+from nova_image_shim import setting_values as values
+from nova_image_shim.setting_values import WrongValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Set
     from datetime import datetime
 
+    from nova_image_shim.brownout import Brownout
+
 _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")
 _USER_IN_ADDRESS = re.compile(r"//[^/]*@")
-_PORTS = range(1, 65536)
-_MOUNTS = ("v1.1", "v2", "v2.1")
 
 
 class SettingsError(Exception):
     """One or more settings are wrong; the text has a line for each."""
-
-
-class _Wrong(ValueError):
-    """A value is not allowed; the text says what is."""
 
 
 def _setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
@@ -44,122 +39,6 @@ def _is_secret(name: str) -> bool:
     return any(word in name for word in _SECRETS)
 
 
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or not low <= int(text) <= high:
-            raise _Wrong(f"a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _seconds(high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) or not 0 < float(text) <= high:
-            raise _Wrong(f"seconds, more than 0 and at most {high:g}")
-        return float(text)
-
-    return parse
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise _Wrong(f"one of {', '.join(allowed)}")
-        return text
-
-    return parse
-
-
-def _interface(text: str) -> str:
-    return _choice("public", "internal", "admin")(text.removesuffix("URL"))
-
-
-def _flag(text: str) -> bool:
-    if text not in {"0", "1"}:
-        raise _Wrong("1 for on or 0 for off")
-    return text == "1"
-
-
-def _url(text: str) -> str:
-    """Return an http address without its final slashes."""
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or re.search(r"[\s\"\\?#@]", text):
-        raise _Wrong("an address as http://host:port/path, without user, query and fragment")
-    return text.rstrip("/")
-
-
-def _time(text: str) -> datetime:
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise _Wrong("an ISO 8601 date or time, in UTC unless it names a zone") from error
-
-
-def _link(text: str) -> str:
-    if not re.fullmatch(r"https?://[!#-;=?-~]+", text, re.ASCII):
-        raise _Wrong("an address as https://host/path")
-    return text
-
-
-def _brownout(text: str) -> Brownout:
-    try:
-        return Brownout.parse(text)
-    except ValueError as error:
-        raise _Wrong(str(error)) from error
-
-
-def _limit(text: str) -> int:
-    if text == "-1":
-        return -1
-    try:
-        return _integer(0, 10**6)(text)
-    except _Wrong as error:
-        raise _Wrong(f"{error}, or -1 for none") from error
-
-
-def _mounts(text: str) -> tuple[str, ...]:
-    """Return the mounts named, in the order of their versions."""
-    named = {name.strip() for name in text.split(",")}
-    if not named <= set(_MOUNTS):
-        raise _Wrong(f"one or more of {', '.join(_MOUNTS)}, with commas between them")
-    return tuple(name for name in _MOUNTS if name in named)
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
-        raise _Wrong("the path of a file that exists")
-    return path
-
-
-def _servers(text: str) -> tuple[str, ...]:
-    servers = tuple(server.strip() for server in text.split(","))
-    if not all(map(_host_and_port, servers)):
-        raise _Wrong("host:port, several with commas between them")
-    return servers
-
-
-def _bind(text: str) -> str:
-    if not _host_and_port(text):
-        raise _Wrong("host:port, an IPv6 address in brackets")
-    return text
-
-
-def _host_and_port(text: str) -> bool:
-    match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[(.+)\]):(\d{1,5})", text, re.ASCII)
-    if not match or int(match[2]) not in _PORTS:
-        return False
-    try:
-        return match[1] is None or bool(ipaddress.IPv6Address(match[1]))
-    except ValueError:
-        return False
-
-
 _USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
 _PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
 _CREDENTIAL = ("application_credential_id", "application_credential_secret")
@@ -168,14 +47,14 @@ _PLUGIN_OPTIONS = {
     "v3password": _USER + _PROJECT,
     "v3applicationcredential": _CREDENTIAL,
 }
-_auth_type = _choice(*_PLUGIN_OPTIONS)
+_auth_type = values.choice(*_PLUGIN_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Keystone:
     """The service user and where it finds Keystone: the variables of every OpenStack client."""
 
-    auth_url: str | None = _setting("OS_AUTH_URL", None, _url)
+    auth_url: str | None = _setting("OS_AUTH_URL", None, values.url)
     auth_type: str | None = _setting("OS_AUTH_TYPE", None, _auth_type)
     username: str | None = _setting("OS_USERNAME", None)
     user_id: str | None = _setting("OS_USER_ID", None)
@@ -189,8 +68,8 @@ class Keystone:
     application_credential_id: str | None = _setting("OS_APPLICATION_CREDENTIAL_ID", None)
     application_credential_secret: str | None = _setting("OS_APPLICATION_CREDENTIAL_SECRET", None)
     region_name: str | None = _setting("OS_REGION_NAME", None)
-    interface: str = _setting("OS_INTERFACE", "public", _interface)
-    cacert: Path | None = _setting("OS_CACERT", None, _file)
+    interface: str = _setting("OS_INTERFACE", "public", values.interface)
+    cacert: Path | None = _setting("OS_CACERT", None, values.existing_file)
 
     @property
     def plugin(self) -> str:
@@ -230,57 +109,59 @@ _ATTRIBUTES = {item.metadata["name"]: item.name for item in fields(Keystone)}
 class Settings:
     """The service's own settings; README.md has the table."""
 
-    backend: str = _setting("SHIM_BACKEND", "memory", _choice("memory", "glance"))
-    bind: str = _setting("SHIM_BIND", "127.0.0.1:8774", _bind)
-    allow_public: bool = _setting("SHIM_ALLOW_PUBLIC", default=False, parse=_flag)
-    workers: int = _setting("WEB_CONCURRENCY", 0, _integer(1, 128))
-    threads: int = _setting("SHIM_THREADS", 16, _integer(1, 256))
-    memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, _file)
+    backend: str = _setting("SHIM_BACKEND", "memory", values.choice("memory", "glance"))
+    bind: str = _setting("SHIM_BIND", "127.0.0.1:8774", values.bind)
+    allow_public: bool = _setting("SHIM_ALLOW_PUBLIC", default=False, parse=values.flag)
+    workers: int = _setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
+    threads: int = _setting("SHIM_THREADS", 16, values.integer(1, 256))
+    memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
 
-    glance_endpoint: str | None = _setting("SHIM_GLANCE_ENDPOINT", None, _url)
-    glance_page_size: int = _setting("SHIM_GLANCE_PAGE_SIZE", 1000, _integer(1, 10000))
+    glance_endpoint: str | None = _setting("SHIM_GLANCE_ENDPOINT", None, values.url)
+    glance_page_size: int = _setting("SHIM_GLANCE_PAGE_SIZE", 1000, values.integer(1, 10000))
     glance_connect_timeout_seconds: float = _setting(
-        "SHIM_GLANCE_CONNECT_TIMEOUT", 5.0, _seconds(300)
+        "SHIM_GLANCE_CONNECT_TIMEOUT", 5.0, values.seconds(300)
     )
-    glance_read_timeout_seconds: float = _setting("SHIM_GLANCE_READ_TIMEOUT", 30.0, _seconds(3600))
-    request_timeout_seconds: float = _setting("SHIM_REQUEST_TIMEOUT", 60.0, _seconds(3600))
+    glance_read_timeout_seconds: float = _setting(
+        "SHIM_GLANCE_READ_TIMEOUT", 30.0, values.seconds(3600)
+    )
+    request_timeout_seconds: float = _setting("SHIM_REQUEST_TIMEOUT", 60.0, values.seconds(3600))
     glance_max_answer_bytes: int = _setting(
-        "SHIM_GLANCE_MAX_ANSWER_BYTES", 2**26, _integer(2**10, 2**31)
+        "SHIM_GLANCE_MAX_ANSWER_BYTES", 2**26, values.integer(2**10, 2**31)
     )
 
-    keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, _seconds(300))
-    token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, _integer(0, 86400))
-    memcached_servers: tuple[str, ...] = _setting("SHIM_MEMCACHED_SERVERS", (), _servers)
-    memcached_pool_size: int = _setting("SHIM_MEMCACHED_POOL_SIZE", 0, _integer(1, 1024))
-    public_keystone: str | None = _setting("SHIM_WWW_AUTHENTICATE_URI", None, _url)
+    keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
+    token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
+    memcached_servers: tuple[str, ...] = _setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
+    memcached_pool_size: int = _setting("SHIM_MEMCACHED_POOL_SIZE", 0, values.integer(1, 1024))
+    public_keystone: str | None = _setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
 
-    mounts: tuple[str, ...] = _setting("SHIM_MOUNTS", _MOUNTS, _mounts)
-    metadata_limit: int = _setting("SHIM_METADATA_LIMIT", 128, _limit)
-    max_body_bytes: int = _setting("SHIM_MAX_BODY_BYTES", 114688, _integer(2**10, 2**26))
-    max_limit: int | None = _setting("SHIM_MAX_LIMIT", None, _integer(1, 10**9))
-    previous_links: bool = _setting("SHIM_PREVIOUS_LINKS", default=True, parse=_flag)
+    mounts: tuple[str, ...] = _setting("SHIM_MOUNTS", values.MOUNTS, values.mounts)
+    metadata_limit: int = _setting("SHIM_METADATA_LIMIT", 128, values.limit_or_none)
+    max_body_bytes: int = _setting("SHIM_MAX_BODY_BYTES", 114688, values.integer(2**10, 2**26))
+    max_limit: int | None = _setting("SHIM_MAX_LIMIT", None, values.integer(1, 10**9))
+    previous_links: bool = _setting("SHIM_PREVIOUS_LINKS", default=True, parse=values.flag)
     alternate_link_project: bool = _setting(
-        "SHIM_ALTERNATE_LINK_PROJECT", default=True, parse=_flag
+        "SHIM_ALTERNATE_LINK_PROJECT", default=True, parse=values.flag
     )
-    compute_link_prefix: str | None = _setting("SHIM_COMPUTE_LINK_PREFIX", None, _url)
-    glance_link_prefix: str | None = _setting("SHIM_GLANCE_LINK_PREFIX", None, _url)
-    show_image_size: bool = _setting("SHIM_SHOW_IMAGE_SIZE", default=True, parse=_flag)
-    show_disk_config: bool = _setting("SHIM_SHOW_DISK_CONFIG", default=True, parse=_flag)
+    compute_link_prefix: str | None = _setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
+    glance_link_prefix: str | None = _setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
+    show_image_size: bool = _setting("SHIM_SHOW_IMAGE_SIZE", default=True, parse=values.flag)
+    show_disk_config: bool = _setting("SHIM_SHOW_DISK_CONFIG", default=True, parse=values.flag)
     v2_status: str = _setting(
-        "SHIM_V2_STATUS", "SUPPORTED", _choice("CURRENT", "SUPPORTED", "DEPRECATED")
+        "SHIM_V2_STATUS", "SUPPORTED", values.choice("CURRENT", "SUPPORTED", "DEPRECATED")
     )
-    compress: bool = _setting("SHIM_COMPRESS", default=True, parse=_flag)
-    trusted_proxies: int = _setting("SHIM_TRUSTED_PROXIES", 0, _integer(0, 16))
+    compress: bool = _setting("SHIM_COMPRESS", default=True, parse=values.flag)
+    trusted_proxies: int = _setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
     log_level: str = _setting(
-        "SHIM_LOG_LEVEL", "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR")
+        "SHIM_LOG_LEVEL", "INFO", values.choice("DEBUG", "INFO", "WARNING", "ERROR")
     )
-    log_format: str = _setting("SHIM_LOG_FORMAT", "text", _choice("text", "json"))
-    metrics_bind: str | None = _setting("SHIM_METRICS_BIND", None, _bind)
+    log_format: str = _setting("SHIM_LOG_FORMAT", "text", values.choice("text", "json"))
+    metrics_bind: str | None = _setting("SHIM_METRICS_BIND", None, values.bind)
     healthcheck_disable_file: Path | None = _setting("SHIM_HEALTHCHECK_DISABLE_FILE", None, Path)
-    deprecation: datetime | None = _setting("SHIM_DEPRECATION", None, _time)
-    sunset: datetime | None = _setting("SHIM_SUNSET", None, _time)
-    deprecation_link: str | None = _setting("SHIM_DEPRECATION_LINK", None, _link)
-    brownout: Brownout | None = _setting("SHIM_BROWNOUT", None, _brownout)
+    deprecation: datetime | None = _setting("SHIM_DEPRECATION", None, values.moment)
+    sunset: datetime | None = _setting("SHIM_SUNSET", None, values.moment)
+    deprecation_link: str | None = _setting("SHIM_DEPRECATION_LINK", None, values.link)
+    brownout: Brownout | None = _setting("SHIM_BROWNOUT", None, values.brownout)
     keystone: Keystone = field(default_factory=Keystone)
 
     @classmethod
@@ -376,7 +257,7 @@ def is_loopback(bind: str) -> bool:
 
 def _read(cls: type[_T], environ: Mapping[str, str], mistakes: list[str]) -> _T:
     """Return the dataclass that an environment fills, and add what is wrong to `mistakes`."""
-    values: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     for item in fields(cls):  # type: ignore[arg-type] # both are dataclasses
         name = item.metadata.get("name")
         if not name or not environ.get(name, "").strip():
@@ -384,8 +265,8 @@ def _read(cls: type[_T], environ: Mapping[str, str], mistakes: list[str]) -> _T:
         secret = _is_secret(name)
         text = environ[name] if secret else environ[name].strip()
         try:
-            values[item.name] = item.metadata["parse"](text)
-        except _Wrong as allowed:
+            given[item.name] = item.metadata["parse"](text)
+        except WrongValue as allowed:
             shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
             mistakes.append(f"{name}={shown}: allowed is {allowed}")
-    return cls(**values)
+    return cls(**given)
