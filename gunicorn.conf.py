@@ -58,6 +58,8 @@ def on_starting(server):
             f"nova-image-shim cannot start:\n{given}: SHIM_BACKEND=memory lives in one process "
             "at SHIM_BIND: leave these options of gunicorn alone"
         )
+    for note in settings.notes:
+        server.log.warning(note)
     if settings.metrics_bind:
         _open_metrics_port(server.cfg)
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from cachetools import TTLCache
 from keystoneauth1 import access, loading
 from keystoneauth1.identity.access import AccessInfoPlugin
+from keystoneauth1.plugin import BaseAuthPlugin
+from keystoneauth1.service_token import ServiceTokenAuthWrapper
 from keystonemiddleware import auth_token
 from keystonemiddleware.auth_token import _exceptions as ksm_exceptions
 from oslo_config import cfg
@@ -51,6 +53,11 @@ class KeystoneAuthenticate:
         self._cache = {_CACHE_KEY: _token_cache(settings)}
         self._protocol = _OneAtATime(settings)
         self._seconds = settings.keystone_timeout_seconds
+        self._service_auth = (
+            _ServiceAuth(self._protocol.keystone_session, settings)
+            if settings.send_service_token
+            else None
+        )
 
     def __call__(self, request: Request) -> Caller:
         """Return the caller.
@@ -78,8 +85,12 @@ class KeystoneAuthenticate:
             self._protocol.forget_discovery()
             raise KeystoneUnavailable(f"auth_token answered {status}")
         token = found[0]
-        # A plugin of our own: auth_token's would send the service user's token along to Glance.
-        return Caller(token.user_id or "-", token.project_id, AccessInfoPlugin(token))
+        return Caller(token.user_id or "-", token.project_id, self._plugin_of(token))
+
+    def _plugin_of(self, token: access.AccessInfo) -> BaseAuthPlugin:
+        """Return what goes along to Glance; auth_token's would always send two tokens."""
+        plugin = AccessInfoPlugin(token)
+        return ServiceTokenAuthWrapper(plugin, self._service_auth) if self._service_auth else plugin
 
     def check(self) -> None:
         """Have Keystone validate the service user's own token, as it validates a client's.
@@ -110,6 +121,26 @@ def _keep_access(environ: WSGIEnvironment, start_response: StartResponse) -> lis
     environ[_FOUND_KEY].append(environ["keystone.token_auth"].user)
     start_response("204 No Content", [])
     return []
+
+
+class _ServiceAuth(BaseAuthPlugin):
+    """The service user's token, logged in for within Keystone's bounds and not within Glance's."""
+
+    def __init__(self, session: Session, settings: Settings) -> None:
+        super().__init__()
+        options = (settings.service_user or settings.keystone).credentials()
+        kind: Any = loading.get_plugin_loader(options.pop("auth_type"))
+        self._plugin = kind.load_from_options(**options)
+        self._session = session
+
+    def get_token(self, _session: Session) -> str | None:
+        """Return the token; the session is the one that calls Glance."""
+        token: str | None = self._plugin.get_token(self._session)
+        return token
+
+    def invalidate(self) -> bool:
+        """Forget the token, which Glance no longer takes."""
+        return bool(self._plugin.invalidate())
 
 
 class _TracedTransport(BoundedTransport):
@@ -161,6 +192,12 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
 
         server.verify_token = verify_token
         return server
+
+    @property
+    def keystone_session(self) -> Session:
+        """Return the session that Keystone is asked over."""
+        session: Session = self._session
+        return session
 
     def own_token(self) -> access.AccessInfo:
         """Return the service user's token, logged in for if there is none."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from nova_image_shim.brownout import Brownout
+    from nova_image_shim.config_file import ConfigFile
 
 _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")
@@ -162,7 +163,11 @@ class Settings:
     sunset: datetime | None = _setting("SHIM_SUNSET", None, values.moment)
     deprecation_link: str | None = _setting("SHIM_DEPRECATION_LINK", None, values.link)
     brownout: Brownout | None = _setting("SHIM_BROWNOUT", None, values.brownout)
+    send_service_token: bool = _setting("SHIM_SEND_SERVICE_TOKEN", default=False, parse=values.flag)
+    config_file: Path | None = _setting("SHIM_CONFIG_FILE", None, values.existing_file)
     keystone: Keystone = field(default_factory=Keystone)
+    service_user: Keystone | None = None  # whose token goes along to Glance, if it is another's
+    notes: tuple[str, ...] = ()  # what of the configuration file does not count
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -172,11 +177,19 @@ class Settings:
             SettingsError: some are wrong; a line each, with name, value and what is allowed.
         """
         mistakes: list[str] = []
-        settings = _read(cls, environ, mistakes)
+        file = _config_file(environ, mistakes)
+        given = file.below(environ) if file else environ
+        settings = _read(cls, given, mistakes)
         if settings.backend == "glance":  # the embedded store must not trip over a client's OS_*
-            settings = replace(settings, keystone=_read(Keystone, environ, mistakes))
+            settings = replace(settings, keystone=_read(Keystone, given, mistakes))
         refused = {mistake.partition("=")[0] for mistake in mistakes}
         mistakes += settings.mistakes(refused)
+        if file:
+            mistakes = [_with_origin(mistake, environ, file) for mistake in mistakes]
+            settings = replace(settings, notes=tuple(file.notes))
+            if settings.backend == "glance" and settings.send_service_token and file.service_user:
+                login = {"OS_AUTH_URL": settings.keystone.auth_url or ""} | file.service_user
+                settings = replace(settings, service_user=_service_user(login, mistakes))
         if mistakes:
             raise SettingsError("\n".join(mistakes))
         return settings
@@ -225,9 +238,13 @@ class Settings:
     @property
     def secrets(self) -> list[str]:
         """Return what must never be logged."""
-        keystone = self.keystone
-        secrets = (keystone.password, keystone.application_credential_secret)
-        return [secret for secret in secrets if secret]
+        logins = [self.keystone, *([self.service_user] if self.service_user else [])]
+        return [
+            secret
+            for login in logins
+            for secret in (login.password, login.application_credential_secret)
+            if secret
+        ]
 
     @property
     def worker_count(self) -> int:
@@ -238,6 +255,35 @@ class Settings:
     def www_authenticate_uri(self) -> str:
         """Return where a client is sent for a token."""
         return self.public_keystone or self.keystone.auth_url or f"http://{self.bind}"
+
+
+def _config_file(environ: Mapping[str, str], mistakes: list[str]) -> ConfigFile | None:
+    """Return what the file that SHIM_CONFIG_FILE names says, and add what is wrong with it."""
+    path = Path(environ.get("SHIM_CONFIG_FILE", "").strip())
+    if not path.is_file():  # none is named, or that is told as of any other path
+        return None
+    from nova_image_shim.config_file import ConfigFileError, read_config_file  # noqa: PLC0415
+
+    try:
+        return read_config_file(path)
+    except ConfigFileError as error:
+        mistakes.append(f"SHIM_CONFIG_FILE={str(path)!r}: {error}")
+        return None
+
+
+def _service_user(login: Mapping[str, str], mistakes: list[str]) -> Keystone:
+    found: list[str] = []
+    service_user = _read(Keystone, login, found)
+    found += [f"{' or '.join(names)} is not set" for names in service_user.missing()]
+    mistakes += [f"[service_user] of the configuration file: {text}" for text in found]
+    return service_user
+
+
+def _with_origin(mistake: str, environ: Mapping[str, str], file: ConfigFile) -> str:
+    """Add to a mistake where it stands, unless that is the environment."""
+    name = mistake.partition("=")[0]
+    elsewhere = name in file.origins and not environ.get(name, "").strip()
+    return f"{mistake} ({file.origins[name]})" if elsewhere else mistake
 
 
 def setting_names() -> list[str]:

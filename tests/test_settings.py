@@ -13,6 +13,7 @@ from nova_image_shim.brownout import ALLOWED, Brownout
 from nova_image_shim.settings import Settings, SettingsError, is_loopback, setting_names
 
 HERE = str(Path(__file__))
+EMPTY = str(Path(__file__).parent / "cases" / "empty.conf")
 A_FOLDER = str(Path(__file__).parent)
 SECRET = " the service user's secret "
 
@@ -65,6 +66,8 @@ DEFAULTS: dict[str, Any] = {
     "SHIM_SUNSET": None,
     "SHIM_DEPRECATION_LINK": None,
     "SHIM_BROWNOUT": None,
+    "SHIM_SEND_SERVICE_TOKEN": False,
+    "SHIM_CONFIG_FILE": None,
     "OS_AUTH_URL": None,
     "OS_AUTH_TYPE": None,
     "OS_USERNAME": None,
@@ -172,6 +175,8 @@ GOOD = [
     *addresses("SHIM_COMPUTE_LINK_PREFIX", "SHIM_GLANCE_LINK_PREFIX"),
     *switches("SHIM_ALLOW_PUBLIC", "SHIM_PREVIOUS_LINKS", "SHIM_ALTERNATE_LINK_PROJECT"),
     *switches("SHIM_SHOW_IMAGE_SIZE", "SHIM_SHOW_DISK_CONFIG", "SHIM_COMPRESS"),
+    *switches("SHIM_SEND_SERVICE_TOKEN"),
+    ("SHIM_CONFIG_FILE", EMPTY, Path(EMPTY)),
     *[("SHIM_V2_STATUS", word, word) for word in ("CURRENT", "SUPPORTED", "DEPRECATED")],
     *numbers("SHIM_TRUSTED_PROXIES", 0, 16),
     *[("SHIM_LOG_LEVEL", word, word) for word in ("DEBUG", "INFO", "WARNING", "ERROR")],
@@ -292,13 +297,15 @@ BAD = [
     *refused("SHIM_BROWNOUT", f"{ALLOWED}; percent=100 for all requests", "status=404"),
     *refused(
         "SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT SHIM_SHOW_IMAGE_SIZE "
-        "SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS",
+        "SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS SHIM_SEND_SERVICE_TOKEN",
         "1 for on or 0 for off",
         *NOT_ONE_OR_ZERO,
     ),
     *out_of("WEB_CONCURRENCY", 1, 128),
     *out_of("SHIM_THREADS", 1, 256),
-    *refused("SHIM_MEMORY_IMAGES OS_CACERT", A_FILE, "/nowhere", "nowhere", A_FOLDER),
+    *refused(
+        "SHIM_MEMORY_IMAGES OS_CACERT SHIM_CONFIG_FILE", A_FILE, "/nowhere", "nowhere", A_FOLDER
+    ),
     *out_of("SHIM_GLANCE_PAGE_SIZE", 1, 10000),
     *too_long("SHIM_GLANCE_CONNECT_TIMEOUT", 300),
     *too_long("SHIM_GLANCE_READ_TIMEOUT", 3600),

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,8 @@ def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iter
             yield Finding(Level.ERROR, f"{mistake}.", _MEND_SETTING)
         return
     yield fine("The settings are good.")
+    for note in settings.notes:
+        yield fine(note)
     yield from local_findings(settings)
     if settings.backend == "memory":
         yield fine("The embedded store needs nothing else (SHIM_BACKEND=memory).")
@@ -110,6 +113,10 @@ def _cloud_findings(settings: Settings, token_file: Path | None) -> Iterator[Fin
         yield validate(session, settings, plugin, clients, "the client's token")
     else:
         yield require_validating_role(settings, token)
+    if settings.service_user:
+        other = replace(settings, keystone=settings.service_user)
+        log_in(session, other, plugin_of(other))
+        yield fine("The user of [service_user] can log in.")
     glance = find_glance(session, settings, plugin)
     yield from link_findings(settings, token, glance)
     yield from list_one_image(session, settings, plugin, glance)
