@@ -1,10 +1,10 @@
 """A log of a million lines, what it holds by an independent count, and what `usage` makes of it.
 
-    python tests/million.py [LINES]
+    python tests/million.py [LINES [FOLDER]]
 
 The log is written by the service's own formatters, text and JSON in turn, part of it compressed.
 The count is SQLite's, from rows that were inserted while the log was made. Prints the time and
-the most memory that `usage` took, and ends with 1 where the two differ.
+the most memory that `usage` took, and ends with 1 where the two differ. In FOLDER the log stays.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import io
 import itertools
 import logging
 import random
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -125,24 +124,32 @@ def counted(database: sqlite3.Connection) -> list[list[str]]:
     return [[str(value) or "-" for value in row] for row in database.execute(COUNT)]
 
 
-def reported(paths: list[Path]) -> list[list[str]]:
-    """Return what the command says, less the heading and the calls of each kind."""
-    command = "from nova_image_shim.cli import main; raise SystemExit(main())"
+# The command, and at its end the most memory that it had, in KiB, by the kernel's own account.
+PROGRAM = """
+from pathlib import Path
+from nova_image_shim.cli import main
+main()
+print(next(l for l in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in l))
+"""
+
+
+def reported(paths: list[Path]) -> tuple[list[list[str]], float]:
+    """Return what the command says, less heading and kinds of calls, and its memory in MiB."""
     arguments = ["usage", "--format", "csv", *map(str, paths)]
     done = subprocess.run(
-        [sys.executable, "-c", command, *arguments], stdout=subprocess.PIPE, check=True
+        [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, check=True
     )
-    return [row[:-1] for row in csv.reader(io.StringIO(done.stdout.decode()))][1:]
+    text, _, most = done.stdout.decode().rpartition("VmHWM:")
+    return [row[:-1] for row in csv.reader(io.StringIO(text))][1:], int(most.split()[0]) / 1024
 
 
-def main(count: int) -> int:
+def main(count: int = 1_000_000, kept: str | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        paths, database = make(Path(folder), count)
+        paths, database = make(Path(kept or folder), count)
         size = sum(path.stat().st_size for path in paths)
         started = time.monotonic()
-        report = reported(paths)
+        report, most = reported(paths)
         seconds = time.monotonic() - started
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     same = counted(database) == report
     print(
         f"{count:,} lines, {size / 2**20:.0f} MiB, {len(report):,} groups: {seconds:.1f} s, "
@@ -152,4 +159,5 @@ def main(count: int) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
+    lines, *kept = sys.argv[1:] or ["1000000"]
+    raise SystemExit(main(int(lines), *kept))
