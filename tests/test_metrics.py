@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ import requests
 from conftest import glance_environ
 from fakes import ROOT, clean_environ, free_port, says, shim, token_of
 from prometheus_client.parser import text_string_to_metric_families
+
+from nova_image_shim.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -270,3 +273,16 @@ def test_a_given_folder_is_emptied_at_the_start_and_kept_at_the_end(tmp_path: Pa
         assert 16 == service.value("threads")
         assert not stale.exists()
     assert folder.exists()
+
+
+def test_every_metric_is_documented() -> None:
+    metrics = Metrics(threads=1, backend="memory")
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in metrics.registry.collect()
+    }
+    page = (ROOT / "docs/operate.md").read_text()
+    table = page.partition("after `nova_image_shim_`")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
+    told = {f"nova_image_shim_{name}" for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert names == told
