@@ -38,7 +38,7 @@ $(VENV)/tested-real: pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/tested $(VENV)/installed
 
 # mypy follows an editable install only where it is made of links.
-$(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/bin/python
+$(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
 		--config-settings editable_mode=strict --editable .[lint,test,real]
 	touch $@
