@@ -78,15 +78,24 @@ def load_images(path: Path | None = None) -> list[dict[str, Any]]:
     Raises:
         ImageFileError: it cannot be read, or an image in it is none.
     """
-    name = str(path or "images.yaml")
-    document = _parse(name, _read(path))
+    name, document = load_document(path)
     images = document.get("images") if isinstance(document, dict) else document
     if not isinstance(images, list):
         raise ImageFileError(
             f"{name}: a list of images is wanted, or an object with it as `images`"
         )
-    _check(name, images)
+    check_images(images, f"{name}: ")
     return [complete(image) for image in images]
+
+
+def load_document(path: Path | None = None) -> tuple[str, Any]:
+    """Return the name of a file and what is in it, of the images that ship with us without a path.
+
+    Raises:
+        ImageFileError: it cannot be read, or is neither YAML nor JSON.
+    """
+    name = str(path or "images.yaml")
+    return name, _parse(name, _read(path))
 
 
 def _read(path: Path | None) -> str:
@@ -113,16 +122,22 @@ def _parse(name: str, text: str) -> Any:
         raise ImageFileError(f"{name}: {error}") from error
 
 
-def _check(name: str, images: list[Any]) -> None:
+def check_images(images: list[Any], prefix: str = "") -> None:
+    """Check images before `complete` is asked to complete them.
+
+    Raises:
+        ImageFileError: one is none, or has the id of another; the text, after the prefix, names
+            the image and the field.
+    """
     validator = Draft202012Validator(_IMAGE, format_checker=_CHECKER)
     seen: set[str] = set()
     for number, image in enumerate(images, 1):
         error: ValidationError | None = next(validator.iter_errors(image), None)
         if error is not None:
             field = ".".join(map(str, error.absolute_path)) or "the image"
-            raise ImageFileError(f"{name}: {_called(number, image)}: {field}: {error.message}")
+            raise ImageFileError(f"{prefix}{_called(number, image)}: {field}: {error.message}")
         if image["id"] in seen:
-            raise ImageFileError(f"{name}: {_called(number, image)}: this id was there before")
+            raise ImageFileError(f"{prefix}{_called(number, image)}: this id was there before")
         seen.add(image["id"])
 
 

@@ -67,6 +67,26 @@ class MemoryImageService(port.ImageService):
         with self._lock:
             self._kept = {**self._kept, image["id"]: _to_kept(image)}
 
+    def change(
+        self, image_id: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Keep what a function makes of an image, no other writer in between, and return it.
+
+        Args:
+            image_id: which image.
+            change: takes an image in the form of `load` and returns another; what it raises is
+                passed on.
+
+        Raises:
+            ImageNotFound: there is none of this id.
+        """
+        with self._lock:
+            if image_id not in self._kept:
+                raise port.ImageNotFound(f"no image {image_id}")
+            kept = _to_kept(change(_from_kept(self._kept[image_id])))
+            self._kept = {**self._kept, image_id: kept}
+            return _from_kept(kept)
+
     def remove(self, image_id: str) -> None:
         """Forget an image, whoever owns it, protected or not.
 
@@ -80,10 +100,7 @@ class MemoryImageService(port.ImageService):
 
     def all(self) -> list[dict[str, Any]]:
         """Return every image in the form that `load` takes, in the order in which they came."""
-        return [
-            {**cast("dict[str, Any]", kept.image), "members": dict(kept.members)}
-            for kept in self._kept.values()
-        ]
+        return [_from_kept(kept) for kept in self._kept.values()]
 
     def endpoint(self, context: port.Context) -> None:  # noqa: ARG002
         """Return None: there is no Glance."""
@@ -171,6 +188,10 @@ class MemoryImageService(port.ImageService):
 def _to_kept(image: Mapping[str, Any]) -> _Kept:
     bare = {key: value for key, value in image.items() if key != "members"}
     return _Kept(cast("port.Image", bare), dict(image.get("members", {})))
+
+
+def _from_kept(kept: _Kept) -> dict[str, Any]:
+    return {**cast("dict[str, Any]", kept.image), "members": dict(kept.members)}
 
 
 def _is_admin(context: port.Context) -> bool:
