@@ -1,23 +1,30 @@
-# make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
-# make test       all tests that need nothing but PyPI
-# make test-real  the tests on a real Keystone and Glance, which it installs and starts
-# make lint       ruff and mypy
+# make run           serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
+# make test          all tests that need nothing but PyPI
+# make test-real     the tests on a real Keystone and Glance, which it installs and starts
+# make test-clients  real clients, which it installs, against the embedded cloud and a real one
+# make lint          ruff and mypy
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 
-.PHONY: run test test-real lint clean
+.PHONY: run test test-real test-clients lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "not real" $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -m "not real and not clients" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
+
+# Where Keystone and Glance cannot be had, the tests on them are skipped.
+test-clients: $(VENV)/tested
+	-$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/python tests/clients/install.py
+	$(VENV)/bin/pytest -m clients $(PYTEST_ARGS)
 
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
@@ -49,4 +56,4 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) 
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) .real build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache
