@@ -149,6 +149,7 @@ def test_a_write_changes_what_it_says(
     assert (after or answer) == shim.metadata()
 
 
+NO_TEXTS: tuple[Any, ...] = (1, 1.5, True, None, [], {"a": [None]}, 10**30)
 REFUSED: list[Any] = [
     ("POST", "", b"", bad("Malformed request body")),
     ("POST", "", b"{", bad("Malformed request body")),
@@ -182,7 +183,7 @@ REFUSED: list[Any] = [
                 f"{value!r} is not of type 'string'"
             ),
         )
-        for value in (1, 1.5, True, None, [], {"a": [None]}, 10**30)
+        for value in NO_TEXTS
     ),
     (
         "PUT",
