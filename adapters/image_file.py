@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 _MAX_BYTES = 64 * 2**20
-_STATUSES = """
+STATUSES = """
     queued saving active killed deleted uploading importing pending_delete deactivated
 """.split()
+VISIBILITIES = ["public", "private", "shared", "community"]
 _COUNT = {"type": ["integer", "null"], "minimum": 0, "maximum": 2**63 - 1}
 _SMALL_COUNT = {"type": ["integer", "null"], "minimum": 0, "maximum": 2**31 - 1}
 _TEXT = {"type": ["string", "null"]}
@@ -30,8 +31,8 @@ _IMAGE = {
     "properties": {
         "id": {"type": "string", "pattern": r"^[A-Za-z0-9_][A-Za-z0-9._~-]{0,254}\Z"},
         "name": {"type": ["string", "null"], "maxLength": 255},
-        "status": {"enum": _STATUSES},
-        "visibility": {"enum": ["public", "private", "shared", "community"]},
+        "status": {"enum": STATUSES},
+        "visibility": {"enum": VISIBILITIES},
         "protected": {"type": "boolean"},
         "os_hidden": {"type": "boolean"},
         "owner": {"type": ["string", "null"], "maxLength": 255},

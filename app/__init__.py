@@ -10,12 +10,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from nova_image_shim import image_metadata, images, microversions, versions
-from nova_image_shim.context import keep_project, mount, require_good_host
+from nova_image_shim.context import (
+    keep_project,
+    mount,
+    require_good_host,
+    set_caller,
+    www_authenticate_uri,
+)
 from nova_image_shim.errors import register_error_handlers
 from nova_image_shim.paths import LegacyPaths, is_below_mount, is_unroutable
 from nova_image_shim.responses import add_request_ids, compress
@@ -44,7 +50,7 @@ def create_app(
     app.extensions["settings"] = settings
     app.extensions["image_service"] = image_service
     app.extensions["executor"] = ThreadPoolExecutor(settings.threads, "previous")
-    register_error_handlers(app, settings.www_authenticate_uri)
+    register_error_handlers(app, www_authenticate_uri)
     _register_blueprints(app, settings.mounts)
     _register_steps(app, settings, authenticate)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
@@ -84,11 +90,8 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
     @app.before_request
     def identify() -> None:
         """Say who asks, before anything is said of the path, as the middleware at Nova does."""
-        if not is_below_mount(request.path):
-            return
-        g.caller = authenticate(request)
-        trace = CURRENT.get()
-        trace.user_id, trace.project_id = g.caller.user_id, g.caller.project_id or "-"
+        if is_below_mount(request.path):
+            set_caller(authenticate(request))
 
     @app.before_request
     def negotiate() -> None:

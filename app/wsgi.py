@@ -46,10 +46,10 @@ def _over_memory(settings: Settings) -> Flask:
 
     seed = load_seed(settings.memory_images)
     _log.warning(
-        "SHIM_BACKEND=memory: %d images in memory, lost at the end; tokens are NOT checked, "
-        "anyone who reaches %s sees every project",
+        "SHIM_BACKEND=memory: an embedded cloud of %d images, lost at the end; it is NO security: "
+        "its passwords are known to all, and at /_fake/ anyone who reaches it changes everything%s",
         len(seed.images),
-        settings.bind,
+        "; SHIM_FAKE_OPEN=1: any token is taken" if settings.fake_open else "",
     )
     return create_cloud_app(settings, FakeCloud(seed))
 

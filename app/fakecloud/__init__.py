@@ -6,12 +6,15 @@ it, not so that anybody is kept out.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nova_image_shim import create_app
-from nova_image_shim.auth import accept_any_token
+from nova_image_shim.fakecloud.authenticate import FakeAuthenticate
 from nova_image_shim.fakecloud.control import mount
 from nova_image_shim.fakecloud.control_plane import ControlPlane
+from nova_image_shim.fakecloud.services import register_services
+from nova_image_shim.fakecloud.welcome import welcome
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -20,16 +23,23 @@ if TYPE_CHECKING:
     from nova_image_shim.settings import Settings
 
 
-def create_cloud_app(settings: Settings, cloud: FakeCloud) -> Flask:
+def create_cloud_app(
+    settings: Settings, cloud: FakeCloud, plane: ControlPlane | None = None
+) -> Flask:
     """Return the application with the embedded cloud mounted.
 
     Args:
         settings: what `Settings.from_environ` gave, with the memory backend.
-        cloud: the state behind it, kept in `app.extensions["fake_cloud"]`; what steers it is in
-            `app.extensions["control_plane"]`.
+        cloud: the state behind it, kept in `app.extensions["fake_cloud"]`.
+        plane: what steers it; None to make one.
     """
-    app = create_app(settings, cloud.images, accept_any_token)
+    authenticate = FakeAuthenticate(cloud.identity, accept_any=settings.fake_open)
+    app = create_app(settings, cloud.images, authenticate)
     app.extensions["fake_cloud"] = cloud
-    app.extensions["control_plane"] = plane = ControlPlane(cloud)
-    app.wsgi_app = mount(app.wsgi_app, plane, settings.bind)  # type: ignore[method-assign,assignment]
+    app.extensions["fake_authenticate"] = authenticate
+    app.extensions["welcome"] = partial(welcome, cloud.seed)
+    register_services(app)
+    app.wsgi_app = mount(  # type: ignore[method-assign,assignment]
+        app.wsgi_app, plane or ControlPlane(cloud), settings.bind
+    )
     return app
