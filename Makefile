@@ -11,7 +11,7 @@ LINT := .venv-lint
 .PHONY: run test test-real test-clients lint clean
 
 run: $(VENV)/installed
-	exec $(VENV)/bin/gunicorn
+	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
 	$(VENV)/bin/pytest -m "not real and not clients" $(PYTEST_ARGS)
