@@ -2,19 +2,21 @@
 # make test          all tests that need nothing but PyPI
 # make test-real     the tests on a real Keystone and Glance, which it installs and starts
 # make test-clients  real clients, which it installs, against the embedded cloud and a real one
+# make test-wheel    the pytest plugin in a project that has only the built wheel
 # make lint          ruff and mypy
+# make screenshots   the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 
-.PHONY: run test test-real test-clients lint clean
+.PHONY: run test test-real test-clients test-wheel lint screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "not real and not clients" $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -m "not real and not clients and not wheel" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
@@ -26,10 +28,16 @@ test-clients: $(VENV)/tested
 	$(VENV)/bin/python tests/clients/install.py
 	$(VENV)/bin/pytest -m clients $(PYTEST_ARGS)
 
+test-wheel: $(VENV)/tested
+	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)
+
+screenshots: $(VENV)/tested
+	$(VENV)/bin/python tests/screenshots.py
+
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
 	$(LINT)/bin/ruff format --check
-	$(LINT)/bin/mypy -p nova_image_shim
+	$(LINT)/bin/mypy -p nova_image_shim -m pytest_nova_image_shim
 	$(LINT)/bin/mypy tests
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python

@@ -7,17 +7,16 @@ of a fault rule, or in legacy form.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
-from marshmallow import ValidationError
 from werkzeug.exceptions import BadRequest, Conflict, HTTPException, InternalServerError, NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from nova_image_shim.fakecloud import guard
-from nova_image_shim.fakecloud.control_plane import AlreadyThere, NothingThere, Refused
 from nova_image_shim.fakecloud.control_views import ROUTES, json_answer
 from nova_image_shim.fakecloud.faults import Faults
+from nova_image_shim.fakecloud.refusals import AlreadyThere, NothingThere, Refused
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -63,24 +62,12 @@ def create_control_app(plane: ControlPlane, bind: str) -> Flask:
     for method, path, view in ROUTES:
         app.add_url_rule(path, f"{method} {path}", view, methods=[method])
     app.register_error_handler(HTTPException, _http_exception)
-    app.register_error_handler(ValidationError, _validation_error)
     app.register_error_handler(Refused, lambda error: _http_exception(BadRequest(str(error))))
     app.register_error_handler(NothingThere, lambda error: _http_exception(NotFound(str(error))))
     app.register_error_handler(AlreadyThere, lambda error: _http_exception(Conflict(str(error))))
     app.register_error_handler(Exception, _unexpected)
     app.after_request(_harden)
     return app
-
-
-def _validation_error(error: ValidationError) -> Response:
-    """Name every field that is wrong, in one text."""
-    fields_wrong: Any = error.messages_dict
-    texts = [
-        text if name == "_schema" else f"{name}: {text}"
-        for name, found in fields_wrong.items()
-        for text in found
-    ]
-    return _http_exception(BadRequest("; ".join(texts)))
 
 
 def _http_exception(error: HTTPException) -> Response:

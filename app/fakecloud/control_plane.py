@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nova_image_shim.adapters.image_file import ImageFileError, check_images, complete
 from nova_image_shim.adapters.port import ImageNotFound
 from nova_image_shim.fakecloud.journal import MOST_REQUESTS, Journal
+from nova_image_shim.fakecloud.refusals import AlreadyThere, NothingThere, Refused
 from nova_image_shim.fakecloud.rules import Rules
 
 if TYPE_CHECKING:
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
     from nova_image_shim.fakecloud.cloud import FakeCloud
 
 MOST_IMAGES = 100_000
-
-
-class NothingThere(Exception):
-    """No image or rule has this id."""
-
-
-class AlreadyThere(Exception):
-    """Another image has this id."""
-
-
-class Refused(Exception):
-    """What was asked for cannot be; the text says why and what is allowed."""
 
 
 class ControlPlane:
@@ -73,7 +62,7 @@ class ControlPlane:
         """
         self._cloud.images.load(_checked(images))
 
-    def add_image(self, image: Any) -> dict[str, Any]:
+    def add_image(self, image: Any, /) -> dict[str, Any]:
         """Keep one more image and return it complete.
 
         Args:
@@ -93,7 +82,7 @@ class ControlPlane:
             self._cloud.images.put(added)
         return added
 
-    def change_image(self, image_id: str, changes: Any) -> dict[str, Any]:
+    def change_image(self, image_id: str, changes: Any, /) -> dict[str, Any]:
         """Change an image past all rules of the API and return it.
 
         Args:
@@ -154,11 +143,11 @@ class ControlPlane:
                 return rule
         raise NothingThere(f"there is no rule {number}")
 
-    def add_rule(self, rule: Any) -> dict[str, Any]:
+    def add_rule(self, rule: Any, /) -> dict[str, Any]:
         """Add a fault rule and return it with its `id`.
 
         Raises:
-            ValidationError: it is none; the messages name the fields.
+            Refused: it is none; the text names every field that is wrong.
         """
         return self.rules_in_force.add(rule)
 
@@ -176,6 +165,19 @@ class ControlPlane:
     def clear_rules(self) -> None:
         """Take all rules away."""
         self.rules_in_force.clear()
+
+    @property
+    def token_seconds(self) -> float:
+        """Return how long new tokens last."""
+        return self._cloud.identity.token_seconds
+
+    def set_token_seconds(self, seconds: float) -> None:
+        """Let new tokens last so long; the old ones end when they were to end."""
+        self._cloud.identity.token_seconds = seconds
+
+    def forget_tokens(self) -> None:
+        """Make every token bad but the fixed ones, and let new ones last as the seed says."""
+        self._cloud.identity.reset()
 
     def now(self) -> str:
         """Return the cloud's time: UTC, ISO 8601, whole seconds."""

@@ -28,16 +28,20 @@ _PAGE_REQUESTS = 50
 class _ClockSchema(StrictSchema):
     """The body of `POST /_fake/clock`."""
 
-    advance_seconds = Number(
-        0, 10**12, required=True, error_messages={"required": "this is wanted"}
-    )
+    advance_seconds = Number(0, 10**12, required=True)
+
+
+class _TokensSchema(StrictSchema):
+    """The body of `PUT /_fake/tokens`."""
+
+    token_seconds = Number(1, 10**9, whole=True, required=True)
 
 
 def index() -> ResponseReturnValue:
     """Say what this is: 200, a page for a browser, else JSON `{"notice", "links"}`."""
     if request.accept_mimetypes.best_match([JSON, "text/html"]) == "text/html":
         return _page()
-    names = ("images", "requests", "rules", "clock", "reset")
+    names = ("images", "requests", "rules", "clock", "tokens", "reset")
     root = request.script_root
     return json_answer({"notice": NOTICE, "links": {name: f"{root}/{name}" for name in names}})
 
@@ -132,13 +136,30 @@ def show_clock() -> ResponseReturnValue:
 
 def advance_clock() -> ResponseReturnValue:
     """Move the clock forward by `{"advance_seconds": N}`: 200, the clock."""
-    _plane().advance_clock(_ClockSchema().load(_body())["advance_seconds"])
+    _plane().advance_clock(_ClockSchema().checked(_body())["advance_seconds"])
     return json_answer(_clock())
 
 
 def reset_clock() -> ResponseReturnValue:
     """Go back to the machine's time: 204."""
     _plane().reset_clock()
+    return "", 204
+
+
+def show_tokens() -> ResponseReturnValue:
+    """Tell how long new tokens last: 200 `{"token_seconds": N}`."""
+    return json_answer({"token_seconds": _plane().token_seconds})
+
+
+def change_tokens() -> ResponseReturnValue:
+    """Let new tokens last `{"token_seconds": N}`: 200, the same."""
+    _plane().set_token_seconds(_TokensSchema().checked(_body())["token_seconds"])
+    return show_tokens()
+
+
+def forget_tokens() -> ResponseReturnValue:
+    """Make every token bad but the fixed ones, and the length of new ones the seed's: 204."""
+    _plane().forget_tokens()
     return "", 204
 
 
@@ -161,6 +182,9 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/clock", show_clock),
     ("POST", "/clock", advance_clock),
     ("DELETE", "/clock", reset_clock),
+    ("GET", "/tokens", show_tokens),
+    ("PUT", "/tokens", change_tokens),
+    ("DELETE", "/tokens", forget_tokens),
 ]
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
-from nova_image_shim.errors import DEFAULT_MESSAGES, fault_response
+from nova_image_shim.errors import fault_response
+from nova_image_shim.fakecloud.glance_wire import glance_error
+from nova_image_shim.fakecloud.keystone_wire import MESSAGES as KEYSTONE_MESSAGES
 from nova_image_shim.wire import JSON, to_json
 
 if TYPE_CHECKING:
@@ -93,31 +95,17 @@ def _noting(entry: Entry, start_response: StartResponse) -> StartResponse:
 def _fault(path: str, status: int, retry_after: str | None) -> Response:
     """Return an error in the form of the service that the path belongs to."""
     if path.startswith(_IMAGE):
-        body: dict[str, Any] = {
-            "message": f"{_message(status)}<br /><br />\n\n\n",
-            "code": f"{status} {_phrase(status)}",
-            "title": _phrase(status),
-        }
+        response: Response = glance_error(status, HTTPStatus(status).phrase)
     elif path.startswith(_IDENTITY) or status == 401:  # keystonemiddleware's, in front of Nova
-        error = {"code": status, "title": _phrase(status), "message": _message(status)}
-        body = {"error": error}
+        title = HTTPStatus(status).phrase
+        message = KEYSTONE_MESSAGES.get(status, title)
+        error = {"code": status, "message": message, "title": title}
+        response = Response(to_json({"error": error}), status, content_type=JSON)
     else:
         return fault_response(status, retry_after=retry_after)
-    response = Response(to_json(body), status, content_type=JSON)
     if retry_after is not None:
         response.headers["Retry-After"] = retry_after
     return response
-
-
-def _message(status: int) -> str:
-    return DEFAULT_MESSAGES.get(status, _phrase(status))
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"
 
 
 def _read_body(environ: WSGIEnvironment) -> None:

@@ -6,15 +6,20 @@ import random
 import re
 import threading
 from fnmatch import translate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow.exceptions import SCHEMA
+
+from nova_image_shim.fakecloud.refusals import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOST_RULES = 100
 MOST_LATENCY_SECONDS = 60
+STATUSES = [int(status) for status in HTTPStatus if status >= 400]
 EFFECTS = ("status", "latency_seconds", "body", "close")
 
 
@@ -60,6 +65,23 @@ class StrictSchema(Schema):
         "type": "a JSON object is wanted",
     }
 
+    def checked(self, value: Any) -> dict[str, Any]:
+        """Return the fields that were given.
+
+        Raises:
+            Refused: some are wrong; the text names each.
+        """
+        try:
+            return self.load(value)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            found: Any = error.messages_dict
+            texts = [
+                text if name == SCHEMA else f"{name}: {text}"
+                for name, messages in found.items()
+                for text in messages
+            ]
+            raise Refused("; ".join(texts)) from error
+
 
 class RuleSchema(StrictSchema):
     """A rule as JSON."""
@@ -69,7 +91,10 @@ class RuleSchema(StrictSchema):
     )
     path = fields.String(validate=_GLOB)
     user_agent = fields.String(validate=_GLOB)
-    status = Number(400, 599, whole=True)
+    status = fields.Integer(
+        strict=True,
+        validate=validate.OneOf(STATUSES, error="allowed is an HTTP status of 400 or more"),
+    )
     retry_after = RetryAfter()
     latency_seconds = Number(0, MOST_LATENCY_SECONDS)
     body = fields.String(
@@ -145,12 +170,12 @@ class Rules:
         """Add a rule and return it as shown.
 
         Raises:
-            ValidationError: it is none, or there are 100 already.
+            Refused: it is none, or there are 100 already; the text says what is wrong.
         """
-        checked = _SCHEMA.load(wanted)
+        checked = _SCHEMA.checked(wanted)
         with self._lock:
             if len(self._rules) >= MOST_RULES:
-                raise ValidationError(f"allowed are {MOST_RULES} rules: delete some first")
+                raise Refused(f"allowed are {MOST_RULES} rules: delete some first")
             self._last += 1
             rule = self._rules[self._last] = Rule(self._last, checked)
             return rule.shown()
