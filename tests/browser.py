@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
+IS_THERE = bool(CHROMIUM and DRIVER)
 MISSING = "needs Debian's packages chromium and chromium-driver"
 
 

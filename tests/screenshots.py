@@ -6,7 +6,7 @@ import sys
 import time
 
 import requests
-from browser import CHROMIUM, DRIVER, MISSING, chromium, look
+from browser import IS_THERE, MISSING, chromium, look
 from fakes import ROOT
 
 from nova_image_shim.fakecloud.testing import LegacyCloud, serve_legacy_cloud
@@ -21,7 +21,7 @@ CLIENTS = {
 
 def main() -> None:
     """Take them all."""
-    if not (CHROMIUM and DRIVER):
+    if not IS_THERE:
         sys.exit(MISSING)
     PICTURES.mkdir(exist_ok=True)
     with serve_legacy_cloud() as cloud, chromium() as driver:

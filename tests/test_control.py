@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from fakes import ROOT
 from flask.testing import FlaskClient
 
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.clock import Clock
 from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.control_plane import ControlPlane
+from nova_image_shim.fakecloud.control_views import ROUTES
 from nova_image_shim.fakecloud.journal import Journal
+from nova_image_shim.fakecloud.rules import RuleSchema
 from nova_image_shim.fakecloud.seed import load_seed
+from nova_image_shim.fakecloud.testing import LegacyCloud
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
@@ -178,6 +183,7 @@ def test_no_answer_is_kept_framed_or_guessed_at(client: FlaskClient) -> None:
         "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
     }.items() <= dict(answer.headers).items()
@@ -618,3 +624,23 @@ def test_a_charset_beside_the_type_is_good(client: FlaskClient) -> None:
     content_type = "application/json; charset=UTF-8"
     answer = client.post("/_fake/reset", data=b"{}", content_type=content_type)
     assert (204, None) == told(answer)
+
+
+# What is written of it
+
+
+def test_every_call_and_every_field_of_a_rule_is_documented() -> None:
+    text = (ROOT / "docs" / "fake-cloud.md").read_text("utf-8")
+    calls = re.findall(r"^\| `([A-Z]+) /_fake(/\S*)` \|", text, re.MULTILINE)
+    served = [(method, re.sub("<.*>", "{id}", path)) for method, path, _view in ROUTES]
+    assert sorted(served) == sorted(calls)
+    fields = re.findall(r"^\| `(\w+)` \|", text[text.index("### Fault rules") :], re.MULTILINE)
+    assert set(RuleSchema().fields) <= set(fields)
+
+
+def test_every_method_of_the_fixture_is_documented() -> None:
+    text = (ROOT / "docs" / "fake-cloud.md").read_text("utf-8")
+    table = text[text.index("| attribute or method | what |") :]
+    documented = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", table.partition("\n\n")[0]))
+    offered = {name for name in vars(LegacyCloud) | vars(ControlPlane) if name[0] != "_"}
+    assert offered | {"url", "auth_url"} == documented - {"demo"}

@@ -91,6 +91,7 @@ def _harden(response: Response) -> Response:
     """Have a browser keep nothing, run nothing but our files, and show us in no other's page."""
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"
     return response
