@@ -239,8 +239,8 @@ BAD = [
     *refused("SHIM_BACKEND", "one of memory, glance", "Glance", "swift", "memory,glance"),
     *refused("SHIM_BIND", "host:port, an IPv6 address in brackets", *NO_BIND, *NO_IPV6),
     *refused(
-        "SHIM_FAKE_OPEN SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT SHIM_SHOW_IMAGE_SIZE "
-        "SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS",
+        "SHIM_FAKE_OPEN SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT "
+        "SHIM_SHOW_IMAGE_SIZE SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS",
         "1 for on or 0 for off",
         *NOT_ONE_OR_ZERO,
     ),

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
+from markupsafe import escape
 from werkzeug.exceptions import HTTPException
 
 from nova_image_shim.adapters.port import ImageNotFound
@@ -18,6 +19,17 @@ _TEXTS = {
     404: "The embedded image API has nothing at this path.",
     405: "The embedded image API has no such method here.",
 }
+_PAGE = """\
+<html>
+ <head>
+  <title>{code}</title>
+ </head>
+ <body>
+  <h1>{code}</h1>
+  {message}<br /><br />
+ </body>
+</html>
+"""
 
 
 class GlanceError(Exception):
@@ -35,10 +47,17 @@ def glance_answer(body: dict[str, Any], status: int = 200) -> Response:
 
 
 def glance_error(status: int, message: str) -> Response:
-    """Return `{"message": "...<br /><br />", "code": "404 Not Found", "title": "Not Found"}`."""
+    """Return a page, or `{"message", "code": "404 Not Found", "title": "Not Found"}`.
+
+    As with Glance, whom JSON is all the same to gets the page: glanceclient reads no other.
+    """
     phrase = HTTPStatus(status).phrase
-    text = f"{message}<br /><br />\n\n\n"
-    return glance_answer({"message": text, "code": f"{status} {phrase}", "title": phrase}, status)
+    code = f"{status} {phrase}"
+    if request.accept_mimetypes.best_match(["text/html", JSON], "text/html") == JSON:
+        text = f"{message}<br /><br />\n\n\n"
+        return glance_answer({"message": text, "code": code, "title": phrase}, status)
+    page = _PAGE.format(code=code, message=escape(message))
+    return Response(page, status, content_type="text/html; charset=UTF-8")
 
 
 def from_http_exception(error: HTTPException) -> Response:

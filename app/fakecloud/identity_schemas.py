@@ -36,7 +36,7 @@ class _InDomain(_Named):
 
     @validates_schema
     def _require_domain(self, data: dict[str, Any], **_kwargs: object) -> None:
-        if "id" not in data and "domain" not in data:
+        if "name" in data and not data.keys() & {"id", "domain"}:
             raise ValidationError("Missing data for required field.", "domain")
 
 

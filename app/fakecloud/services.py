@@ -26,7 +26,7 @@ _FORMS = {
     "v2.0": keystone_wire.from_http_exception,
     "image": glance_wire.from_http_exception,
 }
-_TOKEN_IN_PATH = re.compile(r"(.*/v2\.0/tokens/)[^/]+")
+_TOKEN_IN_PATH = re.compile(r"(.*/v2\.0/tokens/).+")
 
 
 def register_services(app: Flask) -> None:
