@@ -154,7 +154,7 @@ def test_an_error_has_the_form_of_its_service(
     path: str, status: int, body: dict[str, Any], cloud: Cloud
 ) -> None:
     cloud.rule(status=status, retry_after=7)
-    answer = cloud.get(path)
+    answer = cloud.get(path, headers={"Accept": "application/json"})
     assert (status, body, "7") == (answer.status_code, answer.json(), answer.headers["Retry-After"])
 
 

@@ -39,7 +39,5 @@ def create_cloud_app(
     app.extensions["fake_authenticate"] = authenticate
     app.extensions["welcome"] = partial(welcome, cloud.seed)
     register_services(app)
-    app.wsgi_app = mount(  # type: ignore[method-assign,assignment]
-        app.wsgi_app, plane or ControlPlane(cloud), settings.bind
-    )
+    mount(app, plane or ControlPlane(cloud), settings.bind)
     return app

@@ -19,8 +19,6 @@ from nova_image_shim.fakecloud.faults import Faults
 from nova_image_shim.fakecloud.refusals import AlreadyThere, NothingThere, Refused
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
-
     from nova_image_shim.fakecloud.control_plane import ControlPlane
 
 _log = logging.getLogger(__name__)
@@ -34,10 +32,11 @@ _POLICY = (
 )
 
 
-def mount(app: WSGIApplication, plane: ControlPlane, bind: str) -> WSGIApplication:
-    """Return an application with its control plane at `/_fake` and its faults in front of it."""
+def mount(app: Flask, plane: ControlPlane, bind: str) -> None:
+    """Put the control plane at an application's `/_fake`, and faults in front of all the rest."""
     spoilt = Faults(app, plane.journal, plane.rules_in_force)
-    return DispatcherMiddleware(spoilt, {"/_fake": create_control_app(plane, bind)})
+    both = DispatcherMiddleware(spoilt, {"/_fake": create_control_app(plane, bind)})
+    app.wsgi_app = both  # type: ignore[method-assign]
 
 
 def create_control_app(plane: ControlPlane, bind: str) -> Flask:

@@ -14,12 +14,13 @@ from werkzeug.wsgi import get_input_stream
 
 from nova_image_shim.errors import fault_response
 from nova_image_shim.fakecloud.glance_wire import glance_error
-from nova_image_shim.fakecloud.keystone_wire import MESSAGES as KEYSTONE_MESSAGES
-from nova_image_shim.wire import JSON, to_json
+from nova_image_shim.fakecloud.keystone_wire import keystone_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from flask import Flask
 
     from nova_image_shim.fakecloud.journal import Entry, Journal
     from nova_image_shim.fakecloud.rules import Rules
@@ -33,13 +34,14 @@ class Faults:
     """Stand in front of an application: every request is written down, some are spoilt.
 
     Args:
-        app: what answers where no rule says otherwise.
+        app: what answers where no rule says otherwise; errors are made in its context.
         journal: gets an entry for each request.
         rules: say which requests are spoilt.
     """
 
-    def __init__(self, app: WSGIApplication, journal: Journal, rules: Rules) -> None:
-        self._app = app
+    def __init__(self, app: Flask, journal: Journal, rules: Rules) -> None:
+        self._context = app.request_context
+        self._app = app.wsgi_app
         self._journal = journal
         self._rules = rules
 
@@ -64,7 +66,8 @@ class Faults:
         if "close" in wanted:
             _hang_up(environ)
         if "status" in wanted:
-            response = _fault(_path(environ), wanted["status"], wanted.get("retry_after"))
+            with self._context(environ):
+                response = _fault(_path(environ), wanted["status"], wanted.get("retry_after"))
             _read_body(environ)
         else:
             response = Response.from_app(self._app, environ, buffered=True)
@@ -97,10 +100,7 @@ def _fault(path: str, status: int, retry_after: str | None) -> Response:
     if path.startswith(_IMAGE):
         response: Response = glance_error(status, HTTPStatus(status).phrase)
     elif path.startswith(_IDENTITY) or status == 401:  # keystonemiddleware's, in front of Nova
-        title = HTTPStatus(status).phrase
-        message = KEYSTONE_MESSAGES.get(status, title)
-        error = {"code": status, "message": message, "title": title}
-        response = Response(to_json({"error": error}), status, content_type=JSON)
+        response = keystone_error(status)
     else:
         return fault_response(status, retry_after=retry_after)
     if retry_after is not None:
