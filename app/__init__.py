@@ -3,6 +3,10 @@
 A request's way: `paths` puts its path right, `create_app`'s first steps say who asks, a
 blueprint (`images`, `image_metadata`, `versions`) checks it (`schemas`) and asks the image store
 (`adapters.port`), `translator` turns what comes back, `responses` and `errors` say it.
+
+`wsgi` puts it together over a real cloud, or over the embedded one of `fakecloud`, which adds an
+identity, an image API and a control plane beside the legacy calls; `cli` and `gunicorn.conf.py`
+run it.
 """
 
 from __future__ import annotations

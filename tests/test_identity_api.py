@@ -9,11 +9,13 @@ import pytest
 from identity_answers import (
     BASE,
     CHALLENGE,
+    CREDENTIALS,
     DEMO,
     FIELD,
     REQUIRED,
     ROOTS,
     UNAUTHORIZED,
+    catalog_v3,
     error,
     login_v3,
     password,
@@ -86,6 +88,22 @@ ANY_BODY = [
 ]
 
 
+@pytest.mark.parametrize(
+    "path", ["/identity", "/identity/v3", "/identity/v2.0", "/v3", "/v2.0", "/identity/"]
+)
+def test_a_login_gone_astray_is_one_of_the_version_that_its_body_means(
+    cloud_client: FlaskClient, path: str
+) -> None:
+    v3: Any = cloud_client.post(path, json={"auth": {"identity": password(), "scope": DEMO}})
+    assert (201, catalog_v3()) == (v3.status_code, v3.json["token"]["catalog"])
+    v2: Any = cloud_client.post(path, json={"auth": {"passwordCredentials": CREDENTIALS}})
+    assert (200, "demo") == (v2.status_code, v2.json["access"]["user"]["id"])
+    refused(cloud_client.post(path, data=b"{"), "The body is no JSON: ")
+    refused(cloud_client.post(path, json=[]), f"{FIELD} 'the body': Invalid input type.")
+    wrong: Any = cloud_client.post(path, json={"auth": {"token": {"id": "x"}}})
+    assert (401, UNAUTHORIZED) == (wrong.status_code, wrong.json)
+
+
 @pytest.mark.parametrize("path", ["/v3/auth/tokens", "/v2.0/tokens"])
 @pytest.mark.parametrize(("body", "message"), ANY_BODY)
 def test_a_body_that_is_none_is_a_400(
@@ -134,7 +152,7 @@ def test_an_unknown_path_is_keystones_404(cloud_client: FlaskClient, path: str) 
     [
         ("PUT", "/v3/auth/tokens", {"DELETE", "GET", "HEAD", "POST"}),
         ("GET", "/v2.0/tokens", {"POST"}),
-        ("POST", "/identity", {"GET", "HEAD"}),
+        ("PUT", "/identity", {"GET", "HEAD", "POST"}),
         ("PATCH", "/identity/v3/auth/projects", {"GET", "HEAD"}),
     ],
 )

@@ -48,10 +48,13 @@ def show_v2() -> Response:
 
 
 @blueprint.post("/identity")
+@blueprint.post("/identity/")
 @blueprint.post("/v3")
 @blueprint.post("/v2.0")
 @blueprint.post("/identity/v3")
+@blueprint.post("/identity/v3/")
 @blueprint.post("/identity/v2.0")
+@blueprint.post("/identity/v2.0/")
 def log_in() -> Response:
     """Log in where no login belongs; the body tells which version is meant.
 
