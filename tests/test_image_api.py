@@ -264,6 +264,37 @@ def test_a_marker_may_be_seen_without_being_listed() -> None:
     assert ("3 1", "1") == (ids(client), ids(client, "marker=i2"))
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", "5 2 1"),
+        ("member_status=accepted", "5 2 1"),
+        ("member_status=pending", "5 3 1"),
+        ("member_status=rejected", "5 4 1"),
+        ("member_status=all", "5 4 3 2 1"),
+    ],
+)
+def test_what_is_shared_with_the_caller_is_listed_by_the_state_of_that(
+    query: str, found: str
+) -> None:
+    states = ("accepted", "pending", "rejected")
+    shared = [
+        image(number, visibility="shared", owner="alt", members={"demo": state})
+        for number, state in enumerate(states, 2)
+    ]
+    hidden = image(6, visibility="shared", owner="alt", members={"demo": "pending"}, os_hidden=True)
+    own = image(5, visibility="shared", members={"alt": "pending"})
+    other = image(7, visibility="shared", owner="alt", members={"admin": "pending"})
+    assert found == ids(over([image(1), *shared, own, hidden, other]), query)
+
+
+@pytest.mark.parametrize("version", ["v2", "v2.0", "v2.3", "v2.9"])
+def test_any_version_in_the_path_is_v2(version: str) -> None:
+    client = over([image(1)])
+    expected = client.get("/image/v2/images", headers=DEMO).json
+    assert expected == client.get(f"/image/{version}/images", headers=DEMO).json
+
+
 SORT_KEYS = "name, status, container_format, disk_format, size, id, created_at, updated_at"
 
 
@@ -292,7 +323,7 @@ SORT_KEYS = "name, status, container_format, disk_format, size, id, created_at, 
             'Bad "created_at" query filter format. Use ISO 8601 DateTime notation.',
         ),
         ("os_hidden=true", "The embedded image API lists nothing but os_hidden=false"),
-        ("member_status=all", "The embedded image API lists nothing but member_status=accepted"),
+        ("member_status=some", "Invalid status: some"),
     ],
 )
 def test_a_bad_query_is_a_400_that_says_what_is_wrong(query: str, message: str) -> None:

@@ -27,6 +27,7 @@ _SORT_KEYS = """
     name status container_format disk_format size id created_at updated_at
 """.split()
 _PAGING = {"limit", "marker", "sort", "sort_key", "sort_dir"}
+_MEMBER_STATUSES = {"pending", "accepted", "rejected", "all"}
 _NUMBERS = ("size", "min_ram", "min_disk")
 _OPERATORS = {
     "gt": operator.gt,
@@ -47,12 +48,15 @@ class ImageQuery:
         order: attributes to sort by, and whether the greatest comes first.
         limit: the most images wanted.
         marker: the id after which the page begins.
+        member_status: the images shared with the caller that are wanted: those whose membership
+            is `accepted`, `pending` or `rejected`, or `all`.
     """
 
     tests: Sequence[Test]
     order: Sequence[tuple[str, bool]]
     limit: int
     marker: str | None
+    member_status: str
 
     @classmethod
     def of(cls, args: MultiDict[str, str]) -> ImageQuery:
@@ -61,12 +65,14 @@ class ImageQuery:
         Raises:
             GlanceError: 400; one of them is wrong, or is none that the embedded API knows.
         """
-        given = [(name, value) for name, value in args.items(multi=True) if name not in _PAGING]
+        apart = {*_PAGING, "member_status"}
+        given = [(name, value) for name, value in args.items(multi=True) if name not in apart]
         return cls(
             tests=[_test(name, value.strip()) for name, value in given],
             order=_order(args),
             limit=min(_number("limit", args.get("limit", str(_USUAL_LIMIT))), _MAX_LIMIT),
             marker=args.get("marker"),
+            member_status=_member_status(args.get("member_status", "accepted")),
         )
 
     def page(self, images: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], bool]:
@@ -145,6 +151,12 @@ def _only(usual: str) -> Callable[[str, str], Test]:
     return make
 
 
+def _member_status(value: str) -> str:
+    if value not in _MEMBER_STATUSES:
+        raise GlanceError(400, f"Invalid status: {value}")
+    return value
+
+
 def _visibility(_name: str, value: str) -> Test:
     if value not in {"community", "public", "private", "shared", "all"}:
         raise GlanceError(400, f"Invalid visibility value: {value}")
@@ -193,7 +205,6 @@ def _words(value: str) -> list[str]:
 
 _TESTS: dict[str, Callable[[str, str], Test]] = {
     "os_hidden": _only("false"),
-    "member_status": _only("accepted"),
     "visibility": _visibility,
     "protected": _protected,
     "tag": _tag,

@@ -22,11 +22,14 @@ from nova_image_shim.fakecloud.glance_wire import (
     glance_answer,
     register_glance_errors,
 )
+from nova_image_shim.fakecloud.state import cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from nova_image_shim.adapters.port import Context, Image
+
+VERSIONS = ("2.9", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 
 versions = Blueprint("glance_versions", __name__, url_prefix="/image")
 blueprint = Blueprint("glance_v2", __name__, url_prefix="/image/v2")
@@ -64,7 +67,7 @@ def index() -> Response:
     """
     query = ImageQuery.of(request.args)
     context = make_context()
-    images = {image["id"]: image for image in _listed(context)}
+    images = {image["id"]: image for image in _listed(context, query.member_status)}
     if query.marker:  # may be one that is seen but not listed
         images[query.marker] = _marked(context, query.marker)
     found, full = query.page(images.values())
@@ -110,18 +113,34 @@ def refuse(_path: str) -> Response:
 
 def _versions() -> dict[str, Any]:
     links = [{"rel": "self", "href": f"{compute_base()}/image/v2/"}]
-    numbers = ("2.9", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
-    statuses = ["CURRENT", *["SUPPORTED"] * (len(numbers) - 1)]
+    statuses = ["CURRENT", *["SUPPORTED"] * (len(VERSIONS) - 1)]
     return {
         "versions": [
             {"id": f"v{number}", "status": status, "links": links}
-            for number, status in zip(numbers, statuses, strict=True)
+            for number, status in zip(VERSIONS, statuses, strict=True)
         ]
     }
 
 
-def _listed(context: Context) -> Iterator[Image]:
-    """Give the caller's whole list, page by page."""
+def _listed(context: Context, member_status: str) -> Iterator[Mapping[str, Any]]:
+    """Give the caller's list; of images of others that are shared, those of that membership."""
+    if member_status == "accepted":
+        yield from _accepted(context)
+        return
+    wanted = ["pending", "accepted", "rejected"] if member_status == "all" else [member_status]
+    yield from (image for image in _accepted(context) if not _is_shared(context, image))
+    for image in cloud().images.all():
+        is_wanted = image.pop("members").get(context.project_id) in wanted
+        if is_wanted and _is_shared(context, image) and not image["os_hidden"]:
+            yield image
+
+
+def _is_shared(context: Context, image: Mapping[str, Any]) -> bool:
+    return image["visibility"] == "shared" and image["owner"] != context.project_id
+
+
+def _accepted(context: Context) -> Iterator[Image]:
+    """Give what Glance lists if not told otherwise, page by page."""
     marker: str | None = None
     while True:
         page = image_service().list_page(context, {}, limit=1000, marker=marker)

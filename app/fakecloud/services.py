@@ -39,7 +39,9 @@ def register_services(app: Flask) -> None:
             full_name = f"{blueprint.name} {root}"
             app.register_blueprint(blueprint, name=full_name, url_prefix=f"{root}/{name}")
     app.register_blueprint(glance_v2.versions)
-    app.register_blueprint(glance_v2.blueprint)
+    for version in ("2", *glance_v2.VERSIONS):  # Glance takes any of them in a path, as v2
+        full_name = f"{glance_v2.blueprint.name} {version}".replace(".", "_")
+        app.register_blueprint(glance_v2.blueprint, name=full_name, url_prefix=f"/image/v{version}")
 
 
 def _hide_token() -> None:
