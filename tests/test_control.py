@@ -643,4 +643,5 @@ def test_every_method_of_the_fixture_is_documented() -> None:
     table = text[text.index("| attribute or method | what |") :]
     documented = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", table.partition("\n\n")[0]))
     offered = {name for name in vars(LegacyCloud) | vars(ControlPlane) if name[0] != "_"}
-    assert offered | {"url", "auth_url"} == documented - {"demo"}
+    attributes = {"url", "auth_url", "username", "password", "project_name"}
+    assert offered | attributes == documented - {"demo"}
