@@ -239,3 +239,11 @@ def test_with_the_glance_backend_none_of_it_is_there(client: FlaskClient) -> Non
         answer: Any = client.get(path)
         fault = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}
         assert (404, fault) == (answer.status_code, json.loads(answer.data))
+
+
+def test_the_log_shows_no_more_of_a_long_name_than_is_of_use(
+    cloud_client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    login_v3(cloud_client, password(name="x" * 100_000), DEMO)
+    assert 300 > max(len(record.getMessage()) for record in caplog.records)

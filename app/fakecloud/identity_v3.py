@@ -40,7 +40,7 @@ def issue() -> Response:
     """
     auth = load_auth(_AUTH)
     user, parent = _who(auth["identity"])
-    project = _scope(auth.get("scope", {}))
+    project = _scope(auth.get("scope") or {})
     methods = tuple(auth["identity"]["methods"])
     return _token_answer(identity().issue(user, project, methods, parent), 201)
 
