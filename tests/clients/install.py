@@ -127,10 +127,15 @@ PIECES: dict[str, Piece] = {
     "modern": Venv(
         "modern", ("3.12", "3.13", "3.11"), ("apache-libcloud==3.9.1", "openstacksdk==4.22.0")
     ),
+    "novaclient-6.0.2": Venv("novaclient-6.0.2", ("3.10",), ("python-novaclient==6.0.2",)),
+    "libcloud-0.20.1": Venv("libcloud-0.20.1", ("2.7",), ("apache-libcloud==0.20.1",)),
+    "pyrax-1.9.8": Venv("pyrax-1.9.8", ("2.7",), ("pyrax==1.9.8",)),
     "npm": Npm(),
     "gophercloud": Debian(
         ("golang-go", "golang-github-gophercloud-gophercloud-dev"), "gophercloud.go"
     ),
+    "goose": Debian(("golang-go", "golang-gopkg-goose.v1-dev"), "goose.go"),
+    "fog-openstack": Debian(("ruby", "ruby-fog-openstack")),
     "fog-rackspace": Debian(("ruby", "ruby-fog-rackspace")),
 }
 

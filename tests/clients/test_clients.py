@@ -11,9 +11,10 @@ import pytest
 from fakes import shim
 from real.state import USERS
 
-from .clients import CLIENTS, Client, Login, drive
+from .clients import Client, Login, drive
 from .install import why_missing
 from .judge import Judge
+from .table import CLIENTS
 from .world import glance_images, make_task, nova_image
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ const client = pkgcloud.compute.createClient({
 const call = (method, ...args) =>
   new Promise((resolve, reject) =>
     client[method](...args, (error, result) => (error ? reject(error) : resolve(result))));
+const plain = image => (image.toJSON ? image.toJSON() : image);
 const ids = images => images.map(image => image.id);
 
 async function missing() {
@@ -35,14 +36,16 @@ async function missing() {
 }
 
 async function main() {
-  report('list', { images: (await call('getImages')).map(image => image.toJSON()) });
+  report('list', { images: (await call('getImages')).map(plain) });
   const shown = [];
-  for (const id of task.show) shown.push((await call('getImage', id)).toJSON());
+  for (const id of task.show) shown.push(plain(await call('getImage', id)));
   report('show', { images: shown });
   report('missing', { error: await missing() });
   report('version', { version: [].concat(await call('getVersion'))[0] });
-  const { metadata } = await call('updateImageMeta', task.change, task.set);
-  report('metadata', { after_set: metadata });
+  if (client.updateImageMeta) {
+    const { metadata } = await call('updateImageMeta', task.change, task.set);
+    report('metadata', { after_set: metadata });
+  }
   await call('destroyImage', task.delete);
   report('delete', { left: ids(await call('getImages')) });
 }
