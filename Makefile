@@ -1,5 +1,6 @@
 # make run           serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
 # make test          all tests that need nothing but PyPI
+# make test-min      the same tests with the oldest versions of what is depended on
 # make test-real     the tests on a real Keystone and Glance, which it installs and starts
 # make test-clients  real clients, which it installs, against the embedded cloud and a real one
 # make test-wheel    the pytest plugin in a project that has only the built wheel
@@ -9,14 +10,18 @@
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
+OLDEST := .venv-min
 
-.PHONY: run test test-real test-clients test-wheel lint screenshots clean
+.PHONY: run test test-min test-real test-clients test-wheel lint screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
 	$(VENV)/bin/pytest -m "not real and not clients and not wheel" $(PYTEST_ARGS)
+
+test-min: $(OLDEST)/tested
+	$(OLDEST)/bin/pytest -m "not real and not clients and not wheel" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
@@ -52,6 +57,12 @@ $(VENV)/tested-real: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,real]
 	touch $@ $(VENV)/tested $(VENV)/installed
 
+$(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode \
+		--resolution lowest-direct --editable .[test]
+	touch $@
+
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
@@ -64,4 +75,4 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) 
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache
