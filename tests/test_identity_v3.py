@@ -90,7 +90,7 @@ def test_a_user_can_be_named_by_id(cloud_client: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     "scope",
-    [{}, *({"scope": scope} for scope in (None, "unscoped", {"unscoped": {}}, {}))],
+    [{}, {"scope": None}, {"scope": "unscoped"}, {"scope": {"unscoped": {}}}, {"scope": {}}],
 )
 def test_a_v3_login_without_a_scope_then_with(cloud_client: FlaskClient, scope: Any) -> None:
     body = {"auth": {"identity": password(), **scope}}
