@@ -3,6 +3,7 @@
 # make test-min      the same tests with the oldest versions of what is depended on
 # make test-real     the tests on a real Keystone and Glance, which it installs and starts
 # make test-clients  real clients, which it installs, against the embedded cloud and a real one
+# make test-more-clients  the same with ten more, see docs/clients.md
 # make test-wheel    the pytest plugin in a project that has only the built wheel
 # make lint          ruff and mypy
 # make screenshots   the pictures in docs/images, by Debian's chromium and chromium-driver
@@ -12,7 +13,7 @@ VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real test-clients test-wheel lint screenshots clean
+.PHONY: run test test-min test-real test-clients test-more-clients test-wheel lint screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
@@ -32,6 +33,11 @@ test-clients: $(VENV)/tested
 	-$(VENV)/bin/python tests/real/install.py
 	$(VENV)/bin/python tests/clients/install.py
 	$(VENV)/bin/pytest -m clients $(PYTEST_ARGS)
+
+test-more-clients: $(VENV)/tested
+	-$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/python tests/clients/install.py more
+	MORE_CLIENTS=1 $(VENV)/bin/pytest -m clients $(PYTEST_ARGS)
 
 test-wheel: $(VENV)/tested
 	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .clients import Client
 
 REGION = "RegionOne"
@@ -68,6 +70,14 @@ PYRAX = {
     "metadata": _DONE,
     "delete": _DONE,
 }
+OPENSTACK_RUBY = {
+    "list": _FULL,
+    "filter": _DONE,
+    "show": _FULL,
+    "missing": "OpenStack::Exception::ItemNotFound: Image not found.",
+    "metadata": _DONE,
+    "delete": _DONE,
+}
 LIBCLOUD = {
     "list": _FULL,
     "filter": _DONE,
@@ -118,71 +128,40 @@ FOG = {
     "delete": _DONE,
 }
 
-_COMMAND = "{python} {programs}/novaclient_cli.py {args} {piece}/bin/nova"
+_NOVA = "{python} {programs}/novaclient_cli.py {args} {piece}/bin/nova"
 _PYTHON = "{piece}/bin/python {programs}"
-_NODE = "node {programs}"
+_LIBCLOUD_V2 = f"{_PYTHON}/libcloud_images.py {{args}} 2.0_password"
+_LIBCLOUD_V3 = f"{_PYTHON}/libcloud_images.py {{args}} 3.x_password"
+_SDK = f"{_PYTHON}/openstacksdk_images.py {{args}}"
+_PKGCLOUD = "node {programs}/pkgcloud.js {args} {piece}"
+_GO = "{piece}/program {args}"
 _RUBY = "ruby {programs}"
 
+
+def _python(name: str, program: str, environ: dict[str, str], steps: dict[str, Any]) -> Client:
+    """Return a client in Python that has a piece of its own, by its name."""
+    return Client(name, "Python", name, program, environ, steps)
+
+
 CLIENTS = (
-    Client("novaclient-2.23.3", "Python", "novaclient-2.23.3", _COMMAND, V2, NOVA_COMMAND),
-    Client(
-        "novaclient-6.0.2", "Python", "novaclient-6.0.2", _COMMAND, V3, NOVA_COMMAND_OVER_GLANCE
-    ),
-    Client(
-        "novaclient-7.1.2",
-        "Python",
-        "novaclient-7.1.2",
-        f"{_PYTHON}/novaclient_api.py {{args}}",
-        V3,
-        NOVACLIENT,
-    ),
-    Client(
-        "libcloud-0.20.1",
-        "Python",
-        "libcloud-0.20.1",
-        f"{_PYTHON}/libcloud_images.py {{args}} 2.0_password",
-        V2,
-        LIBCLOUD,
-    ),
-    Client(
-        "libcloud-3.9.1",
-        "Python",
-        "modern",
-        f"{_PYTHON}/libcloud_images.py {{args}} 3.x_password",
-        V3,
-        LIBCLOUD,
-    ),
-    Client(
-        "openstacksdk-4.22.0",
-        "Python",
-        "modern",
-        f"{_PYTHON}/openstacksdk_images.py {{args}}",
-        V3,
-        OPENSTACKSDK,
-    ),
-    Client(
-        "pyrax-1.9.8",
-        "Python",
-        "pyrax-1.9.8",
-        f"{_PYTHON}/pyrax_images.py {{args}}",
-        RACKSPACE,
-        PYRAX,
-    ),
-    Client(
-        "pkgcloud-2.2.0", "Node", "npm", f"{_NODE}/pkgcloud.js {{args}} {{piece}} v3", V3, PKGCLOUD
-    ),
-    Client(
-        "pkgcloud-2.2.0-v2", "Node", "npm", f"{_NODE}/pkgcloud.js {{args}} {{piece}}", V2, PKGCLOUD
-    ),
+    _python("novaclient-2.23.3", _NOVA, V2, NOVA_COMMAND),
+    _python("novaclient-6.0.2", _NOVA, V3, NOVA_COMMAND_OVER_GLANCE),
+    _python("novaclient-7.1.2", f"{_PYTHON}/novaclient_api.py {{args}}", V3, NOVACLIENT),
+    _python("libcloud-0.20.1", _LIBCLOUD_V2, V2, LIBCLOUD),
+    Client("libcloud-3.9.1", "Python", "modern", _LIBCLOUD_V3, V3, LIBCLOUD),
+    Client("openstacksdk-4.22.0", "Python", "modern", _SDK, V3, OPENSTACKSDK),
+    _python("pyrax-1.9.8", f"{_PYTHON}/pyrax_images.py {{args}}", RACKSPACE, PYRAX),
+    Client("pkgcloud-2.2.0", "Node", "npm", f"{_PKGCLOUD} v3", V3, PKGCLOUD),
+    Client("pkgcloud-2.2.0 by v2.0", "Node", "npm", _PKGCLOUD, V2, PKGCLOUD),
     Client(
         "gophercloud-0.12",
         "Go",
         "gophercloud",
-        "{piece}/program {args}",
+        _GO,
         V3 | {"OS_DOMAIN_NAME": "Default"},
         GOPHERCLOUD,
     ),
-    Client("goose-1", "Go", "goose", "{piece}/program {args}", V2, GOOSE),
+    Client("goose-1", "Go", "goose", _GO, V2, GOOSE),
     Client(
         "fog-openstack-1.0.8",
         "Ruby",
@@ -198,5 +177,72 @@ CLIENTS = (
         f"{_RUBY}/fog_rackspace.rb {{args}}",
         RACKSPACE,
         FOG | {"page": _DONE},
+    ),
+    Client(
+        "openstack-2.0.1",
+        "Ruby",
+        "ruby-openstack",
+        f"{_RUBY}/openstack_ruby.rb {{args}}",
+        V2,
+        OPENSTACK_RUBY,
+    ),
+)
+
+# Those of `install.MORE_PIECES`.
+MORE_CLIENTS = (
+    _python(
+        "novaclient-2.17.0",
+        _NOVA,
+        V2,
+        NOVA_COMMAND | {"missing": "ERROR: No image with a name or ID of '{unknown}' exists."},
+    ),
+    _python("novaclient-3.3.0", _NOVA, V3, NOVA_COMMAND),
+    _python("libcloud-1.5.0", _LIBCLOUD_V3, V3, LIBCLOUD),
+    _python("libcloud-2.8.3", _LIBCLOUD_V2, V2, LIBCLOUD),
+    _python(
+        "openstacksdk-0.17.2",
+        _SDK,
+        V3,
+        OPENSTACKSDK
+        | {
+            "missing": "NotFoundException 404: "
+            '{"itemNotFound":{"code":404,"message":"Image not found."}}'
+        },
+    ),
+    _python(
+        "openstacksdk-1.5.0",
+        _SDK,
+        V2,
+        OPENSTACKSDK | {"missing": "ResourceNotFound 404: Image not found."},
+    ),
+    Client(
+        "pkgcloud-0.9.6",
+        "Node",
+        "pkgcloud-0.9.6",
+        _PKGCLOUD,
+        V2,
+        {step: wanted for step, wanted in PKGCLOUD.items() if step != "metadata"},
+    ),
+    Client("pkgcloud-1.7.0", "Node", "pkgcloud-1.7.0", f"{_PKGCLOUD} v3", V3, PKGCLOUD),
+    Client(
+        "openstack-wrapper-2.2.0",
+        "Node",
+        "openstack-wrapper",
+        "node {programs}/openstack_wrapper.js {args} {piece}",
+        V3,
+        {"filter": _DONE, "metadata": _DONE},
+    ),
+    Client(
+        "openclient-1.7.10",
+        "Node",
+        "openclient",
+        "node {programs}/openclient.js {args} {piece}",
+        V2,
+        {
+            "brief": _BRIEF,
+            "show": [*_FULL, "links"],
+            "missing": "404",
+            "delete": _DONE,
+        },
     ),
 )
