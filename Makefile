@@ -32,12 +32,12 @@ test-real: $(VENV)/tested-real
 test-clients: $(VENV)/tested
 	-$(VENV)/bin/python tests/real/install.py
 	$(VENV)/bin/python tests/clients/install.py
-	$(VENV)/bin/pytest -m clients $(PYTEST_ARGS)
+	$(VENV)/bin/pytest tests/clients -m clients $(PYTEST_ARGS)
 
 test-more-clients: $(VENV)/tested
 	-$(VENV)/bin/python tests/real/install.py
 	$(VENV)/bin/python tests/clients/install.py more
-	MORE_CLIENTS=1 $(VENV)/bin/pytest -m clients $(PYTEST_ARGS)
+	MORE_CLIENTS=1 $(VENV)/bin/pytest tests/clients -m clients $(PYTEST_ARGS)
 
 test-wheel: $(VENV)/tested
 	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)
