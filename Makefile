@@ -1,19 +1,21 @@
-# make run           serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
-# make test          all tests that need nothing but PyPI
-# make test-min      the same tests with the oldest versions of what is depended on
-# make test-real     the tests on a real Keystone and Glance, which it installs and starts
-# make test-clients  real clients, which it installs, against the embedded cloud and a real one
+# make run                serve the embedded cloud (or, with SHIM_BACKEND=glance, a real cloud)
+# make test               all tests that need nothing but PyPI
+# make test-min           the same tests with the oldest versions of what is depended on
+# make test-real          the tests on a real Keystone and Glance, which it installs and starts
+# make test-clients       real clients, which it installs, over the embedded cloud and a real one
 # make test-more-clients  the same with ten more, see docs/clients.md
-# make test-wheel    the pytest plugin in a project that has only the built wheel
-# make lint          ruff and mypy
-# make screenshots   the pictures in docs/images, by Debian's chromium and chromium-driver
+# make test-wheel         the pytest plugin in a project that has only the built wheel
+# make parity             the same requests to a real Nova, which it installs too, and to the service
+# make lint               ruff and mypy
+# make screenshots        the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real test-clients test-more-clients test-wheel lint screenshots clean
+.PHONY: run test test-min test-real test-clients test-more-clients test-wheel parity lint \
+	screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
@@ -44,6 +46,10 @@ test-wheel: $(VENV)/tested
 
 screenshots: $(VENV)/tested
 	$(VENV)/bin/python tests/screenshots.py
+
+parity: $(VENV)/tested
+	$(VENV)/bin/python tests/real/install.py nova
+	$(VENV)/bin/python tests/parity/run.py $(PARITY_ARGS)
 
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
