@@ -13,6 +13,8 @@ from fakes import ROOT, clean_environ
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 
+from nova_image_shim.fakecloud.testing import serve_legacy_cloud
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -74,6 +76,15 @@ def test_login(legacy_cloud):
 """
     code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_login=test)
     assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
+
+
+def test_without_a_user_nobody_can_log_in(tmp_path: Path) -> None:
+    (seed := tmp_path / "seed.yaml").write_text("users: []\n", encoding="utf-8")
+    with (
+        pytest.raises(ValueError, match=r"^the seed has no user to log in as$"),
+        serve_legacy_cloud(seed),
+    ):
+        pass
 
 
 def test_a_bad_seed_is_refused_with_item_and_reason(tmp_path: Path) -> None:
