@@ -72,6 +72,7 @@ class Context:
         auth: the caller's keystoneauth plugin: token and catalog. None where no Keystone is.
         deadline: on `time.monotonic()`'s clock; past it the store is no longer waited for.
         calls: one entry for each call made to the store, appended by the adapter.
+        roles: the caller's roles in the project; `admin` may see and change what others may not.
     """
 
     project_id: str
@@ -79,6 +80,7 @@ class Context:
     auth: BaseAuthPlugin | None = None
     deadline: float = math.inf
     calls: list[Call] = field(default_factory=list)
+    roles: frozenset[str] = frozenset()
 
 
 class ImageServiceError(Exception):

@@ -85,7 +85,12 @@ class KeystoneAuthenticate:
             self._protocol.forget_discovery()
             raise KeystoneUnavailable(f"auth_token answered {status}")
         token = found[0]
-        return Caller(token.user_id or "-", token.project_id, self._plugin_of(token))
+        return Caller(
+            token.user_id or "-",
+            token.project_id,
+            self._plugin_of(token),
+            roles=frozenset(token.role_names or ()),
+        )
 
     def _plugin_of(self, token: access.AccessInfo) -> BaseAuthPlugin:
         """Return what goes along to Glance; auth_token's would always send two tokens."""

@@ -140,10 +140,16 @@ def servers(text: str) -> tuple[str, ...]:
     return servers
 
 
-def bind(text: str) -> str:
+def address(text: str) -> str:
     """Allow an address to listen at."""
     if not _host_and_port(text):
         raise WrongValue("host:port, an IPv6 address in brackets")
+    return text
+
+
+def bind(text: str) -> str:
+    """Allow the same and port 0: the line that says that we are ready tells which it became."""
+    address(re.sub(r":0\Z", ":1", text))
     return text
 
 

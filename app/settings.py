@@ -116,6 +116,7 @@ class Settings:
     workers: int = _setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
     threads: int = _setting("SHIM_THREADS", 16, values.integer(1, 256))
     memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
+    fake_open: bool = _setting("SHIM_FAKE_OPEN", default=False, parse=values.flag)
 
     glance_endpoint: str | None = _setting("SHIM_GLANCE_ENDPOINT", None, values.url)
     glance_page_size: int = _setting("SHIM_GLANCE_PAGE_SIZE", 1000, values.integer(1, 10000))
@@ -157,7 +158,7 @@ class Settings:
         "SHIM_LOG_LEVEL", "INFO", values.choice("DEBUG", "INFO", "WARNING", "ERROR")
     )
     log_format: str = _setting("SHIM_LOG_FORMAT", "text", values.choice("text", "json"))
-    metrics_bind: str | None = _setting("SHIM_METRICS_BIND", None, values.bind)
+    metrics_bind: str | None = _setting("SHIM_METRICS_BIND", None, values.address)
     healthcheck_disable_file: Path | None = _setting("SHIM_HEALTHCHECK_DISABLE_FILE", None, Path)
     deprecation: datetime | None = _setting("SHIM_DEPRECATION", None, values.moment)
     sunset: datetime | None = _setting("SHIM_SUNSET", None, values.moment)
@@ -230,7 +231,7 @@ class Settings:
             )
         if not (self.allow_public or is_loopback(self.bind)):
             found.append(
-                f"SHIM_BIND={self.bind!r}: SHIM_BACKEND=memory checks no token: allowed is a "
+                f"SHIM_BIND={self.bind!r}: SHIM_BACKEND=memory is no security: allowed is a "
                 "loopback address, or any with SHIM_ALLOW_PUBLIC=1"
             )
         return found
@@ -252,9 +253,9 @@ class Settings:
         return self.workers or (1 if self.backend == "memory" else 2)
 
     @property
-    def www_authenticate_uri(self) -> str:
-        """Return where a client is sent for a token."""
-        return self.public_keystone or self.keystone.auth_url or f"http://{self.bind}"
+    def www_authenticate_uri(self) -> str | None:
+        """Return where a client is sent for a token; None for the embedded identity."""
+        return self.public_keystone or self.keystone.auth_url
 
 
 def _config_file(environ: Mapping[str, str], mistakes: list[str]) -> ConfigFile | None:

@@ -198,7 +198,8 @@ def test_a_new_gunicorn_takes_the_port_over(tmp_path: Path) -> None:
         old = subprocess.Popen(
             [gunicorn, "--pid", service.pid_file],
             cwd=ROOT,
-            env=clean_environ() | {"SHIM_BIND": binds[0], "SHIM_METRICS_BIND": binds[1]},
+            env=clean_environ()
+            | {"SHIM_BIND": binds[0], "SHIM_METRICS_BIND": binds[1], "SHIM_FAKE_OPEN": "1"},
             stdout=log,
             stderr=log,
         )
