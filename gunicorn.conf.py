@@ -3,15 +3,20 @@
 import os
 
 from nova_image_shim.telemetry import logging_config
+from nova_image_shim.worker import worker_class
 from nova_image_shim.wsgi import check
 
 settings = check(os.environ)
 
 wsgi_app = "nova_image_shim.wsgi:application()"
 bind = settings.bind
-worker_class = "gthread"
+worker_class = worker_class(
+    head_seconds=settings.client_timeout_seconds,
+    whole_seconds=settings.client_timeout_seconds + settings.request_timeout_seconds,
+)
 workers = settings.worker_count
-threads = settings.threads
+threads = settings.pool_size
+worker_connections = 1000 + threads  # so many clients may stay connected besides those served
 logconfig_dict = logging_config(settings.log_level)  # the access line is the application's own
 limit_request_line = 8190
 limit_request_field_size = 16384  # a token with a large catalog is the longest header

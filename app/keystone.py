@@ -15,9 +15,11 @@ from keystonemiddleware import auth_token
 from oslo_config import cfg
 from werkzeug.test import run_wsgi_app
 
+from nova_image_shim.adapters.gate import Gate, NoPlaceError
 from nova_image_shim.adapters.transport import BoundedTransport
 from nova_image_shim.context import Caller
 from nova_image_shim.errors import KeystoneUnavailable, Unauthenticated
+from nova_image_shim.memcached_tokens import MemcachedTokens
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -58,15 +60,15 @@ class KeystoneAuthenticate:
         environ = {**request.environ, **self._cache, _FOUND_KEY: found}
         try:
             _body, status, _headers = run_wsgi_app(self._protocol, environ)
+        except NoPlaceError as error:
+            raise KeystoneUnavailable(str(error), retry_after=error.retry_after) from error
         except Exception as error:
             # keystoneauth's exceptions, Keystone's answers in no known shape: all the same here.
-            self._protocol.forget_discovery()
-            raise KeystoneUnavailable(f"{type(error).__name__}: {error}") from error
+            raise self._protocol.unavailable(f"{type(error).__name__}: {error}") from error
         if status.startswith("401"):
             raise Unauthenticated
         if not status.startswith("204"):
-            self._protocol.forget_discovery()
-            raise KeystoneUnavailable(f"auth_token answered {status}")
+            raise self._protocol.unavailable(f"auth_token answered {status}")
         token = found[0]
         # A plugin of our own: auth_token's would send the service user's token along to Glance.
         return Caller(token.user_id or "-", token.project_id, AccessInfoPlugin(token))
@@ -91,6 +93,9 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         self._seconds = settings.keystone_timeout_seconds
         self._flights: dict[tuple[str, bool], Future[Any]] = {}
         self._guard = threading.Lock()
+        threads, queue = settings.threads, settings.queue_length
+        self._room = Gate("Keystone", places=threads + queue, queue=0, seconds=0)
+        self._gate = Gate("Keystone", places=threads, queue=queue, seconds=settings.queue_seconds)
         super().__init__(_keep_access, {"oslo_config_config": _oslo_config(settings)})
 
     def _create_session(self, **kwargs: Any) -> Session:
@@ -115,13 +120,29 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         server.verify_token = verify_token
         return server
 
-    def forget_discovery(self) -> None:
-        """Forget where Keystone's versions are: what was found may have been an outage's page."""
+    def unavailable(self, reason: str) -> KeystoneUnavailable:
+        """Return the error that says so, and forget where Keystone's versions are.
+
+        What was found of them may have been an outage's page.
+        """
         self._session._discovery_cache.clear()  # noqa: SLF001 - no other way, short of a new plugin
         self._auth._discovery_cache.clear()  # noqa: SLF001
+        retry_after = "1" if self._transport.breaker.is_open else None
+        return KeystoneUnavailable(reason, retry_after=retry_after)
 
     def fetch_token(self, token: str, allow_expired: bool = False) -> Any:
-        """Return the token's data; who comes while it is being asked for gets the same answer."""
+        """Return the token's data, from the cache or from Keystone.
+
+        Raises:
+            NoPlaceError: it is in no cache, and too many wait for Keystone already.
+        """
+        if known := self._token_cache.get(token):
+            return known
+        with self._room.enter():
+            return self._fetch_once(token, allow_expired)
+
+    def _fetch_once(self, token: str, allow_expired: bool) -> Any:
+        """Ask Keystone; who comes while it is being asked gets the same answer."""
         key = (hashlib.sha256(token.encode()).hexdigest(), allow_expired)
         with self._guard:
             flight = self._flights.get(key)
@@ -134,7 +155,9 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
 
     def _fetch_into(self, flight: Future[Any], key: tuple[str, bool], token: str) -> None:
         try:
-            flight.set_result(super().fetch_token(token, allow_expired=key[1]))
+            with self._gate.enter():
+                data = super().fetch_token(token, allow_expired=key[1])
+            flight.set_result(data)
         except BaseException as error:  # noqa: BLE001 - raised again from result() in every thread
             flight.set_exception(error)
         finally:
@@ -179,12 +202,12 @@ class _ProcessCache:
             self._tokens[key] = value
 
 
-def _token_cache(settings: Settings) -> _ProcessCache | _NoCache | None:
-    """Return the cache that auth_token finds in the request, None to have it use memcached."""
+def _token_cache(settings: Settings) -> _ProcessCache | _NoCache | MemcachedTokens:
+    """Return the cache that auth_token finds in the request."""
     if not settings.token_cache_seconds:
         return _NoCache()
     if settings.memcached_servers:
-        return None
+        return MemcachedTokens(settings.memcached_servers, settings.keystone.secret)
     return _ProcessCache(settings.token_cache_seconds)
 
 
@@ -205,7 +228,6 @@ def _oslo_config(settings: Settings) -> cfg.ConfigOpts:
         "cafile": settings.keystone.cacert and str(settings.keystone.cacert),
         "http_request_max_retries": 0,
         "token_cache_time": settings.token_cache_seconds,
-        "memcached_servers": list(settings.memcached_servers) or None,
         "cache": _CACHE_KEY,
         "service_type": "compute",  # the service that access rules of credentials are about
     }

@@ -21,6 +21,7 @@ _SECRETS = ("PASSWORD", "SECRET")
 _USER_IN_ADDRESS = re.compile(r"//[^/]*@")
 _PORTS = range(1, 65536)
 _MOUNTS = ("v1.1", "v2", "v2.1")
+_SPARE_THREADS = 4
 
 
 class SettingsError(Exception):
@@ -183,6 +184,11 @@ class Keystone:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {"auth_type": self.plugin, **given}
 
+    @property
+    def secret(self) -> str:
+        """Return what only this service user knows."""
+        return self.credentials().get("password") or self.application_credential_secret or ""
+
     def missing(self) -> list[tuple[str, ...]]:
         """Return the names of what is missing for a login, alternatives together."""
         wanted: list[tuple[str, ...]] = [("OS_AUTH_URL",)]
@@ -211,6 +217,8 @@ class Settings:
     allow_public: bool = _setting("SHIM_ALLOW_PUBLIC", default=False, parse=_flag)
     workers: int = _setting("WEB_CONCURRENCY", 0, _integer(1, 128))
     threads: int = _setting("SHIM_THREADS", 16, _integer(1, 256))
+    queue_seconds: float = _setting("SHIM_QUEUE_SECONDS", 1.0, _seconds(60))
+    client_timeout_seconds: float = _setting("SHIM_CLIENT_TIMEOUT", 30.0, _seconds(3600))
     memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, _file)
 
     glance_endpoint: str | None = _setting("SHIM_GLANCE_ENDPOINT", None, _url)
@@ -298,6 +306,22 @@ class Settings:
     def worker_count(self) -> int:
         """Return how many processes serve: as set, else two; one over the embedded store."""
         return self.workers or (1 if self.backend == "memory" else 2)
+
+    @property
+    def queue_length(self) -> int:
+        """Return how many requests may wait for a place at Glance, and as many at Keystone."""
+        return 2 * self.threads
+
+    @property
+    def pool_size(self) -> int:
+        """Return how many threads a process has.
+
+        Enough for all who ask Glance and Keystone, for both queues, and a few for those who need
+        neither.
+        """
+        if self.backend == "memory":
+            return self.threads
+        return 2 * (self.threads + self.queue_length) + _SPARE_THREADS
 
     @property
     def www_authenticate_uri(self) -> str:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from nova_image_shim import create_app
+from nova_image_shim.adapters.gate import Gate
 from nova_image_shim.adapters.image_file import ImageFileError, load_images
 from nova_image_shim.adapters.memory import MemoryImageService
 from nova_image_shim.auth import accept_any_token
@@ -54,6 +55,7 @@ def _over_memory(settings: Settings) -> Flask:
 
 def _over_glance(settings: Settings) -> Flask:
     from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions  # noqa: PLC0415
+    from nova_image_shim.adapters.guarded import GuardedImageService, Visits  # noqa: PLC0415
     from nova_image_shim.keystone import KeystoneAuthenticate  # noqa: PLC0415
 
     keystone = settings.keystone
@@ -67,4 +69,13 @@ def _over_glance(settings: Settings) -> Flask:
         threads=settings.threads,
         cacert=str(keystone.cacert) if keystone.cacert else None,
     )
-    return create_app(settings, GlanceImageService(options), KeystoneAuthenticate(settings))
+    gate = Gate(
+        "Glance",
+        places=settings.threads,
+        queue=settings.queue_length,
+        seconds=settings.queue_seconds,
+    )
+    service = GuardedImageService(GlanceImageService(options), gate)
+    app = create_app(settings, service, KeystoneAuthenticate(settings))
+    app.wsgi_app = Visits(app.wsgi_app, gate)  # type: ignore[method-assign]
+    return app
