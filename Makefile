@@ -1,23 +1,27 @@
 # make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
 # make test       all tests that need nothing but PyPI
 # make test-real  the tests on a real Keystone and Glance, which it installs and starts
+# make chaos      every fault of Keystone, Glance and memcached, and overload
 # make lint       ruff and mypy
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 
-.PHONY: run test test-real lint clean
+.PHONY: run test test-real chaos lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "not real" $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -m "not real and not chaos" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
+
+chaos: $(VENV)/tested
+	$(VENV)/bin/pytest -m chaos $(PYTEST_ARGS)
 
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check

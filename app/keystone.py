@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import threading
 from concurrent.futures import Future
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
 from keystoneauth1 import access, loading
+from keystoneauth1.exceptions import ClientException, EndpointNotFound, HttpError
 from keystoneauth1.identity.access import AccessInfoPlugin
 from keystonemiddleware import auth_token
+from keystonemiddleware.auth_token._exceptions import ServiceError
 from oslo_config import cfg
 from werkzeug.test import run_wsgi_app
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # what Keystone could have made, and a header can carry
 _GROUP = "keystone_authtoken"
+_LOG_NAME = "nova_image_shim.auth_token"
 _CACHE_KEY = "nova_image_shim.token_cache"
 _FOUND_KEY = "nova_image_shim.access"
 _CACHED_TOKENS = 4096
@@ -60,6 +64,8 @@ class KeystoneAuthenticate:
         environ = {**request.environ, **self._cache, _FOUND_KEY: found}
         try:
             _body, status, _headers = run_wsgi_app(self._protocol, environ)
+        except _NoAnswer as error:
+            raise self._protocol.unavailable(str(error)) from error
         except NoPlaceError as error:
             raise KeystoneUnavailable(str(error), retry_after=error.retry_after) from error
         except Exception as error:
@@ -96,7 +102,11 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         threads, queue = settings.threads, settings.queue_length
         self._room = Gate("Keystone", places=threads + queue, queue=0, seconds=0)
         self._gate = Gate("Keystone", places=threads, queue=queue, seconds=settings.queue_seconds)
-        super().__init__(_keep_access, {"oslo_config_config": _oslo_config(settings)})
+        # auth_token tells of a failure in up to five lines, where ours is one.
+        loud = settings.log_level == "DEBUG"
+        logging.getLogger(_LOG_NAME).setLevel(logging.DEBUG if loud else logging.CRITICAL + 1)
+        options = {"oslo_config_config": _oslo_config(settings), "log_name": _LOG_NAME}
+        super().__init__(_keep_access, options)
 
     def _create_session(self, **kwargs: Any) -> Session:
         # The option `http_connect_timeout` of auth_token knows no fractions.
@@ -112,8 +122,13 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
 
         def verify_token(*args: Any, **kwargs: Any) -> Any:
             # Logging in first: auth_token takes a 404 at the login for an unknown token.
-            self._auth.get_access(self._session)
-            data = ask(*args, **kwargs)
+            try:
+                self._auth.get_access(self._session)
+                data = ask(*args, **kwargs)
+            except EndpointNotFound:  # for which auth_token forgets its catalog
+                raise
+            except (ClientException, ServiceError) as error:
+                raise _NoAnswer(_reason(error)) from error
             _require_whole(access.create(body=data))
             return data
 
@@ -163,6 +178,18 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         finally:
             with self._guard:
                 del self._flights[key]
+
+
+class _NoAnswer(Exception):
+    """Keystone did not say; unlike auth_token's own errors it reaches the one line of our log."""
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong; of an answer that is its status, which auth_token only logs."""
+    cause = error.__context__ if isinstance(error, ServiceError) else error
+    if isinstance(cause, HttpError):
+        return f"Keystone answered {cause.http_status}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _require_whole(token: access.AccessInfo) -> None:
