@@ -1,5 +1,6 @@
 # make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
 # make test       all tests that need nothing but PyPI
+# make test-min   the same tests with the oldest versions of what is depended on
 # make test-real  the tests on a real Keystone and Glance, which it installs and starts
 # make chaos      every fault of Keystone, Glance and memcached, and overload
 # make lint       ruff and mypy
@@ -7,14 +8,18 @@
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
+OLDEST := .venv-min
 
-.PHONY: run test test-real chaos lint clean
+.PHONY: run test test-min test-real chaos lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
 
 test: $(VENV)/tested
 	$(VENV)/bin/pytest -m "not real and not chaos" $(PYTEST_ARGS)
+
+test-min: $(OLDEST)/tested
+	$(OLDEST)/bin/pytest -m "not real and not chaos" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
@@ -41,6 +46,12 @@ $(VENV)/tested-real: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,real]
 	touch $@ $(VENV)/tested $(VENV)/installed
 
+$(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode \
+		--resolution lowest-direct --editable .[test]
+	touch $@
+
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
@@ -53,4 +64,4 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/b
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) .real build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) .real build dist *.egg-info .coverage .hypothesis .*_cache
