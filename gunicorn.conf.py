@@ -10,9 +10,9 @@ settings = check(os.environ)
 
 wsgi_app = "nova_image_shim.wsgi:application()"
 bind = settings.bind
+longest_seconds = settings.request_timeout_seconds + settings.client_timeout_seconds
 worker_class = worker_class(
-    head_seconds=settings.client_timeout_seconds,
-    whole_seconds=settings.client_timeout_seconds + settings.request_timeout_seconds,
+    head_seconds=settings.client_timeout_seconds, whole_seconds=longest_seconds
 )
 workers = settings.worker_count
 threads = settings.pool_size
@@ -25,7 +25,7 @@ forwarder_headers = ""
 secure_scheme_headers = {}
 control_socket_disable = True  # nothing here is steered at run time
 keepalive = 75  # longer than a proxy's, so that it is the proxy who closes
-graceful_timeout = round(settings.request_timeout_seconds)
+graceful_timeout = round(longest_seconds)
 
 
 def on_starting(server):

@@ -1,8 +1,9 @@
 """gunicorn's threaded worker, which no client holds up for ever.
 
 gunicorn reads a request's head and body, and writes its answer, with no bound of time: a client
-that sends or reads a byte now and then would keep a thread for hours. And it closes connections in
-the one loop that serves all, where it waits 2 s for a client that does not close its own side.
+that sends or reads a byte now and then would keep a thread for hours. It closes connections in the
+one loop that serves all, where it waits 2 s for a client that does not close its own side. And when
+it stops it goes on to listen without serving.
 """
 
 from __future__ import annotations
@@ -53,6 +54,24 @@ class _BoundedWorker(ThreadWorker):  # type: ignore[misc] # the library has no t
         """Answer a request whose head is read."""
         self._deadlines[conn] = time.monotonic() + self.whole_seconds
         return super().handle_request(req, conn)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Accept connections or not; for good where the worker ends.
+
+        gunicorn would keep listening until the last answer, so that whoever came meanwhile would
+        wait for nothing. Those who came before are served.
+        """
+        super().set_accept_enabled(enabled)
+        if not (enabled or self.alive):
+            for listener in self.sockets:
+                self._accept_rest(listener)
+                listener.close()
+
+    def _accept_rest(self, listener: Any) -> None:
+        before = -1
+        while before != self.nr_conns:
+            before = self.nr_conns
+            self.accept(listener)  # nothing where nobody waits
 
     def notify(self) -> None:
         """Say that the worker lives, which it does about once a second, and cut who is late."""
