@@ -2,7 +2,8 @@
 # make test       all tests that need nothing but PyPI
 # make test-min   the same tests with the oldest versions of what is depended on
 # make test-real  the tests on a real Keystone and Glance, which it installs and starts
-# make chaos      every fault of Keystone, Glance and memcached, and overload
+# make chaos      every fault of Keystone, Glance and memcached, overload, reload and death
+# make soak       ten minutes of load: memory, files and threads stay level
 # make lint       ruff and mypy
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real chaos lint clean
+.PHONY: run test test-min test-real chaos soak lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
@@ -26,7 +27,10 @@ test-real: $(VENV)/tested-real
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
 
 chaos: $(VENV)/tested
-	$(VENV)/bin/pytest -m chaos $(PYTEST_ARGS)
+	LOAD_SECONDS=60 $(VENV)/bin/pytest -m chaos $(PYTEST_ARGS)
+
+soak: $(VENV)/tested
+	SOAK_SECONDS=600 $(VENV)/bin/pytest tests/chaos/test_overload.py -k long_load $(PYTEST_ARGS)
 
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check

@@ -14,9 +14,13 @@ import socket
 import time
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 _log = logging.getLogger(__name__)
+
+# How long a thread waits for a new connection's first byte before the main loop does; gunicorn's
+# own 5 s let connections that say nothing take all threads.
+_FIRST_BYTE_SECONDS = 0.05
 
 
 def worker_class(head_seconds: float, whole_seconds: float) -> type[ThreadWorker]:
@@ -40,6 +44,9 @@ class _BoundedWorker(ThreadWorker):  # type: ignore[misc] # the library has no t
 
     def handle(self, conn: Any) -> Any:
         """Read a request, answer it, and close the connection if it is the last: in a thread."""
+        fresh = not (conn.initialized or conn.data_ready)
+        if fresh and not conn.wait_for_data(_FIRST_BYTE_SECONDS):
+            return _DEFER
         self._deadlines[conn] = time.monotonic() + self.head_seconds
         try:
             goes_on = super().handle(conn)

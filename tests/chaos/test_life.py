@@ -84,9 +84,7 @@ def test_a_reload_loses_no_request(
     assert {"200"} == set(traffic.outcomes), traffic.outcomes
 
 
-def test_a_stop_answers_what_has_begun(
-    slow_glance: SlowGlance, start: Callable[..., Any]
-) -> None:
+def test_a_stop_answers_what_has_begun(slow_glance: SlowGlance, start: Callable[..., Any]) -> None:
     with start() as live, ThreadPoolExecutor(8) as pool:
         slow_glance.held.clear()
         answers = [
@@ -138,12 +136,14 @@ def test_an_instance_killed_loses_no_reading_request_behind_nginx(
     slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
 ) -> None:
     slow_glance.seconds = 0.02
-    with start() as one, start() as other, nginx(tmp_path, address(one), address(other)) as url:
-        with Traffic(url + LIST, 6) as traffic:
-            traffic.wait_for(30)
-            for process in [*workers(one), psutil.Process(one.process.pid)]:
-                process.kill()
-            traffic.wait_for(60)
+    with contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(start()) for _ in range(2))
+        url = stack.enter_context(nginx(tmp_path, address(one), address(other)))
+        traffic = stack.enter_context(Traffic(url + LIST, 6))
+        traffic.wait_for(30)
+        for process in [*workers(one), psutil.Process(one.process.pid)]:
+            process.kill()
+        traffic.wait_for(60)
     assert {"200"} == set(traffic.outcomes), traffic.outcomes
 
 
@@ -181,14 +181,15 @@ def test_a_write_of_a_worker_killed_is_lost_and_not_repeated(
 def test_nginx_passes_paths_and_addresses_on_as_they_are(
     start: Callable[..., Any], tmp_path: Path
 ) -> None:
-    with start(SHIM_TRUSTED_PROXIES="1") as one:
-        with nginx(tmp_path, address(one), address(one)) as url:
-            answer = requests.get(f"{url}/v2/demo//images.json", headers=HEADERS, timeout=10)
-            (image,) = answer.json()["images"]
-            assert f"{url}/v2/demo/images/i1" == image["links"][0]["href"]
-            encoded = requests.get(f"{url}/v2/demo/images/a%2Fb", headers=HEADERS, timeout=10)
-            assert 404 == encoded.status_code
-            large = requests.post(
-                f"{url}{LIST}/i1/metadata", headers=HEADERS, data=b"x" * 120_000, timeout=10
-            )
-            assert 413 == large.status_code
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(start(SHIM_TRUSTED_PROXIES="1"))
+        url = stack.enter_context(nginx(tmp_path, address(one), address(one)))
+        answer = requests.get(f"{url}/v2/demo//images.json", headers=HEADERS, timeout=10)
+        (image,) = answer.json()["images"]
+        assert f"{url}/v2/demo/images/i1" == image["links"][0]["href"]
+        encoded = requests.get(f"{url}/v2/demo/images/a%2Fb", headers=HEADERS, timeout=10)
+        assert 404 == encoded.status_code
+        large = requests.post(
+            f"{url}{LIST}/i1/metadata", headers=HEADERS, data=b"x" * 120_000, timeout=10
+        )
+        assert 413 == large.status_code
