@@ -4,6 +4,8 @@
 # make test-real  the tests on a real Keystone and Glance, which it installs and starts
 # make chaos      every fault of Keystone, Glance and memcached, overload, reload and death
 # make soak       ten minutes of load: memory, files and threads stay level
+# make fuzz       many random inputs; `make fuzz-real` against a real Glance, too
+# make parity     the same requests to a real Nova, which it installs too, and to the service
 # make lint       ruff and mypy
 
 PYTHON ?= python3
@@ -11,7 +13,7 @@ VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real chaos soak lint clean
+.PHONY: run test test-min test-real chaos soak fuzz fuzz-real parity lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
@@ -31,6 +33,21 @@ chaos: $(VENV)/tested
 
 soak: $(VENV)/tested
 	SOAK_SECONDS=600 $(VENV)/bin/pytest tests/chaos/test_overload.py -k long_load $(PYTEST_ARGS)
+# Every run has a seed of its own, which it prints: `make fuzz SEED=...` runs it again.
+SEED := $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
+
+fuzz: $(VENV)/tested
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(VENV)/bin/pytest tests/fuzz -m "not real" \
+		--hypothesis-seed=$(SEED) $(PYTEST_ARGS)
+
+fuzz-real: $(VENV)/tested-real
+	$(VENV)/bin/python tests/real/install.py
+	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest tests/fuzz -m real \
+		--hypothesis-seed=$(SEED) $(PYTEST_ARGS)
+
+parity: $(VENV)/tested
+	$(VENV)/bin/python tests/real/install.py nova
+	$(VENV)/bin/python tests/parity/run.py $(PARITY_ARGS)
 
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
