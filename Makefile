@@ -37,12 +37,12 @@ soak: $(VENV)/tested
 SEED := $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
 
 fuzz: $(VENV)/tested
-	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(VENV)/bin/pytest tests/fuzz -m "not real" \
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(VENV)/bin/pytest tests/fuzz \
 		--hypothesis-seed=$(SEED) $(PYTEST_ARGS)
 
 fuzz-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
-	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest tests/fuzz -m real \
+	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest tests/real/test_machine.py \
 		--hypothesis-seed=$(SEED) $(PYTEST_ARGS)
 
 parity: $(VENV)/tested

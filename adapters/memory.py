@@ -91,6 +91,7 @@ class MemoryImageService(port.ImageService):
             for key in (*replace, *remove):
                 if key not in image:
                     raise port.ImageConflict(f"Property {key} does not exist.")
+            _require_storable({**add, **replace})
             changed = {key: value for key, value in image.items() if key not in set(remove)}
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             changed |= {**add, **replace, "updated_at": now}
@@ -137,6 +138,21 @@ class MemoryImageService(port.ImageService):
             return True
         membership = self._members[image["id"]].get(context.project_id)
         return image["visibility"] == "shared" and membership == "accepted"
+
+
+def _require_storable(properties: Mapping[str, str]) -> None:
+    """Refuse characters beyond the basic plane, as Glance does for the sake of its database.
+
+    Source: glance, glance/common/utils.py, no_4byte_params.
+
+    Raises:
+        ImageBadRequest: a key or a value has one.
+    """
+    for key, value in properties.items():
+        if max(key, default="") > "\uffff":
+            raise port.ImageBadRequest("Property names can't contain 4 byte unicode.")
+        if max(value, default="") > "\uffff":
+            raise port.ImageBadRequest(f"{key.title()} can't contain 4 byte unicode characters.")
 
 
 def _position(image: port.Image) -> tuple[str, str]:

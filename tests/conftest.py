@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes import FakeGlance, FakeKeystone, serve, shim
+from figures import count, pytest_terminal_summary, tell
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.image_file import load_images
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask.testing import FlaskClient
+
+__all__ = ["count", "pytest_terminal_summary", "tell"]  # pytest finds them here
 
 
 @pytest.fixture
