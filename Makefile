@@ -1,28 +1,33 @@
-# make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
-# make test       all tests that need nothing but PyPI
-# make test-min   the same tests with the oldest versions of what is depended on
-# make test-real  the tests on a real Keystone and Glance, which it installs and starts
-# make chaos      every fault of Keystone, Glance and memcached, overload, reload and death
-# make soak       ten minutes of load: memory, files and threads stay level
-# make fuzz       many random inputs; `make fuzz-real` against a real Glance, too
-# make parity     the same requests to a real Nova, which it installs too, and to the service
-# make lint       ruff and mypy
+# make run                serve the embedded cloud (or, with SHIM_BACKEND=glance, a real cloud)
+# make test               all tests that need nothing but PyPI
+# make test-min           the same tests with the oldest versions of what is depended on
+# make test-real          the tests on a real Keystone and Glance, which it installs and starts
+# make test-clients       real clients, which it installs, over the embedded cloud and a real one
+# make test-more-clients  the same with ten more, see docs/clients.md
+# make test-wheel         the pytest plugin in a project that has only the built wheel
+# make chaos              every fault of Keystone, Glance and memcached, overload, reload and death
+# make soak               ten minutes of load: memory, files and threads stay level
+# make fuzz               100,000 random inputs; `make fuzz-real`: random steps against a real Glance
+# make parity             the same requests to a real Nova, which it installs too, and to the service
+# make lint               ruff and mypy
+# make screenshots        the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real chaos soak fuzz fuzz-real parity lint clean
+.PHONY: run test test-min test-real test-clients test-more-clients test-wheel chaos soak fuzz \
+	fuzz-real parity lint screenshots clean
 
 run: $(VENV)/installed
-	exec $(VENV)/bin/gunicorn
+	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "not real and not chaos" $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -m "not real and not chaos and not clients and not wheel" $(PYTEST_ARGS)
 
 test-min: $(OLDEST)/tested
-	$(OLDEST)/bin/pytest -m "not real and not chaos" $(PYTEST_ARGS)
+	$(OLDEST)/bin/pytest -m "not real and not chaos and not clients and not wheel" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
@@ -33,8 +38,9 @@ chaos: $(VENV)/tested
 
 soak: $(VENV)/tested
 	SOAK_SECONDS=600 $(VENV)/bin/pytest tests/chaos/test_overload.py -k long_load $(PYTEST_ARGS)
-# Every run has a seed of its own, which it prints: `make fuzz SEED=...` runs it again.
-SEED := $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
+
+# Every run has a seed of its own, which it prints: `make fuzz SEED=...` makes it again.
+SEED = $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
 
 fuzz: $(VENV)/tested
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(VENV)/bin/pytest tests/fuzz \
@@ -42,8 +48,25 @@ fuzz: $(VENV)/tested
 
 fuzz-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
-	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest tests/real/test_machine.py \
-		--hypothesis-seed=$(SEED) $(PYTEST_ARGS)
+	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest \
+		tests/real/test_machine.py --hypothesis-seed=$(SEED) $(PYTEST_ARGS)
+
+# Where Keystone and Glance cannot be had, the tests on them are skipped.
+test-clients: $(VENV)/tested
+	-$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/python tests/clients/install.py
+	$(VENV)/bin/pytest tests/clients -m clients $(PYTEST_ARGS)
+
+test-more-clients: $(VENV)/tested
+	-$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/python tests/clients/install.py more
+	MORE_CLIENTS=1 $(VENV)/bin/pytest tests/clients -m clients $(PYTEST_ARGS)
+
+test-wheel: $(VENV)/tested
+	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)
+
+screenshots: $(VENV)/tested
+	$(VENV)/bin/python tests/screenshots.py
 
 parity: $(VENV)/tested
 	$(VENV)/bin/python tests/real/install.py nova
@@ -52,7 +75,7 @@ parity: $(VENV)/tested
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
 	$(LINT)/bin/ruff format --check
-	$(LINT)/bin/mypy -p nova_image_shim
+	$(LINT)/bin/mypy -p nova_image_shim -m pytest_nova_image_shim
 	$(LINT)/bin/mypy tests
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
@@ -74,7 +97,7 @@ $(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
 	touch $@
 
 # mypy follows an editable install only where it is made of links.
-$(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/bin/python
+$(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
 		--config-settings editable_mode=strict --editable .[lint,test,real]
 	touch $@
@@ -85,4 +108,4 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/b
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) $(OLDEST) .real build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache
