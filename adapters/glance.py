@@ -76,14 +76,14 @@ class GlanceImageService(port.ImageService):
     def __init__(self, options: GlanceOptions) -> None:
         self._options = options
         self._session = Session(verify=options.cacert or True, redirect=False)
-        transport = BoundedTransport(
+        self._transport = BoundedTransport(
             max_bytes=options.max_answer_bytes,
             total_seconds=math.inf,  # each call brings what is left of its request's time
             pool_maxsize=options.threads * _CONNECTIONS_PER_THREAD,
             repeat_get=True,
         )
-        self._session.session.mount("http://", transport)
-        self._session.session.mount("https://", transport)
+        self._session.session.mount("http://", self._transport)
+        self._session.session.mount("https://", self._transport)
 
     def endpoint(self, context: port.Context) -> str:
         """Return Glance's address: the configured one, or that of the caller's catalog.
@@ -200,7 +200,10 @@ class GlanceImageService(port.ImageService):
             glanceclient_exc.BaseException,
             requests.RequestException,
         ) as error:
-            raise port.ImageServiceUnavailable(f"{type(error).__name__}: {error}") from error
+            raise port.ImageServiceUnavailable(
+                f"{type(error).__name__}: {error}",
+                retry_after="1" if self._transport.breaker.is_open else None,
+            ) from error
         finally:
             context.calls.append(_call(operation, answer, time.monotonic() - started))
         raise_for_answer(answer)

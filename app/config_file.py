@@ -49,7 +49,6 @@ _TABLES: dict[str, dict[str, str]] = {
         "www_authenticate_uri": "SHIM_WWW_AUTHENTICATE_URI",
         "auth_uri": "SHIM_WWW_AUTHENTICATE_URI",
         "memcached_servers": "SHIM_MEMCACHED_SERVERS",
-        "memcache_pool_maxsize": "SHIM_MEMCACHED_POOL_SIZE",
         "token_cache_time": "SHIM_TOKEN_CACHE_SECONDS",
         "http_connect_timeout": "SHIM_KEYSTONE_TIMEOUT",
         "region_name": "OS_REGION_NAME",

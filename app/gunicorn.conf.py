@@ -8,15 +8,20 @@ import os
 from nova_image_shim.announce import announce
 from nova_image_shim.logs import logging_config
 from nova_image_shim.metrics_port import port_at
+from nova_image_shim.worker import worker_class
 from nova_image_shim.wsgi import check
 
 settings = check(os.environ)
 
 wsgi_app = "nova_image_shim.wsgi:application()"
 bind = settings.bind
-worker_class = "gthread"
+longest_seconds = settings.request_timeout_seconds + settings.client_timeout_seconds
+worker_class = worker_class(
+    head_seconds=settings.client_timeout_seconds, whole_seconds=longest_seconds
+)
 workers = settings.worker_count
-threads = settings.threads
+threads = settings.pool_size
+worker_connections = 1000 + threads  # so many clients may stay connected besides those served
 # The access line is the application's own.
 logconfig_dict = logging_config(settings.log_level, settings.log_format, settings.secrets)
 limit_request_line = 8190
@@ -26,7 +31,7 @@ forwarder_headers = ""
 secure_scheme_headers = {}
 control_socket_disable = True  # nothing here is steered at run time
 keepalive = 75  # longer than a proxy's, so that it is the proxy who closes
-graceful_timeout = round(settings.request_timeout_seconds)
+graceful_timeout = round(longest_seconds)
 
 if settings.metrics_bind:
     # The same one after a reload (HUP), which reads this file anew.

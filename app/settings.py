@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")
 _USER_IN_ADDRESS = re.compile(r"//[^/]*@")
+_SPARE_THREADS = 4
 
 
 class SettingsError(Exception):
@@ -87,6 +88,11 @@ class Keystone:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {"auth_type": self.plugin, **given}
 
+    @property
+    def secret(self) -> str:
+        """Return what only this service user knows."""
+        return self.credentials().get("password") or self.application_credential_secret or ""
+
     def missing(self) -> list[tuple[str, ...]]:
         """Return the names of what is missing for a login, alternatives together."""
         wanted: list[tuple[str, ...]] = [("OS_AUTH_URL",)]
@@ -115,6 +121,8 @@ class Settings:
     allow_public: bool = _setting("SHIM_ALLOW_PUBLIC", default=False, parse=values.flag)
     workers: int = _setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
     threads: int = _setting("SHIM_THREADS", 16, values.integer(1, 256))
+    queue_seconds: float = _setting("SHIM_QUEUE_SECONDS", 1.0, values.seconds(60))
+    client_timeout_seconds: float = _setting("SHIM_CLIENT_TIMEOUT", 30.0, values.seconds(3600))
     memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
     fake_open: bool = _setting("SHIM_FAKE_OPEN", default=False, parse=values.flag)
 
@@ -134,7 +142,6 @@ class Settings:
     keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
     token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
     memcached_servers: tuple[str, ...] = _setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
-    memcached_pool_size: int = _setting("SHIM_MEMCACHED_POOL_SIZE", 0, values.integer(1, 1024))
     public_keystone: str | None = _setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
 
     mounts: tuple[str, ...] = _setting("SHIM_MOUNTS", values.MOUNTS, values.mounts)
@@ -251,6 +258,22 @@ class Settings:
     def worker_count(self) -> int:
         """Return how many processes serve: as set, else two; one over the embedded store."""
         return self.workers or (1 if self.backend == "memory" else 2)
+
+    @property
+    def queue_length(self) -> int:
+        """Return how many requests may wait for a place at Glance, and as many at Keystone."""
+        return 2 * self.threads
+
+    @property
+    def pool_size(self) -> int:
+        """Return how many threads a process has.
+
+        Enough for all who ask Glance and Keystone, for both queues, and a few for those who need
+        neither.
+        """
+        if self.backend == "memory":
+            return self.threads
+        return 2 * (self.threads + self.queue_length) + _SPARE_THREADS
 
     @property
     def www_authenticate_uri(self) -> str | None:

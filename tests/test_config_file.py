@@ -27,7 +27,6 @@ TAKEN = {
     "SHIM_GLANCE_ENDPOINT": "http://10.0.0.5:9292",
     "SHIM_WWW_AUTHENTICATE_URI": "https://keystone.example:5000/v3",
     "SHIM_MEMCACHED_SERVERS": ("cache1:11211", "cache2:11211"),
-    "SHIM_MEMCACHED_POOL_SIZE": 10,
     "SHIM_TOKEN_CACHE_SECONDS": 0,
     "SHIM_SEND_SERVICE_TOKEN": True,
     "OS_AUTH_URL": "http://10.0.0.5:5000/v3",

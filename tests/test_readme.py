@@ -22,7 +22,6 @@ CODE = re.compile(r"`([^`]+)`")
 
 # Settings whose default is no plain value: what the table says of it.
 TOLD_DEFAULTS = {
-    "SHIM_MEMCACHED_POOL_SIZE": "`SHIM_THREADS`",
     "WEB_CONCURRENCY": "`2`, with `memory` `1`",
     "SHIM_WWW_AUTHENTICATE_URI": "`OS_AUTH_URL`",
     "OS_AUTH_TYPE": "by what is set",

@@ -91,7 +91,7 @@ def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iter
     yield fine("The settings are good.")
     for note in settings.notes:
         yield fine(note)
-    yield from local_findings(settings)
+    yield from local_findings(settings, environ)
     if settings.backend == "memory":
         yield fine("The embedded store needs nothing else (SHIM_BACKEND=memory).")
         return

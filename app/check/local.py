@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import resource
+import shlex
 import socket
 from typing import TYPE_CHECKING
+
+from gunicorn.config import Config
 
 from nova_image_shim.check.findings import Finding, fine, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from nova_image_shim.settings import Settings
 
@@ -18,21 +21,27 @@ _FILES_PER_THREAD = 6  # the client's, three to Glance, one each to Keystone and
 _OTHER_FILES = 64
 
 
-def local_findings(settings: Settings) -> Iterator[Finding]:
-    """Look at this machine."""
-    yield from _pool(settings)
+def local_findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Look at this machine, and at what gunicorn is told besides the settings."""
+    yield from _threads(settings, environ)
     yield from _files(settings)
     for server in settings.memcached_servers:
         yield _memcached(server)
 
 
-def _pool(settings: Settings) -> Iterator[Finding]:
-    size, threads = settings.memcached_pool_size, settings.threads
-    if settings.memcached_servers and 0 < size < threads:
+def _threads(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Compare the pool of threads that is needed with the one that gunicorn makes.
+
+    The pools of connections need no look: they follow SHIM_THREADS.
+    """
+    arguments = shlex.split(environ.get("GUNICORN_CMD_ARGS", ""))
+    given, _ = Config().parser().parse_known_args(arguments)
+    if given.threads and given.threads < settings.pool_size:
         yield warning(
-            f"The pool of {size} connections to memcached is smaller than the {threads} threads, "
-            "which then wait for each other.",
-            f"Set SHIM_MEMCACHED_POOL_SIZE to {threads}, or leave it unset.",
+            f"GUNICORN_CMD_ARGS makes a pool of {given.threads} threads, smaller than the "
+            f"{settings.pool_size} that SHIM_THREADS={settings.threads} and its queues need: while "
+            "Glance hangs even /healthcheck would wait.",
+            "Take --threads out of GUNICORN_CMD_ARGS and set SHIM_THREADS instead.",
         )
 
 
@@ -57,8 +66,8 @@ def _memcached(server: str) -> Finding:
     except OSError as error:
         return warning(
             f"memcached at {server} does not answer: {error.strerror or error}.",
-            "Start it, or take it out of SHIM_MEMCACHED_SERVERS: until then requests wait for it "
-            "now and then, and tokens are validated more often.",
+            "Start it, or take it out of SHIM_MEMCACHED_SERVERS: until then tokens are validated "
+            "more often.",
         )
     if not answer.startswith(b"VERSION "):
         return warning(f"What answers at {server} is no memcached.", "Mend SHIM_MEMCACHED_SERVERS.")
