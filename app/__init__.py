@@ -63,8 +63,7 @@ def create_app(
     app = Flask("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # One byte more than is allowed: of a chunked body Flask reads so much and says nothing.
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.extensions["settings"] = settings
     app.extensions["image_service"] = image_service
     app.extensions["readiness"] = health.Readiness(checks)

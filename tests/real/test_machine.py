@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RUNS = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 STEPS = 30
 
-users = st.sampled_from(["demo", "alt"])  # the embedded store knows no administrators
+users = st.sampled_from(["demo", "alt", "admin"])
 numbers = st.integers(0, 5)  # which of the images there are
 keys = st.sampled_from(
     [
@@ -83,7 +83,8 @@ class World:
     def _authenticate(self, request: Request) -> Caller:
         user = request.headers["X-Auth-Token"]
         token = Token(self.cloud.glance_url, self.tokens[user])
-        return Caller(user, self.cloud.projects[user], token)
+        roles = frozenset({"admin"} if user == "admin" else {"member"})
+        return Caller(user, self.cloud.projects[user], token, roles)
 
     def ask(self, user: str, method: str, path: str, body: Any = None) -> Any:
         """Ask both; return the answer that they agree on."""
@@ -117,8 +118,7 @@ class World:
             )
         self.ids.append(image["id"])
         kept = complete(image | {"created_at": f"{created.replace(' ', 'T')}Z"})
-        self.memory._members[image["id"]] = kept.pop("members")
-        self.memory._images = {**self.memory._images, image["id"]: kept}  # type: ignore[dict-item]
+        self.memory.put(kept)
 
 
 def without_times(body: Any) -> Any:
@@ -167,15 +167,17 @@ class Machine(RuleBasedStateMachine):
     )
     def share(self, number: int, project: str, status: str) -> None:
         image_id = self.image(number)
-        image = self.world.memory._images.get(image_id)
-        if image is None or image["visibility"] != "shared":
+        found = [image for image in self.world.memory.all() if image["id"] == image_id]
+        if not found or found[0]["visibility"] != "shared":
             return
+        (image,) = found
         ids = self.world.cloud.projects
         (owner,) = (user for user in ("demo", "alt", "admin") if ids[user] == image["owner"])
-        if owner == project or ids[project] in self.world.memory._members[image_id]:
+        if owner == project or ids[project] in image["members"]:
             return
         self.world.cloud.share_image(owner, image_id, project, status)
-        self.world.memory._members[image_id][ids[project]] = status
+        members = {**image["members"], ids[project]: status}
+        self.world.memory.put({**image, "members": members})
 
     @rule(user=users, number=numbers, method=st.sampled_from(["POST", "PUT"]), sent=items)
     def write(self, user: str, number: int, method: str, sent: dict[str, str]) -> None:
