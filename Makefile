@@ -3,13 +3,14 @@
 # make test-min   the same tests with the oldest versions of what is depended on
 # make test-real  the tests on a real Keystone and Glance, which it installs and starts
 # make lint       ruff and mypy
+# make screenshots  the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real lint clean
+.PHONY: run test test-min test-real lint screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
@@ -30,6 +31,9 @@ lint: $(LINT)/installed
 	$(LINT)/bin/mypy -p nova_image_shim
 	$(LINT)/bin/mypy tests
 
+screenshots: $(VENV)/tested
+	$(VENV)/bin/python tests/screenshots.py
+
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .
 	touch $@
@@ -49,7 +53,7 @@ $(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
 	touch $@
 
 # mypy follows an editable install only where it is made of links.
-$(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/bin/python
+$(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
 		--config-settings editable_mode=strict --editable .[lint,test,real]
 	touch $@

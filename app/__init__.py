@@ -14,7 +14,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from nova_image_shim import image_metadata, images, microversions, versions
+from nova_image_shim import api_docs, image_metadata, images, microversions, versions
 from nova_image_shim.context import keep_project, mount, require_good_host
 from nova_image_shim.errors import register_error_handlers
 from nova_image_shim.paths import LegacyPaths, is_below_mount, is_unroutable
@@ -46,6 +46,8 @@ def create_app(
     app.extensions["executor"] = ThreadPoolExecutor(settings.threads, "previous")
     register_error_handlers(app, settings.www_authenticate_uri)
     _register_blueprints(app, settings.mounts)
+    if settings.serves_docs:
+        app.register_blueprint(api_docs.blueprint)
     _register_steps(app, settings, authenticate)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:

@@ -245,6 +245,7 @@ class Settings:
         "SHIM_V2_STATUS", "SUPPORTED", _choice("CURRENT", "SUPPORTED", "DEPRECATED")
     )
     compress: bool = _setting("SHIM_COMPRESS", default=True, parse=_flag)
+    docs: bool | None = _setting("SHIM_DOCS", None, _flag)
     trusted_proxies: int = _setting("SHIM_TRUSTED_PROXIES", 0, _integer(0, 16))
     log_level: str = _setting(
         "SHIM_LOG_LEVEL", "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR")
@@ -298,6 +299,11 @@ class Settings:
     def worker_count(self) -> int:
         """Return how many processes serve: as set, else two; one over the embedded store."""
         return self.workers or (1 if self.backend == "memory" else 2)
+
+    @property
+    def serves_docs(self) -> bool:
+        """Tell whether `/docs` is there: as set, else over the embedded store only."""
+        return self.backend == "memory" if self.docs is None else self.docs
 
     @property
     def www_authenticate_uri(self) -> str:

@@ -53,6 +53,7 @@ DEFAULTS: dict[str, Any] = {
     "SHIM_SHOW_DISK_CONFIG": True,
     "SHIM_V2_STATUS": "SUPPORTED",
     "SHIM_COMPRESS": True,
+    "SHIM_DOCS": None,
     "SHIM_TRUSTED_PROXIES": 0,
     "SHIM_LOG_LEVEL": "INFO",
     "OS_AUTH_URL": None,
@@ -153,7 +154,7 @@ GOOD = [
     *addresses("SHIM_GLANCE_ENDPOINT", "SHIM_WWW_AUTHENTICATE_URI", "OS_AUTH_URL"),
     *addresses("SHIM_COMPUTE_LINK_PREFIX", "SHIM_GLANCE_LINK_PREFIX"),
     *switches("SHIM_ALLOW_PUBLIC", "SHIM_PREVIOUS_LINKS", "SHIM_ALTERNATE_LINK_PROJECT"),
-    *switches("SHIM_SHOW_IMAGE_SIZE", "SHIM_SHOW_DISK_CONFIG", "SHIM_COMPRESS"),
+    *switches("SHIM_SHOW_IMAGE_SIZE", "SHIM_SHOW_DISK_CONFIG", "SHIM_COMPRESS", "SHIM_DOCS"),
     *[("SHIM_V2_STATUS", word, word) for word in ("CURRENT", "SUPPORTED", "DEPRECATED")],
     *numbers("SHIM_TRUSTED_PROXIES", 0, 16),
     *[("SHIM_LOG_LEVEL", word, word) for word in ("DEBUG", "INFO", "WARNING", "ERROR")],
@@ -235,7 +236,7 @@ BAD = [
     *refused("SHIM_BIND", "host:port, an IPv6 address in brackets", *NO_SERVER, *NO_IPV6),
     *refused(
         "SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT SHIM_SHOW_IMAGE_SIZE "
-        "SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS",
+        "SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS SHIM_DOCS",
         "1 for on or 0 for off",
         *NOT_ONE_OR_ZERO,
     ),
