@@ -66,12 +66,12 @@ class SwaggerPage:
 
     def loaded(self) -> list[str]:
         """Return the address of everything that the page has loaded."""
-        found: list[str] = self.driver.execute_script(_LOADED)  # type: ignore[no-untyped-call]
+        found: list[str] = self.driver.execute_script(_LOADED)
         return found
 
     def complaints(self) -> list[str]:
         """Return what the browser's console has, such as breaches of the page's own policy."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
+        return [entry["message"] for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def _block(self, operation_id: str) -> WebElement:
         return self._all(f'{_BLOCK}[id$="-{operation_id}"]')[0]
