@@ -1,34 +1,45 @@
-# make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
-# make test       all tests that need nothing but PyPI
-# make test-min   the same tests with the oldest versions of what is depended on
-# make test-real  the tests on a real Keystone and Glance, which it installs and starts
-# make lint       ruff and mypy
-# make screenshots  the pictures in docs/images, by Debian's chromium and chromium-driver
+# make run           serve the embedded cloud (or, with SHIM_BACKEND=glance, a real one)
+# make test          all tests that need nothing but PyPI
+# make test-min      the same tests with the oldest versions of what is depended on
+# make test-real     the tests on a real Keystone and Glance, which it installs and starts
+# make test-clients  real clients, which it installs, against the embedded cloud and a real one
+# make test-wheel    the pytest plugin in a project that has only the built wheel
+# make lint          ruff and mypy
+# make screenshots   the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real lint screenshots clean
+.PHONY: run test test-min test-real test-clients test-wheel lint screenshots clean
 
 run: $(VENV)/installed
-	exec $(VENV)/bin/gunicorn
+	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "not real" $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -m "not real and not clients and not wheel" $(PYTEST_ARGS)
 
 test-min: $(OLDEST)/tested
-	$(OLDEST)/bin/pytest -m "not real" $(PYTEST_ARGS)
+	$(OLDEST)/bin/pytest -m "not real and not clients and not wheel" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
 
+# Where Keystone and Glance cannot be had, the tests on them are skipped.
+test-clients: $(VENV)/tested
+	-$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/python tests/clients/install.py
+	$(VENV)/bin/pytest -m clients $(PYTEST_ARGS)
+
+test-wheel: $(VENV)/tested
+	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)
+
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
 	$(LINT)/bin/ruff format --check
-	$(LINT)/bin/mypy -p nova_image_shim
+	$(LINT)/bin/mypy -p nova_image_shim -m pytest_nova_image_shim
 	$(LINT)/bin/mypy tests
 
 screenshots: $(VENV)/tested
@@ -64,4 +75,4 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) 
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) $(OLDEST) .real build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache

@@ -69,7 +69,12 @@ class KeystoneAuthenticate:
             raise KeystoneUnavailable(f"auth_token answered {status}")
         token = found[0]
         # A plugin of our own: auth_token's would send the service user's token along to Glance.
-        return Caller(token.user_id or "-", token.project_id, AccessInfoPlugin(token))
+        return Caller(
+            token.user_id or "-",
+            token.project_id,
+            AccessInfoPlugin(token),
+            roles=frozenset(token.role_names or ()),
+        )
 
 
 def _keep_access(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:

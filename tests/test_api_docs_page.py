@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from browser import CHROMIUM, DRIVER, MISSING, chromium, look
+from browser import IS_THERE, MISSING, chromium, look
 from openapi import METHODS
 from swagger_page import SwaggerPage
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from selenium.webdriver import Chrome
 
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason=MISSING)
+pytestmark = pytest.mark.skipif(not IS_THERE, reason=MISSING)
 
 
 @pytest.fixture(scope="module")
