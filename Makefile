@@ -3,6 +3,7 @@
 # make test-min      the same tests with the oldest versions of what is depended on
 # make test-real     the tests on a real Keystone and Glance, which it installs and starts
 # make test-clients  real clients, which it installs, against the embedded cloud and a real one
+# make test-deploy   what deploy/ holds: nginx and HAProxy before real services, and the rest
 # make test-wheel    the pytest plugin in a project that has only the built wheel
 # make lint          ruff and mypy
 # make screenshots   the pictures in docs/images, by Debian's chromium and chromium-driver
@@ -12,16 +13,16 @@ VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real test-clients test-wheel lint screenshots clean
+.PHONY: run test test-min test-real test-clients test-deploy test-wheel lint screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "not real and not clients and not wheel" $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -m "not real and not clients and not deploy and not wheel" $(PYTEST_ARGS)
 
 test-min: $(OLDEST)/tested
-	$(OLDEST)/bin/pytest -m "not real and not clients and not wheel" $(PYTEST_ARGS)
+	$(OLDEST)/bin/pytest -m "not real and not clients and not deploy and not wheel" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
@@ -32,6 +33,11 @@ test-clients: $(VENV)/tested
 	-$(VENV)/bin/python tests/real/install.py
 	$(VENV)/bin/python tests/clients/install.py
 	$(VENV)/bin/pytest -m clients $(PYTEST_ARGS)
+
+# Debian's nginx and haproxy are wanted; what is not there is skipped, with the reason.
+test-deploy: $(VENV)/tested-deploy
+	$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/pytest -m deploy $(PYTEST_ARGS)
 
 test-wheel: $(VENV)/tested
 	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)
@@ -57,6 +63,10 @@ $(VENV)/tested-real: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,real]
 	touch $@ $(VENV)/tested $(VENV)/installed
 
+$(VENV)/tested-deploy: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,deploy]
+	touch $@ $(VENV)/tested $(VENV)/installed
+
 $(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
 	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check uv
 	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode \
@@ -66,7 +76,7 @@ $(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
-		--config-settings editable_mode=strict --editable .[lint,test,real]
+		--config-settings editable_mode=strict --editable .[lint,test,real,deploy]
 	touch $@
 
 %/bin/python:

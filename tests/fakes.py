@@ -249,9 +249,9 @@ def shim(log: Path, **environ: str) -> Iterator[str]:
 
     Args:
         log: where its standard output and error go.
-        environ: settings; SHIM_BIND is chosen here.
+        environ: settings; without SHIM_BIND a free port is chosen.
     """
-    bind = f"127.0.0.1:{free_port()}"
+    bind = environ.get("SHIM_BIND", f"127.0.0.1:{free_port()}")
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn"],
