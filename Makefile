@@ -6,14 +6,18 @@
 # make test-deploy   what deploy/ holds: nginx and HAProxy before real services, and the rest
 # make test-wheel    the pytest plugin in a project that has only the built wheel
 # make lint          ruff and mypy
+# make docs          the documentation as a site in docs/_build, warnings being errors
+# make pictures      the picture of a request's way, by Debian's graphviz
+# make dist          the wheel and the sdist in dist/, checked
 # make screenshots   the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
+SITE := .venv-docs
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real test-clients test-deploy test-wheel lint screenshots clean
+.PHONY: run test test-min test-real test-clients test-deploy test-wheel lint docs pictures dist screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
@@ -48,6 +52,17 @@ lint: $(LINT)/installed
 	$(LINT)/bin/mypy -p nova_image_shim -m pytest_nova_image_shim
 	$(LINT)/bin/mypy tests
 
+docs: $(SITE)/installed
+	$(SITE)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build
+
+pictures:
+	dot -Tsvg docs/images/request.dot -o docs/images/request.svg
+
+dist: $(VENV)/tested
+	rm -rf build dist
+	$(VENV)/bin/python -m build --quiet
+	$(VENV)/bin/twine check --strict dist/*
+
 screenshots: $(VENV)/tested
 	$(VENV)/bin/python tests/screenshots.py
 
@@ -73,6 +88,10 @@ $(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
 		--resolution lowest-direct --editable .[test]
 	touch $@
 
+$(SITE)/installed: pyproject.toml | $(SITE)/bin/python
+	$(SITE)/bin/pip install --quiet --disable-pip-version-check --editable .[docs]
+	touch $@
+
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
@@ -85,4 +104,4 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) 
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) $(OLDEST) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) $(SITE) docs/_build .real .clients build dist *.egg-info .coverage .hypothesis .*_cache
