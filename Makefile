@@ -1,15 +1,17 @@
-# make run           serve the embedded cloud (or, with SHIM_BACKEND=glance, a real one)
-# make test          all tests that need nothing but PyPI
-# make test-min      the same tests with the oldest versions of what is depended on
-# make test-real     the tests on a real Keystone and Glance, which it installs and starts
-# make test-clients  real clients, which it installs, against the embedded cloud and a real one
-# make test-deploy   what deploy/ holds: nginx and HAProxy before real services, and the rest
-# make test-wheel    the pytest plugin in a project that has only the built wheel
-# make lint          ruff and mypy
-# make docs          the documentation as a site in docs/_build, warnings being errors
-# make pictures      the picture of a request's way, by Debian's graphviz
-# make dist          the wheel and the sdist in dist/, checked
-# make screenshots   the pictures in docs/images, by Debian's chromium and chromium-driver
+# make run                serve the embedded cloud (or, with SHIM_BACKEND=glance, a real cloud)
+# make test               all tests that need nothing but PyPI
+# make test-min           the same tests with the oldest versions of what is depended on
+# make test-real          the tests on a real Keystone and Glance, which it installs and starts
+# make test-clients       real clients, which it installs, over the embedded cloud and a real one
+# make test-more-clients  the same with ten more, see docs/clients.md
+# make test-deploy        what deploy/ holds: nginx and HAProxy before real services, and the rest
+# make test-wheel         the wheel and the sdist, installed where nothing else is
+# make parity             the same requests to a real Nova, which it installs too, and to the service
+# make lint               ruff and mypy
+# make docs               the documentation as a site in docs/_build, warnings being errors
+# make dist               the wheel and the sdist in dist/, checked
+# make pictures           the picture of a request's way, by Debian's graphviz
+# make screenshots        the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,7 +19,8 @@ LINT := .venv-lint
 SITE := .venv-docs
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real test-clients test-deploy test-wheel lint docs pictures dist screenshots clean
+.PHONY: run test test-min test-real test-clients test-more-clients test-deploy test-wheel parity \
+	lint docs dist pictures screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
@@ -36,15 +39,24 @@ test-real: $(VENV)/tested-real
 test-clients: $(VENV)/tested
 	-$(VENV)/bin/python tests/real/install.py
 	$(VENV)/bin/python tests/clients/install.py
-	$(VENV)/bin/pytest -m clients $(PYTEST_ARGS)
+	$(VENV)/bin/pytest tests/clients -m clients $(PYTEST_ARGS)
+
+test-more-clients: $(VENV)/tested
+	-$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/python tests/clients/install.py more
+	MORE_CLIENTS=1 $(VENV)/bin/pytest tests/clients -m clients $(PYTEST_ARGS)
 
 # Debian's nginx and haproxy are wanted; what is not there is skipped, with the reason.
 test-deploy: $(VENV)/tested-deploy
 	$(VENV)/bin/python tests/real/install.py
-	$(VENV)/bin/pytest -m deploy $(PYTEST_ARGS)
+	$(VENV)/bin/pytest tests/deploy -m deploy $(PYTEST_ARGS)
 
 test-wheel: $(VENV)/tested
 	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)
+
+parity: $(VENV)/tested
+	$(VENV)/bin/python tests/real/install.py nova
+	$(VENV)/bin/python tests/parity/run.py $(PARITY_ARGS)
 
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
@@ -59,7 +71,7 @@ pictures:
 	dot -Tsvg docs/images/request.dot -o docs/images/request.svg
 
 dist: $(VENV)/tested
-	rm -rf build dist
+	rm -rf dist
 	$(VENV)/bin/python -m build --quiet
 	$(VENV)/bin/twine check --strict dist/*
 
@@ -104,4 +116,5 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) 
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) $(OLDEST) $(SITE) docs/_build .real .clients build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) $(SITE) .real .clients docs/_build build dist *.egg-info \
+		.coverage .hypothesis .*_cache

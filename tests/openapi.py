@@ -121,7 +121,7 @@ class Document:
             yield from (str(error) for error in self.schema(schema).iter_errors(answer.json))
 
     def _headers(self, told: dict[str, Any], answer: Any) -> Iterator[str]:
-        headers = {name.lower(): self.resolve(h) for name, h in told["headers"].items()}
+        headers = {name.lower(): self.resolve(h) for name, h in told.get("headers", {}).items()}
         present = {name.lower(): value for name, value in answer.headers.items()}
         for name, header in headers.items():
             if name not in present:

@@ -11,14 +11,13 @@ from marshmallow import ValidationError
 from openapi import Document, Operation
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from nova_image_shim import api_docs, create_app, schemas
+from nova_image_shim import api_docs, create_app, metadata_schemas, metadata_schemas_v21, schemas
 from nova_image_shim.adapters import port
 from nova_image_shim.adapters.image_file import load_images
 from nova_image_shim.adapters.memory import MemoryImageService
 from nova_image_shim.api_docs.document import load_document
 from nova_image_shim.auth import accept_any_token
 from nova_image_shim.errors import PORT_ERRORS
-from nova_image_shim.metadata_schemas import load_meta, load_metadata
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,13 +103,16 @@ def test_every_file_of_the_page_is_told_of_and_sent() -> None:
             assert (200, []) == (answer.status_code, DOCUMENT.complaints(operation, answer))
 
 
-@pytest.mark.parametrize("strict", [False, True])
-def test_the_schemas_take_the_bodies_that_are_shown(strict: bool) -> None:
+RULES = {"": metadata_schemas, "Strict": metadata_schemas_v21}
+
+
+@pytest.mark.parametrize("prefix", RULES)
+def test_the_schemas_take_the_bodies_that_are_shown(prefix: str) -> None:
     bodies = DOCUMENT.document["components"]["requestBodies"]
-    for media_type in bodies["Metadata"]["content"].values():
-        assert load_metadata(media_type["example"], strict=strict)
-    for media_type in bodies["Meta"]["content"].values():
-        assert load_meta(media_type["example"], "architecture", strict=strict)
+    for media_type in bodies[f"{prefix}Metadata"]["content"].values():
+        assert RULES[prefix].load_metadata(media_type["example"])
+    for media_type in bodies[f"{prefix}Meta"]["content"].values():
+        assert RULES[prefix].load_meta(media_type["example"], "architecture")
 
 
 BODIES = [
@@ -127,16 +129,23 @@ BODIES = [
     {"metadata": {"a": []}},
     {"metadata": []},
     {"metadata": {}},
+    {"metadata": {"a-_:. 1": "b"}},
+    {"metadata": {"a/b": "c"}},
+    {"metadata": {"é": "c"}},
+    {"metadata": {"a": "b"}, "other": 1},
     {"meta": {"a": "b"}},
     {},
 ]
 
 
+@pytest.mark.parametrize("prefix", RULES)
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: json.dumps(body)[:40])
-def test_a_body_is_good_to_the_document_where_it_is_to_the_service(body: dict[str, Any]) -> None:
-    content = DOCUMENT.document["components"]["requestBodies"]["Metadata"]["content"]
+def test_a_body_is_good_to_the_document_where_it_is_to_the_service(
+    body: dict[str, Any], prefix: str
+) -> None:
+    content = DOCUMENT.document["components"]["requestBodies"][f"{prefix}Metadata"]["content"]
     try:
-        load_metadata(body, strict=False)
+        RULES[prefix].load_metadata(body)
         taken = True
     except ValidationError:
         taken = False

@@ -453,6 +453,39 @@ def test_the_journal_is_bounded(agent: FlaskClient) -> None:
     assert (2, 10_001, 10_000) == (numbers[0], numbers[-1], len(numbers))
 
 
+# Rules
+
+
+def test_a_rule_is_added_shown_and_taken_away(agent: FlaskClient) -> None:
+    given = {"path": "/v2", "status": 503, "retry_after": 2}
+    rule = {"id": 1, "path": "/v2", "status": 503, "retry_after": "2", "hits": 0}
+    answer = agent.post("/_fake/rules", json=given)
+    assert (201, rule) == told(answer)
+    assert "/_fake/rules/1" == answer.headers["Location"]
+    assert 503 == agent.get("/v2").status_code
+    assert (200, rule | {"hits": 1}) == told(agent.get("/_fake/rules/1"))
+    assert (200, {"rules": [rule | {"hits": 1}]}) == told(agent.get("/_fake/rules"))
+    assert (204, None) == told(agent.delete("/_fake/rules/1"))
+    missing = 404, error(404, "Not Found", "there is no rule 1")
+    assert missing == told(agent.get("/_fake/rules/1"))
+    assert missing == told(agent.delete("/_fake/rules/1"))
+    agent.get("/v2")
+    assert [seen(1, "/v2", status=503, rule=1), seen(2, "/v2")] == journal(agent)
+
+
+def test_all_rules_are_taken_away(client: FlaskClient) -> None:
+    for _ in range(2):
+        client.post("/_fake/rules", json={"status": 503})
+    assert (204, None) == told(client.delete("/_fake/rules"))
+    assert (200, {"rules": []}) == told(client.get("/_fake/rules"))
+
+
+def test_a_bad_rule_is_refused_by_name(client: FlaskClient) -> None:
+    status = "status: allowed is an HTTP status of 400 or more"
+    expected = bad(f"{status}; delay: there is no such field")
+    assert expected == told(client.post("/_fake/rules", json={"status": 200, "delay": 1}))
+
+
 # Clock and tokens
 
 
@@ -626,6 +659,25 @@ def test_a_charset_beside_the_type_is_good(client: FlaskClient) -> None:
     assert (204, None) == told(answer)
 
 
+# What goes wrong in it
+
+
+class BrokenPlane(ControlPlane):
+    """A control plane with a mistake."""
+
+    def images(self) -> list[dict[str, Any]]:
+        raise RuntimeError("a secret of the inside")
+
+
+def test_a_mistake_of_its_own_is_for_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+    cloud = FakeCloud(load_seed())
+    client = LocalClient(create_cloud_app(Settings(), cloud, BrokenPlane(cloud)))
+    message = "a mistake of the service's own: see its log"
+    expected = 500, error(500, "Internal Server Error", message)
+    assert expected == told(client.get("/_fake/images"))
+    assert "a secret of the inside" in caplog.text
+
+
 # What is written of it
 
 
@@ -643,4 +695,5 @@ def test_every_method_of_the_fixture_is_documented() -> None:
     table = text[text.index("| attribute or method | what |") :]
     documented = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", table.partition("\n\n")[0]))
     offered = {name for name in vars(LegacyCloud) | vars(ControlPlane) if name[0] != "_"}
-    assert offered | {"url", "auth_url"} == documented - {"demo"}
+    attributes = {"url", "auth_url", "username", "password", "project_name"}
+    assert offered | attributes == documented - {"demo"}

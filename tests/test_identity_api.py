@@ -226,6 +226,7 @@ def test_the_log_shows_no_token_and_no_password(
     for path in (f"/v2.0/tokens/{token}?x=1", f"/identity//v2.0//tokens/{token}", "/v2.0/tenants"):
         cloud_client.get(path, headers={"X-Auth-Token": token})
     cloud_client.get(f"/v2.0/%74okens/{token}/x", headers={"X-Auth-Token": "demo"})
+    cloud_client.get(f"/v2.0/tokens/{token}%2Fx", headers={"X-Auth-Token": "demo"})
     encoded = f"%{ord(token[0]):x}{token[1:]}"
     cloud_client.get(f"/v2.0/tokens/{encoded}", headers={"X-Auth-Token": "demo"})
     lines = [record.getMessage() for record in caplog.records]
@@ -239,3 +240,11 @@ def test_with_the_glance_backend_none_of_it_is_there(client: FlaskClient) -> Non
         answer: Any = client.get(path)
         fault = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}
         assert (404, fault) == (answer.status_code, json.loads(answer.data))
+
+
+def test_the_log_shows_no_more_of_a_long_name_than_is_of_use(
+    cloud_client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    login_v3(cloud_client, password(name="x" * 100_000), DEMO)
+    assert 300 > max(len(record.getMessage()) for record in caplog.records)

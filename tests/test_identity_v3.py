@@ -88,9 +88,13 @@ def test_a_user_can_be_named_by_id(cloud_client: FlaskClient) -> None:
     assert (201, "alt") == (answer.status_code, answer.json["token"]["user"]["id"])
 
 
-@pytest.mark.parametrize("scope", [None, "unscoped", {"unscoped": {}}, {}])
+@pytest.mark.parametrize(
+    "scope",
+    [{}, {"scope": None}, {"scope": "unscoped"}, {"scope": {"unscoped": {}}}, {"scope": {}}],
+)
 def test_a_v3_login_without_a_scope_then_with(cloud_client: FlaskClient, scope: Any) -> None:
-    first = login_v3(cloud_client, password(), scope)
+    body = {"auth": {"identity": password(), **scope}}
+    first: Any = cloud_client.post("/v3/auth/tokens", json=body)
     assert {"methods", "user", "audit_ids", "issued_at", "expires_at"} == set(first.json["token"])
     second = login_v3(cloud_client, by_token(first.headers["X-Subject-Token"]), DEMO)
     assert (201, catalog_v3()) == (second.status_code, second.json["token"]["catalog"])

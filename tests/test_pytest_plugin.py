@@ -13,6 +13,8 @@ from fakes import ROOT, clean_environ
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 
+from nova_image_shim.fakecloud.testing import serve_legacy_cloud
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -55,6 +57,34 @@ def test_a_project_has_a_seed_of_its_own(tmp_path: Path) -> None:
     )
     code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_seed=test)
     assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
+
+
+def test_a_login_is_one_of_the_seed(tmp_path: Path) -> None:
+    seed = (
+        "projects: [{id: p-1, name: acme}]\n"
+        "users: [{name: ann, password: a-secret, roles: {p-1: [member]}}]\n"
+    )
+    (tmp_path / "seed.yaml").write_text(seed, encoding="utf-8")
+    test = """
+import requests
+
+def test_login(legacy_cloud):
+    cloud = legacy_cloud
+    assert ("ann", "a-secret", "acme") == (cloud.username, cloud.password, cloud.project_name)
+    headers = {"X-Auth-Token": cloud.token}
+    assert 200 == requests.get(f"{cloud.url}/v2/p-1/images", headers=headers).status_code
+"""
+    code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_login=test)
+    assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
+
+
+def test_without_a_user_nobody_can_log_in(tmp_path: Path) -> None:
+    (seed := tmp_path / "seed.yaml").write_text("users: []\n", encoding="utf-8")
+    with (
+        pytest.raises(ValueError, match=r"^the seed has no user to log in as$"),
+        serve_legacy_cloud(seed),
+    ):
+        pass
 
 
 def test_a_bad_seed_is_refused_with_item_and_reason(tmp_path: Path) -> None:

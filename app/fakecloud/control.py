@@ -19,6 +19,9 @@ from nova_image_shim.fakecloud.faults import Faults
 from nova_image_shim.fakecloud.refusals import AlreadyThere, NothingThere, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
     from nova_image_shim.fakecloud.control_plane import ControlPlane
 
 _log = logging.getLogger(__name__)
@@ -35,8 +38,14 @@ _POLICY = (
 def mount(app: Flask, plane: ControlPlane, bind: str) -> None:
     """Put the control plane at an application's `/_fake`, and faults in front of all the rest."""
     spoilt = Faults(app, plane.journal, plane.rules_in_force)
-    both = DispatcherMiddleware(spoilt, {"/_fake": create_control_app(plane, bind)})
-    app.wsgi_app = both  # type: ignore[method-assign]
+    control = DispatcherMiddleware(spoilt, {"/_fake": create_control_app(plane, bind)})
+
+    def either(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # The dispatcher would take the `*` of `OPTIONS *` for an application's root.
+        chosen = control if environ["PATH_INFO"].startswith("/_fake") else spoilt
+        return chosen(environ, start_response)
+
+    app.wsgi_app = either  # type: ignore[method-assign]
 
 
 def create_control_app(plane: ControlPlane, bind: str) -> Flask:

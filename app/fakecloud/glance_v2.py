@@ -136,7 +136,7 @@ def _listed(context: Context, member_status: str) -> Iterator[Mapping[str, Any]]
 
 
 def _is_shared(context: Context, image: Mapping[str, Any]) -> bool:
-    return image["visibility"] == "shared" and image["owner"] != context.project_id
+    return bool(image["visibility"] == "shared" and image["owner"] != context.project_id)
 
 
 def _accepted(context: Context) -> Iterator[Image]:

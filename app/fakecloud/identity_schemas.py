@@ -81,7 +81,7 @@ class _ScopeField(fields.Nested):
 
 class _AuthV3(_Lenient):
     identity = fields.Nested(_Identity, required=True)
-    scope = _ScopeField(_Scope)
+    scope = _ScopeField(_Scope, allow_none=True)
 
 
 class AuthV3(_Lenient):

@@ -81,10 +81,9 @@ def to_v2(token: Token) -> dict[str, Any]:
         expires=_time(token.expires_at),
         user_id=token.user.id,
         user_name=token.user.name,
-        audit_id=token.audit_ids[0],
-        audit_chain_id=token.audit_ids[-1] if len(token.audit_ids) > 1 else None,
     )
     access: Any = body["access"]
+    access["token"]["audit_ids"] = list(token.audit_ids)  # keystoneauth1 5.10 adds a null
     access["user"] |= {"username": token.user.name, "roles": [], "roles_links": []}
     access["metadata"] = {"is_admin": 0, "roles": []}
     access["serviceCatalog"] = []

@@ -40,7 +40,7 @@ def issue() -> Response:
     """
     auth = load_auth(_AUTH)
     user, parent = _who(auth["identity"])
-    project = _scope(auth.get("scope", {}))
+    project = _scope(auth.get("scope") or {})
     methods = tuple(auth["identity"]["methods"])
     return _token_answer(identity().issue(user, project, methods, parent), 201)
 
@@ -104,9 +104,8 @@ def to_v3(token: Token, *, with_catalog: bool = True) -> dict[str, Any]:
         methods=list(token.methods),
         issued=_time(token.issued_at),
         expires=_time(token.expires_at),
-        audit_id=token.audit_ids[0],
-        audit_chain_id=token.audit_ids[-1] if len(token.audit_ids) > 1 else None,
     )
+    body["token"]["audit_ids"] = list(token.audit_ids)  # keystoneauth1 5.10 adds a null
     body["token"]["user"]["password_expires_at"] = None
     if token.project:
         body.set_project_scope(token.project.id, token.project.name, DOMAIN.id, DOMAIN.name)

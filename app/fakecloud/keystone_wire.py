@@ -75,5 +75,5 @@ def register_keystone_errors(blueprint: Blueprint) -> None:
 
 def _unauthorized(error: Unauthorized) -> Response:
     """Tell the log why; the client is told no more than Keystone tells."""
-    _log.info("401: %s", error)
+    _log.info("401: %.255s", error)  # it names what the client sent
     return keystone_error(401)

@@ -16,8 +16,10 @@ from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from nova_image_shim.fakecloud.seed import User
 
 
 class LegacyCloud(ControlPlane):
@@ -28,13 +30,23 @@ class LegacyCloud(ControlPlane):
         url: its address, without a final slash.
     """
 
-    username = project_name = "demo"
-    password = token = "demo"  # noqa: S105 - known to all; the token is one that always works
-
     def __init__(self, cloud: FakeCloud, url: str) -> None:
         super().__init__(cloud)
+        self._identity = cloud.identity
+        self._user = _usual_user(cloud.seed.users)
+        self._project = next(iter(cloud.identity.projects_of(self._user)), None)
         self.url = url
         self.auth_url = f"{url}/identity/v3"
+        self.username = self._user.name
+        self.password = self._user.password
+        self.project_name = self._project.name if self._project else ""
+
+    @property
+    def token(self) -> str:
+        """Return a good token for the user and project; the fixed one if there is one."""
+        if self._identity.validate(self.project_name):
+            return self.project_name
+        return self._identity.issue(self._user, self._project, ("password",)).id
 
     def environ(self) -> dict[str, str]:
         """Return the variables that OpenStack's command lines and libraries log in by."""
@@ -95,6 +107,17 @@ def serve_legacy_cloud(seed: Path | None = None) -> Iterator[LegacyCloud]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _usual_user(users: Sequence[User]) -> User:
+    """Return `demo`, or else the first user.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not users:
+        raise ValueError("the seed has no user to log in as")
+    return min(users, key=lambda user: user.name != "demo")
 
 
 class _QuietHandler(WSGIRequestHandler):

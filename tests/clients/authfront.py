@@ -64,11 +64,14 @@ def to_v2(token_id: str, token: dict[str, Any], *, rackspace: bool) -> V2Token:
     """Return a token of v3 in the form of v2.0, with Rackspace's name for compute if wanted."""
     access = V2Token(
         token_id=token_id,
+        expires=f"{token['expires_at'][:19]}Z",  # v2.0 had no fractions
         tenant_id=token["project"]["id"],
         tenant_name=token["project"]["name"],
         user_id=token["user"]["id"],
         user_name=token["user"]["name"],
     )
+    for role in token["roles"]:
+        access.add_role(role["name"], role["id"])
     for service in token["catalog"]:
         is_renamed = rackspace and service["type"] == "compute"
         entry = access.add_service(

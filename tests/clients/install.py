@@ -1,8 +1,9 @@
 """Install the clients that the client tests drive, under `.clients/`.
 
 By the standard library alone, from PyPI, npm and Debian only: `python tests/clients/install.py`
-from the root of the repository. What has no tool chain here is named, with the reason, and left
-out; the tests skip its clients with that reason. A second run finds its stamps and does nothing.
+from the root of the repository; with the argument `more` also those of `MORE_PIECES`. What has no
+tool chain here is named, with the reason, and left out; the tests skip its clients with that
+reason. A second run finds its stamps and does nothing.
 """
 
 from __future__ import annotations
@@ -82,16 +83,26 @@ class Venv:
 
 @dataclass(frozen=True)
 class Npm:
-    """What `npm/package-lock.json` pins."""
+    """Packages of npm.
+
+    Args:
+        packages: with their versions; none for those that `npm/package-lock.json` pins.
+    """
+
+    packages: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
-        return (HERE / "npm" / "package-lock.json").read_text()
+        return "\n".join(self.packages) or (HERE / "npm" / "package-lock.json").read_text()
 
     def install(self, folder: Path) -> None:
         if shutil.which("npm") is None or shutil.which("node") is None:
             raise InstallError("node and npm are not on PATH: install them")
-        shutil.copytree(HERE / "npm", folder)
-        _run(["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder)
+        options = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
+        if self.packages:
+            _run(["npm", "install", *options, "--prefix", str(folder), *self.packages])
+        else:
+            shutil.copytree(HERE / "npm", folder)
+            _run(["npm", "ci", *options], cwd=folder)
 
 
 @dataclass(frozen=True)
@@ -127,11 +138,31 @@ PIECES: dict[str, Piece] = {
     "modern": Venv(
         "modern", ("3.12", "3.13", "3.11"), ("apache-libcloud==3.9.1", "openstacksdk==4.22.0")
     ),
+    "novaclient-6.0.2": Venv("novaclient-6.0.2", ("3.10",), ("python-novaclient==6.0.2",)),
+    "libcloud-0.20.1": Venv("libcloud-0.20.1", ("2.7",), ("apache-libcloud==0.20.1",)),
+    "pyrax-1.9.8": Venv("pyrax-1.9.8", ("2.7",), ("pyrax==1.9.8",)),
     "npm": Npm(),
     "gophercloud": Debian(
         ("golang-go", "golang-github-gophercloud-gophercloud-dev"), "gophercloud.go"
     ),
+    "goose": Debian(("golang-go", "golang-gopkg-goose.v1-dev"), "goose.go"),
+    "fog-openstack": Debian(("ruby", "ruby-fog-openstack")),
     "fog-rackspace": Debian(("ruby", "ruby-fog-rackspace")),
+    "ruby-openstack": Debian(("ruby", "ruby-openstack")),
+}
+
+# For releases between those above, and the like of them: more proof, and no new behaviour.
+MORE_PIECES: dict[str, Piece] = {
+    "novaclient-2.17.0": Venv("novaclient-2.17.0", ("2.7",), ("python-novaclient==2.17.0",)),
+    "novaclient-3.3.0": Venv("novaclient-3.3.0", ("2.7",), ("python-novaclient==3.3.0",)),
+    "libcloud-1.5.0": Venv("libcloud-1.5.0", ("2.7",), ("apache-libcloud==1.5.0",)),
+    "libcloud-2.8.3": Venv("libcloud-2.8.3", ("3.8",), ("apache-libcloud==2.8.3",)),
+    "openstacksdk-0.17.2": Venv("openstacksdk-0.17.2", ("3.8",), ("openstacksdk==0.17.2",)),
+    "openstacksdk-1.5.0": Venv("openstacksdk-1.5.0", ("3.10",), ("openstacksdk==1.5.0",)),
+    "pkgcloud-0.9.6": Npm(("pkgcloud@0.9.6",)),
+    "pkgcloud-1.7.0": Npm(("pkgcloud@1.7.0",)),
+    "openstack-wrapper": Npm(("openstack-wrapper@2.2.0",)),
+    "openclient": Npm(("openclient@1.7.10",)),
 }
 
 
@@ -140,7 +171,8 @@ def why_missing(name: str) -> str | None:
     if _stamp(name).is_file() and _stamp(name).read_text() == _digest(name):
         return None
     reason = _reason(name)
-    return reason.read_text() if reason.is_file() else "`make test-clients` installs it"
+    target = "test-clients" if name in PIECES else "test-more-clients"
+    return reason.read_text() if reason.is_file() else f"`make {target}` installs it"
 
 
 def _stamp(name: str) -> Path:
@@ -152,7 +184,11 @@ def _reason(name: str) -> Path:
 
 
 def _digest(name: str) -> str:
-    return hashlib.sha256(PIECES[name].fingerprint().encode()).hexdigest()
+    return hashlib.sha256(_piece(name).fingerprint().encode()).hexdigest()
+
+
+def _piece(name: str) -> Piece:
+    return (PIECES | MORE_PIECES)[name]
 
 
 def find_python(versions: tuple[str, ...]) -> str:
@@ -228,7 +264,7 @@ def install(name: str) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     _reason(name).unlink(missing_ok=True)
     try:
-        PIECES[name].install(folder)
+        _piece(name).install(folder)
     except InstallError as error:
         _reason(name).write_text(str(error))
         return f"{name}: NOT installed: {error}"
@@ -236,14 +272,19 @@ def install(name: str) -> str:
     return f"{name}: installed now"
 
 
-def main() -> None:
-    """Install whatever is missing, and say a line for each piece."""
+def main(*arguments: str) -> None:
+    """Install whatever is missing, and say a line for each piece.
+
+    Args:
+        arguments: `more` for `MORE_PIECES` too.
+    """
     CLIENTS.mkdir(exist_ok=True)
     (CLIENTS / ".gitignore").write_text("*\n")
+    names = [*PIECES, *(MORE_PIECES if "more" in arguments else ())]
     with ThreadPoolExecutor(3) as pool:  # most of the time is the registries'
-        for line in pool.map(install, PIECES):
+        for line in pool.map(install, names):
             print(line, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

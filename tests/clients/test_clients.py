@@ -11,9 +11,10 @@ import pytest
 from fakes import shim
 from real.state import USERS
 
-from .clients import CLIENTS, Client, Login, drive
+from .clients import Client, Login, drive
 from .install import why_missing
 from .judge import Judge
+from .table import CLIENTS, MORE_CLIENTS
 from .world import glance_images, make_task, nova_image
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ pytestmark = pytest.mark.clients
 REQUIRED = int(os.environ.get("REQUIRE_CLIENTS", "0"))
 REQUIRED_LANGUAGES = {"Python", "Node", "Go"}
 
-EVERY_CLIENT = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+# With this set, those that cost time and show nothing new are tested too.
+MORE = MORE_CLIENTS if os.environ.get("MORE_CLIENTS") else ()
+
+EVERY_CLIENT = pytest.mark.parametrize("client", [*CLIENTS, *MORE], ids=lambda client: client.name)
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def make_task(images: list[dict[str, Any]]) -> Task:
     """Return the task for these images, which are in the order of `IMAGES` and have ids."""
     first = {image["name"]: image["id"] for image in reversed(images)}
     return Task(
-        show=[image["id"] for image in images[:6]],
+        show=[image["id"] for image in images[:5]],
         name="debian 12 (bookworm)",
         unknown=str(uuid.uuid4()),
         change=first["to change"],

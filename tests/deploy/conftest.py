@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ import requests
 import trustme
 from fakes import Fake, serve, shim
 from real.cloud import NotInstalledError, RealCloud
-from real.conftest import REQUIRED, real_environ
+from real.conftest import real_environ
 from werkzeug.wrappers import Response
 
 from .fronts import PROXIES, Backends, Front, is_installed
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from werkzeug.wrappers import Request
+
+
+# Continuous integration sets it: there a skipped test is a failed one, but for what no package of
+# Debian's has.
+REQUIRED = bool(os.environ.get("REQUIRE_DEPLOY"))
+OPTIONAL = "kubectl"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Make a skip a failure where all must run."""
     report = yield
-    if REQUIRED and report.skipped:
+    if REQUIRED and report.skipped and OPTIONAL not in str(report.longrepr):
         report.outcome = "failed"
         report.longrepr = f"skipped, though it is required: {report.longrepr}"
     return report

@@ -77,7 +77,7 @@ def test_a_word_that_is_misspelt_would_be_noticed() -> None:
         kubernetes_validate.validate(wrong, RELEASES[0], strict=True)
 
 
-@pytest.mark.skipif(not KUBECTL, reason="needs kubectl, of Debian's package kubernetes-client")
+@pytest.mark.skipif(not KUBECTL, reason="needs kubectl 1.27 or later")
 def test_kustomize_renders_them() -> None:
     objects = named(rendered())
     for manifest in objects.values():

@@ -25,7 +25,8 @@ SCHEMA_IMAGE = Path(__file__).with_name("schema-image.json")
 
 # One worker: each would make its own first calls to Keystone, and the tests count calls. Threads,
 # because gunicorn's sync worker keeps no connection alive. No timeout, because a frozen worker must
-# live on when it is thawed. A long request line is for the service to judge.
+# live on when it is thawed. A long request line is for the service to judge, and so is
+# X-Forwarded-Proto.
 GUNICORN_CONF = """
 wsgi_app = "{service}.wsgi.{module}:application"
 bind = "{bind}"
@@ -36,6 +37,7 @@ keepalive = 60
 timeout = 0
 graceful_timeout = 2
 limit_request_line = 8190
+forwarded_allow_ips = ""
 control_socket_disable = True
 {hooks}
 """
@@ -160,13 +162,13 @@ def keystone(folder: Path, port: int) -> tuple[Daemon, CallLog]:
     return gunicorn("keystone", "api", "/v3", folder, port)
 
 
-def glance(folder: Path, port: int) -> tuple[Daemon, CallLog]:
+def glance(folder: Path, port: int, *, hooked: bool = True) -> tuple[Daemon, CallLog]:
     """Prepare Glance on the given loopback port, over a folder from `configure_glance`."""
-    return gunicorn("glance", "api", "/versions", folder, port)
+    return gunicorn("glance", "api", "/versions", folder, port, hooked=hooked)
 
 
 def gunicorn(
-    service: str, module: str, probe: str, folder: Path, port: int
+    service: str, module: str, probe: str, folder: Path, port: int, *, hooked: bool = True
 ) -> tuple[Daemon, CallLog]:
     """Prepare a service on the given loopback port, over a folder that holds its configuration.
 
@@ -174,10 +176,12 @@ def gunicorn(
         service: the venv under `.real/`, and the package with the application.
         module: of `SERVICE.wsgi`, where the application is.
         probe: a path that answers 200 without a token.
+        hooked: log the calls, and let writes take turns; see `calls.HOOKS`.
     """
     log = CallLog(folder / "calls.log")
     bind = f"{HOST}:{port}"
-    text = GUNICORN_CONF.format(service=service, module=module, bind=bind, hooks=log.hooks())
+    hooks = log.hooks() if hooked else ""
+    text = GUNICORN_CONF.format(service=service, module=module, bind=bind, hooks=hooks)
     (folder / "gunicorn.conf.py").write_text(text)
     command = [str(REAL / service / "bin" / "gunicorn")]
     environ = {f"OS_{service.upper()}_CONFIG_DIR": str(folder)}

@@ -15,29 +15,29 @@ EXTRA = "status created updated minDisk minRam progress metadata".split()
 
 
 def connect(version):
-    domain = {"ex_domain_name": os.environ["OS_USER_DOMAIN_NAME"]} if version[0] == "3" else {}
-    return get_driver(Provider.OPENSTACK)(
-        os.environ["OS_USERNAME"],
-        os.environ["OS_PASSWORD"],
-        ex_force_auth_url=os.environ["OS_AUTH_URL"].rpartition("/")[0],
-        ex_force_auth_version=version,
-        ex_tenant_name=os.environ.get("OS_PROJECT_NAME") or os.environ["OS_TENANT_NAME"],
-        ex_force_service_region=os.environ["OS_REGION_NAME"],
-        api_version="1.1",
-        secure=False,
-        **domain,
-    )
+    options = {
+        "ex_force_auth_url": os.environ["OS_AUTH_URL"].rpartition("/")[0],
+        "ex_force_auth_version": version,
+        "ex_tenant_name": os.environ.get("OS_PROJECT_NAME") or os.environ["OS_TENANT_NAME"],
+        "ex_force_service_region": os.environ["OS_REGION_NAME"],
+        "api_version": "1.1",
+        "secure": False,
+    }
+    if version.startswith("3"):
+        options["ex_domain_name"] = os.environ["OS_USER_DOMAIN_NAME"]
+    driver = get_driver(Provider.OPENSTACK)
+    return driver(os.environ["OS_USERNAME"], os.environ["OS_PASSWORD"], **options)
 
 
 def image(found):
-    return {"id": found.id, "name": found.name, **{key: found.extra.get(key) for key in EXTRA}}
+    return dict({key: found.extra.get(key) for key in EXTRA}, id=found.id, name=found.name)
 
 
 def missing():
     try:
         driver.get_image(TASK["unknown"])
     except BaseHTTPError as raised:
-        return f"{type(raised).__name__} {raised.code}: {raised.message}"
+        return "{0.__class__.__name__} {0.code}: {0.message}".format(raised)
     return "none"
 
 

@@ -41,7 +41,7 @@ def error(call):
     try:
         call()
     except exceptions.ClientException as raised:
-        return f"{type(raised).__name__} {raised.code}: {raised.message}"
+        return "{0.__class__.__name__} {0.code}: {0.message}".format(raised)
     return "none"
 
 

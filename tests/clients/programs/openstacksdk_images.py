@@ -23,7 +23,7 @@ def missing():
     try:
         compute.get_image(TASK["unknown"])
     except exceptions.NotFoundException as raised:
-        return f"{type(raised).__name__} {raised.status_code}: {raised.details}"
+        return "{0.__class__.__name__} {0.status_code}: {0.details}".format(raised)
     return "none"
 
 

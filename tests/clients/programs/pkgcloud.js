@@ -1,13 +1,10 @@
 // pkgcloud's OpenStack compute client: pkgcloud.js TASK SEEN FOLDER [v3].
 // FOLDER is where npm installed it.
-const fs = require('fs');
 const path = require('path');
+const { caller, ids, report, run, task } = require('./task');
 
-const [taskFile, seenFile, folder, version] = process.argv.slice(2);
+const [folder, version] = process.argv.slice(4);
 const pkgcloud = require(path.join(folder, 'node_modules', 'pkgcloud'));
-const task = JSON.parse(fs.readFileSync(taskFile));
-const report = (step, seen) =>
-  fs.appendFileSync(seenFile, JSON.stringify({ step, ...seen }) + '\n');
 
 const env = process.env;
 const v3 = { keystoneAuthVersion: 'v3', domainId: 'default', projectDomainId: 'default' };
@@ -20,10 +17,8 @@ const client = pkgcloud.compute.createClient({
   region: env.OS_REGION_NAME,
   ...(version === 'v3' ? v3 : {}),
 });
-const call = (method, ...args) =>
-  new Promise((resolve, reject) =>
-    client[method](...args, (error, result) => (error ? reject(error) : resolve(result))));
-const ids = images => images.map(image => image.id);
+const call = caller(client);
+const plain = image => (image.toJSON ? image.toJSON() : image); // releases before 1.0 have none
 
 async function missing() {
   try {
@@ -34,20 +29,17 @@ async function missing() {
   return 'none';
 }
 
-async function main() {
-  report('list', { images: (await call('getImages')).map(image => image.toJSON()) });
+run(async () => {
+  report('list', { images: (await call('getImages')).map(plain) });
   const shown = [];
-  for (const id of task.show) shown.push((await call('getImage', id)).toJSON());
+  for (const id of task.show) shown.push(plain(await call('getImage', id)));
   report('show', { images: shown });
   report('missing', { error: await missing() });
   report('version', { version: [].concat(await call('getVersion'))[0] });
-  const { metadata } = await call('updateImageMeta', task.change, task.set);
-  report('metadata', { after_set: metadata });
+  if (client.updateImageMeta) {
+    const { metadata } = await call('updateImageMeta', task.change, task.set);
+    report('metadata', { after_set: metadata });
+  }
   await call('destroyImage', task.delete);
   report('delete', { left: ids(await call('getImages')) });
-}
-
-main().then(() => process.exit(0), error => {
-  console.error(error, JSON.stringify(error));
-  process.exit(1);
 });
