@@ -14,6 +14,7 @@ from nova_image_shim.translator import Links, Translator, to_glance_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from nova_image_shim.adapters.port import Image
 
@@ -46,6 +47,15 @@ def test_a_query_to_migrate_is_what_glance_is_asked_here(legacy: str, native: st
         legacy, native = legacy.replace(word, value), native.replace(word, value)
     asked = to_glance_query(dict(parse_qsl(legacy)))
     assert dict(parse_qsl(native)) == asked.params
+
+
+PAGES = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "deploy").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert [] == [link for link in links if not (page.parent / link).exists()]
 
 
 IMAGE: Image = {"id": "an-id", "name": "a name", "status": "active", "min_ram": 1, "min_disk": 2}
