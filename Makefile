@@ -4,30 +4,37 @@
 # make test-real          the tests on a real Keystone and Glance, which it installs and starts
 # make test-clients       real clients, which it installs, over the embedded cloud and a real one
 # make test-more-clients  the same with ten more, see docs/clients.md
-# make test-wheel         the pytest plugin in a project that has only the built wheel
+# make test-deploy        what deploy/ holds: nginx and HAProxy before real services, and the rest
+# make test-wheel         the wheel and the sdist, installed where nothing else is
 # make chaos              every fault of Keystone, Glance and memcached, overload, reload and death
 # make soak               ten minutes of load: memory, files and threads stay level
 # make fuzz               100,000 random inputs; `make fuzz-real`: random steps against a real Glance
 # make parity             the same requests to a real Nova, which it installs too, and to the service
 # make lint               ruff and mypy
+# make docs               the documentation as a site in docs/_build, warnings being errors
+# make dist               the wheel and the sdist in dist/, checked
+# make pictures           the picture of a request's way, by Debian's graphviz
 # make screenshots        the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
+SITE := .venv-docs
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real test-clients test-more-clients test-wheel chaos soak fuzz \
-	fuzz-real parity lint screenshots clean
+PLAIN := not real and not chaos and not clients and not deploy and not wheel
+
+.PHONY: run test test-min test-real test-clients test-more-clients test-deploy test-wheel chaos \
+	soak fuzz fuzz-real parity lint docs dist pictures screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "not real and not chaos and not clients and not wheel" $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -m "$(PLAIN)" $(PYTEST_ARGS)
 
 test-min: $(OLDEST)/tested
-	$(OLDEST)/bin/pytest -m "not real and not chaos and not clients and not wheel" $(PYTEST_ARGS)
+	$(OLDEST)/bin/pytest -m "$(PLAIN)" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
@@ -62,11 +69,13 @@ test-more-clients: $(VENV)/tested
 	$(VENV)/bin/python tests/clients/install.py more
 	MORE_CLIENTS=1 $(VENV)/bin/pytest tests/clients -m clients $(PYTEST_ARGS)
 
+# Debian's nginx and haproxy are wanted; what is not there is skipped, with the reason.
+test-deploy: $(VENV)/tested-deploy
+	$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/pytest tests/deploy -m deploy $(PYTEST_ARGS)
+
 test-wheel: $(VENV)/tested
 	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)
-
-screenshots: $(VENV)/tested
-	$(VENV)/bin/python tests/screenshots.py
 
 parity: $(VENV)/tested
 	$(VENV)/bin/python tests/real/install.py nova
@@ -77,6 +86,20 @@ lint: $(LINT)/installed
 	$(LINT)/bin/ruff format --check
 	$(LINT)/bin/mypy -p nova_image_shim -m pytest_nova_image_shim
 	$(LINT)/bin/mypy tests
+
+docs: $(SITE)/installed
+	$(SITE)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build
+
+pictures:
+	dot -Tsvg docs/images/request.dot -o docs/images/request.svg
+
+dist: $(VENV)/tested
+	rm -rf dist
+	$(VENV)/bin/python -m build --quiet
+	$(VENV)/bin/twine check --strict dist/*
+
+screenshots: $(VENV)/tested
+	$(VENV)/bin/python tests/screenshots.py
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .
@@ -90,16 +113,24 @@ $(VENV)/tested-real: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,real]
 	touch $@ $(VENV)/tested $(VENV)/installed
 
+$(VENV)/tested-deploy: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,deploy]
+	touch $@ $(VENV)/tested $(VENV)/installed
+
 $(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
 	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check uv
 	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode \
 		--resolution lowest-direct --editable .[test]
 	touch $@
 
+$(SITE)/installed: pyproject.toml | $(SITE)/bin/python
+	$(SITE)/bin/pip install --quiet --disable-pip-version-check --editable .[docs]
+	touch $@
+
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
-		--config-settings editable_mode=strict --editable .[lint,test,real]
+		--config-settings editable_mode=strict --editable .[lint,test,real,deploy]
 	touch $@
 
 %/bin/python:
@@ -108,4 +139,5 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) 
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) $(OLDEST) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) $(SITE) .real .clients docs/_build build dist *.egg-info \
+		.coverage .hypothesis .*_cache

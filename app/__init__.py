@@ -20,7 +20,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from nova_image_shim import health, image_metadata, images, microversions, versions
+from nova_image_shim import api_docs, health, image_metadata, images, microversions, versions
 from nova_image_shim.context import (
     keep_project,
     mount,
@@ -70,6 +70,8 @@ def create_app(
     app.extensions["executor"] = ThreadPoolExecutor(settings.threads, "previous")
     register_error_handlers(app, www_authenticate_uri)
     _register_blueprints(app, settings.mounts)
+    if settings.serves_docs:
+        app.register_blueprint(api_docs.blueprint)
     _register_steps(app, settings, authenticate)
     _register_end(app, settings, metrics)
     register_announcements(app, settings)

@@ -160,6 +160,7 @@ class Settings:
         "SHIM_V2_STATUS", "SUPPORTED", values.choice("CURRENT", "SUPPORTED", "DEPRECATED")
     )
     compress: bool = _setting("SHIM_COMPRESS", default=True, parse=values.flag)
+    docs: bool | None = _setting("SHIM_DOCS", None, values.flag)
     trusted_proxies: int = _setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
     log_level: str = _setting(
         "SHIM_LOG_LEVEL", "INFO", values.choice("DEBUG", "INFO", "WARNING", "ERROR")
@@ -274,6 +275,11 @@ class Settings:
         if self.backend == "memory":
             return self.threads
         return 2 * (self.threads + self.queue_length) + _SPARE_THREADS
+
+    @property
+    def serves_docs(self) -> bool:
+        """Tell whether `/docs` is there: as set, else over the embedded store only."""
+        return self.backend == "memory" if self.docs is None else self.docs
 
     @property
     def www_authenticate_uri(self) -> str | None:

@@ -258,7 +258,7 @@ def live_shim(log: Path, **environ: str) -> Iterator[Live]:
 
     Args:
         log: where its standard output and error go.
-        environ: settings; SHIM_BIND is chosen here unless given.
+        environ: settings; without SHIM_BIND a free port is chosen.
     """
     environ = {"SHIM_BIND": f"127.0.0.1:{free_port()}"} | environ
     url = f"http://{environ['SHIM_BIND']}"

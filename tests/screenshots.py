@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import requests
 from browser import IS_THERE, MISSING, chromium, look
 from fakes import ROOT
+from swagger_page import SwaggerPage
 
 from nova_image_shim.fakecloud.testing import LegacyCloud, serve_legacy_cloud
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 PICTURES = ROOT / "docs" / "images"
 CLIENTS = {
@@ -25,10 +30,22 @@ def main() -> None:
         sys.exit(MISSING)
     PICTURES.mkdir(exist_ok=True)
     with serve_legacy_cloud() as cloud, chromium() as driver:
+        show_api_docs(driver, cloud)
         fill(cloud)
         look(driver, 1000, 1250)
         driver.get(f"{cloud.url}/_fake/")
         driver.save_screenshot(str(PICTURES / "fake-cloud.png"))
+
+
+def show_api_docs(driver: Chrome, cloud: LegacyCloud) -> None:
+    """Take a call that has just been tried on the page of the API."""
+    look(driver, 1000, 1200)
+    page = SwaggerPage(driver, cloud.url)
+    page.authorize(cloud.token)
+    page.execute(page.operation("showImage"))
+    page.scroll_to("showImage")
+    driver.save_screenshot(str(PICTURES / "api-docs.png"))
+    cloud.clear_requests()
 
 
 def fill(cloud: LegacyCloud) -> None:

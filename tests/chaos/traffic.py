@@ -114,7 +114,7 @@ def nginx(folder: Path, *shims: str) -> Iterator[str]:
         shims: `host:port` of each; one that is missing is an address that refuses.
     """
     port = free_port()
-    text = (ROOT / "deploy" / "nginx" / "nova-image-shim.conf").read_text()
+    text = (ROOT / "deploy" / "nginx" / "instances.conf").read_text()
     for placeholder, address in zip(("127.0.0.1:8775", "127.0.0.1:8776"), shims, strict=True):
         text = text.replace(placeholder, address)
     text = text.replace("127.0.0.1:8774", f"127.0.0.1:{port}")

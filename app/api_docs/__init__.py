@@ -1,0 +1,64 @@
+"""The API's OpenAPI document, and the page at `/docs` to try the calls on; neither needs a token.
+
+Swagger UI comes with the package flask-swagger-ui, of which only the files are used: its own page
+has a script in it, which no strict policy lets run.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from flask import Blueprint, Response, render_template, request, send_from_directory
+from werkzeug.exceptions import NotFound
+
+from nova_image_shim.api_docs.document import load_document
+from nova_image_shim.context import settings
+from nova_image_shim.responses import answer
+from nova_image_shim.wire import to_json
+
+blueprint = Blueprint("api_docs", __name__, template_folder="templates")
+
+_OURS = resources.files(__name__) / "static"
+_SWAGGER_UI = resources.files("flask_swagger_ui") / "dist"
+_ASSETS = {
+    "api-docs.css": _OURS,
+    "api-docs.js": _OURS,
+    "favicon-32x32.png": _SWAGGER_UI,
+    "swagger-ui-bundle.js": _SWAGGER_UI,
+    "swagger-ui.css": _SWAGGER_UI,
+}
+# Nothing comes from elsewhere, no script runs but the page's own, and no other page frames it.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@blueprint.get("/docs")
+@blueprint.get("/docs/")
+def index() -> Response:
+    """Show the page: 200, HTML whose every part comes from here."""
+    page = render_template("api-docs.html")
+    return Response(page, headers=_HEADERS, content_type="text/html; charset=utf-8")
+
+
+@blueprint.get("/docs/<asset>")
+def show_asset(asset: str) -> Response:
+    """Send a part of the page: 200, 304 where the client has it, 404 for what is none."""
+    if asset not in _ASSETS:
+        raise NotFound
+    response = send_from_directory(str(_ASSETS[asset]), asset, conditional=False)
+    response.headers.update(_HEADERS)
+    response.make_conditional(request)  # by ETag, but never a part of it
+    return response
+
+
+@blueprint.get("/openapi.json")
+def show_document() -> Response:
+    """Show the OpenAPI 3.1 document of the mounts that are served: 200."""
+    return answer(to_json(load_document(settings().mounts)))

@@ -1,0 +1,12 @@
+"use strict";
+
+const api = document.getElementById("api");
+
+SwaggerUIBundle({
+  domNode: api,
+  url: api.dataset.document,
+  deepLinking: true,
+  displayRequestDuration: true,
+  defaultModelsExpandDepth: -1,
+  validatorUrl: null, // it would send the document to another host
+});

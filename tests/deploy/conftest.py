@@ -1,0 +1,166 @@
+"""Two shims on a real Keystone and Glance behind one memcached, and real proxies in front."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+import trustme
+from fakes import Fake, serve, shim
+from real.cloud import NotInstalledError, RealCloud
+from real.conftest import real_environ
+from werkzeug.wrappers import Response
+
+from .fronts import PROXIES, Backends, Front, is_installed
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from werkzeug.wrappers import Request
+
+
+# Continuous integration sets it: there a skipped test is a failed one, but for what no package of
+# Debian's has.
+REQUIRED = bool(os.environ.get("REQUIRE_DEPLOY"))
+OPTIONAL = "kubectl"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "deploy" in item.path.parent.name:
+            item.add_marker("deploy")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Make a skip a failure where all must run."""
+    report = yield
+    if REQUIRED and report.skipped and OPTIONAL not in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though it is required: {report.longrepr}"
+    return report
+
+
+@dataclass
+class NovaApi(Fake):
+    """A stand-in for nova-api: it answers every call with 299 and what it was asked."""
+
+    def usual(self, request: Request) -> Response:
+        asked = {
+            "method": request.method,
+            "target": request.environ["RAW_URI"],
+            "headers": {name.lower(): value for name, value in request.headers.items()},
+        }
+        version = {"id": "v2.0", "status": "SUPPORTED", "version": "", "min_version": ""}
+        body = {"nova": asked, "version": {**version, "links": []}}  # clients look for the latter
+        return Response(json.dumps(body), 299, content_type="application/json")
+
+
+@dataclass
+class Deployment:
+    """What runs: a cloud, two shims, a stand-in for nova-api, and the proxies that are installed.
+
+    Args:
+        cloud: Keystone, Glance and memcached.
+        ca: a file with the certificate of who signed the proxies' own.
+        nova: the stand-in.
+        logs: of the two shims.
+        fronts: the proxies by name.
+    """
+
+    cloud: RealCloud
+    ca: Path
+    nova: NovaApi
+    logs: list[Path] = field(default_factory=list)
+    fronts: dict[str, Front] = field(default_factory=dict)
+
+    def session(self, user: str | None = "demo") -> requests.Session:
+        """Return a session that trusts the proxies, with a new token of the user."""
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = str(self.ca)
+        if user:
+            session.headers["X-Auth-Token"] = self.cloud.token(user)
+        return session
+
+
+def shim_environ(cloud: RealCloud) -> dict[str, str]:
+    """Return the settings of one of several shims behind a proxy."""
+    return real_environ(cloud) | {
+        "SHIM_TRUSTED_PROXIES": "1",
+        "SHIM_MEMCACHED_SERVERS": cloud.memcached,
+    }
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[RealCloud]:
+    try:
+        cloud = RealCloud()
+        cloud.__enter__()
+    except NotInstalledError as error:
+        pytest.skip(f"{error}; `make test-real` installs them")
+    try:
+        yield cloud
+    finally:
+        cloud.__exit__()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, trustme.LeafCert]:
+    """Return the file with an authority's certificate, and one that it signed for loopback."""
+    authority = trustme.CA()
+    file = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    return file, authority.issue_cert("127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    cloud: RealCloud,
+    certificate: tuple[Path, trustme.LeafCert],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    found = Deployment(cloud, certificate[0], NovaApi())
+    with contextlib.ExitStack() as stack:
+        nova = urlsplit(stack.enter_context(serve(found.nova))).netloc
+        found.logs = [tmp_path_factory.mktemp("shim") / "log" for _ in range(2)]
+        shims = [
+            urlsplit(stack.enter_context(shim(log, **shim_environ(cloud)))).netloc
+            for log in found.logs
+        ]
+        backends = Backends((shims[0], shims[1]), nova)
+        for name in filter(is_installed, PROXIES):
+            folder = tmp_path_factory.mktemp(name)
+            daemon, found.fronts[name] = PROXIES[name](folder, backends, certificate[1])
+            stack.callback(daemon.kill)
+            daemon.start()
+        yield found
+
+
+@pytest.fixture(params=PROXIES)
+def front(request: pytest.FixtureRequest, deployment: Deployment) -> Front:
+    """Return each of the proxies."""
+    if request.param not in deployment.fronts:
+        pytest.skip(f"needs Debian's package {request.param}")
+    deployment.nova.reset()
+    return deployment.fronts[request.param]
+
+
+@pytest.fixture(params=["http", "https"])
+def url(request: pytest.FixtureRequest, front: Front) -> str:
+    """Return each address of each of the proxies."""
+    return front.url(request.param)
+
+
+@pytest.fixture
+def stocked(deployment: Deployment) -> list[str]:
+    """Return the ids of seven images of the user `demo`, the newest first."""
+    deployment.cloud.purge_images()
+    return deployment.cloud.insert_images("demo", 7, prefix="front")[::-1]

@@ -1,0 +1,111 @@
+"""A Containerfile, read, and its steps carried out in mount namespaces instead of an image."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The stage's /opt over the system's own: what is written there stays with the stage.
+OVERLAY = "mount -t overlay none -o lowerdir=/opt,upperdir={root}/opt,workdir={root}/work /opt"
+# What `--read-only --tmpfs /tmp` makes of a container. /run/lock and the like are not mounted anew.
+READ_ONLY = "mount -o remount,bind,ro / && mount -t tmpfs none /tmp && mount -t tmpfs none /dev/shm"
+NAMESPACE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec"]
+
+
+@dataclass
+class Stage:
+    """One stage: the folder with its files, and what its instructions have said so far."""
+
+    root: Path
+    workdir: str = "/"
+    user: str = ""
+    environ: dict[str, str] = field(default_factory=dict)
+    commands: dict[str, list[str]] = field(default_factory=dict)
+
+    def place(self, path: str) -> Path:
+        """Return where a path of the stage is."""
+        whole = path if path.startswith("/") else f"{self.workdir}/{path}"
+        return self.root / whole.lstrip("/")
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    """Return each instruction and what follows it, continued lines joined."""
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if line and line[0] != "#"]
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def build(containerfile: Path, context: Path, folder: Path) -> Stage:
+    """Carry out a Containerfile, on this system as the base image, and return its last stage."""
+    stages: dict[str, Stage] = {}
+    stage = Stage(folder)
+    for word, rest in instructions(containerfile.read_text()):
+        words = shlex.split(rest)
+        match word:
+            case "FROM":
+                stage = stages[words[-1]] = Stage(folder / str(len(stages)))
+                for name in ("opt", "work"):
+                    (stage.root / name).mkdir(parents=True)
+            case "WORKDIR":
+                stage.workdir = rest
+                stage.place(rest).mkdir(parents=True)
+            case "COPY":
+                _copy(stage, words, stages, context)
+            case "RUN":
+                _run(stage, rest)
+            case "ENV":
+                stage.environ |= dict(each.split("=", 1) for each in words)
+            case "USER":
+                stage.user = rest
+            case "ENTRYPOINT" | "CMD" | "HEALTHCHECK":
+                stage.commands[word] = json.loads(rest[rest.index("[") :])
+            case _:
+                assert word in {"EXPOSE", "STOPSIGNAL"}, word
+    return stage
+
+
+def _copy(stage: Stage, words: list[str], stages: dict[str, Stage], context: Path) -> None:
+    source = context
+    if words[0].startswith("--from="):
+        source = stages[words.pop(0).removeprefix("--from=")].root
+    *paths, target = words
+    for path in paths:
+        found, into = source / path.lstrip("/"), stage.place(target)
+        if found.is_dir():
+            shutil.copytree(found, into, symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copy(found, into)
+
+
+def _run(stage: Stage, command: str) -> None:
+    done = subprocess.run(
+        [*NAMESPACE, f"{OVERLAY.format(root=stage.root)}; {command}"],
+        cwd=stage.place(stage.workdir),
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", **stage.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+
+def container_command(stage: Stage, *command: str) -> list[str]:
+    """Return how to run a command as a container of the stage: its user, nothing to write on."""
+    user, _, group = stage.user.partition(":")
+    as_user = f"exec setpriv --reuid={user} --regid={group} --clear-groups --no-new-privs"
+    mounts = f"{OVERLAY.format(root=stage.root)} && {READ_ONLY} && cd / && {as_user}"
+    return [*NAMESPACE, f'{mounts} --bounding-set=-all "$@"', "sh", *command]
+
+
+def may_mount() -> bool:
+    """Tell whether this user may make mount namespaces."""
+    done = subprocess.run(
+        [*NAMESPACE, "mount -t tmpfs none /tmp"], capture_output=True, check=False
+    )
+    return done.returncode == 0

@@ -1,0 +1,132 @@
+"""The container's steps, carried out here: it starts as no root on a system it cannot write to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from fakes import ROOT, free_port
+
+from .containerfile import build, container_command, instructions, may_mount
+from .fronts import DEPLOY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .containerfile import Stage
+
+CONTAINERFILE = DEPLOY / "container" / "Containerfile"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    if not may_mount():
+        pytest.skip("needs the right to make mount namespaces")
+    return build(CONTAINERFILE, ROOT, tmp_path_factory.mktemp("container"))
+
+
+@pytest.fixture
+def container(stage: Stage, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Return the address and the process of a container over the embedded store."""
+    port = free_port()
+    environ = {
+        "PATH": os.defpath,
+        **stage.environ,
+        "SHIM_BACKEND": "memory",
+        "SHIM_ALLOW_PUBLIC": "1",
+        "SHIM_BIND": f"0.0.0.0:{port}",
+    }
+    command = container_command(stage, *stage.commands["ENTRYPOINT"], *stage.commands["CMD"])
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+    try:
+        wait_until_up(f"http://127.0.0.1:{port}/healthcheck", process, tmp_path / "log")
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if requests.get(url, timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+def test_it_serves(container: tuple[str, subprocess.Popen[bytes]]) -> None:
+    url, _process = container
+    answer = requests.get(f"{url}/v2/demo/images", headers={"X-Auth-Token": "demo"}, timeout=10)
+    assert 200 == answer.status_code
+    assert 1 < len(answer.json()["images"])
+
+
+def test_nothing_of_it_is_root(
+    container: tuple[str, subprocess.Popen[bytes]], stage: Stage
+) -> None:
+    master = children(container[1].pid)
+    workers = [each for pid, _ in master for each in children(pid)]
+    assert (1, 1) == (len(master), len(workers))
+    assert {stage.user.partition(":")[0]} == {user for _, user in [*master, *workers]}
+
+
+def children(pid: int) -> list[tuple[int, str]]:
+    """Return process and user id of each child of a process."""
+    command = ["ps", "-o", "pid=,uid=", "--ppid", str(pid)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [(int(line.split()[0]), line.split()[1]) for line in listed.splitlines()]
+
+
+def test_the_healthcheck_is_one(stage: Stage, container: tuple[str, object]) -> None:
+    port = container[0].rpartition(":")[2]
+    check = [word.replace(":8774", f":{port}") for word in stage.commands["HEALTHCHECK"]]
+    elsewhere = [word.replace(f":{port}", ":1") for word in check]
+    ends = [
+        subprocess.run(container_command(stage, *command), capture_output=True, check=False)
+        for command in (check, elsewhere)
+    ]
+    assert [0, 1] == [end.returncode for end in ends], ends[0].stderr
+
+
+def test_without_settings_it_says_what_is_missing(stage: Stage) -> None:
+    command = container_command(stage, *stage.commands["ENTRYPOINT"], *stage.commands["CMD"])
+    environ = {"PATH": os.defpath, **stage.environ}
+    done = subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert 0 != done.returncode
+    assert "OS_AUTH_URL is not set: SHIM_BACKEND=glance needs it" in done.stderr
+
+
+def test_it_ends_at_the_signal_that_a_container_is_sent(
+    container: tuple[str, subprocess.Popen[bytes]],
+) -> None:
+    _url, process = container
+    (number,) = [
+        rest for word, rest in instructions(CONTAINERFILE.read_text()) if word == "STOPSIGNAL"
+    ]
+    ((master, _),) = children(process.pid)
+    os.kill(master, signal.Signals[number])
+    assert 0 == process.wait(15)
+
+
+def test_the_build_sees_what_it_copies_and_little_else() -> None:
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    seen = {rule[1:] for rule in rules if rule.startswith("!")}
+    copied = {
+        path
+        for word, rest in instructions(CONTAINERFILE.read_text())
+        if word == "COPY" and "--from" not in rest
+        for path in rest.split()[:-1]
+    }
+    assert copied == seen

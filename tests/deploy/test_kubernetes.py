@@ -1,0 +1,182 @@
+"""The Kubernetes files: each of its schema, every reference to something that is there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from nova_image_shim.settings import setting_names
+from nova_image_shim.wsgi import check
+
+from .fronts import DEPLOY
+from .test_systemd import environ_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = DEPLOY / "kubernetes"
+KUBECTL = shutil.which("kubectl")
+RELEASES = ("1.30", "1.34")  # the oldest whose preStop may sleep, and a newer one
+CUSTOM = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+
+Manifest = dict[str, Any]
+
+
+def written() -> list[Manifest]:
+    """Return all objects, as they are written."""
+    return [
+        manifest
+        for name in CUSTOM["resources"]
+        for manifest in yaml.safe_load_all((FOLDER / name).read_text())
+    ]
+
+
+def rendered() -> list[Manifest]:
+    """Return all objects, as kustomize makes them."""
+    done = subprocess.run(
+        [str(KUBECTL), "kustomize", str(FOLDER)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def named(manifests: list[Manifest]) -> dict[tuple[str, str], Manifest]:
+    """Return objects by kind and name, each of which there is but once."""
+    found = {(each["kind"], each["metadata"]["name"]): each for each in manifests}
+    assert len(found) == len(manifests)
+    return found
+
+
+OBJECTS = named(written())
+SHIM, MEMCACHED = (OBJECTS["Deployment", name] for name in ("nova-image-shim", "memcached"))
+
+
+def pod(deployment: Manifest) -> Manifest:
+    found: Manifest = deployment["spec"]["template"]
+    return found
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("key", OBJECTS, ids="-".join)
+def test_each_object_is_of_its_schema(key: tuple[str, str], release: str) -> None:
+    kubernetes_validate.validate(OBJECTS[key], release, strict=True)
+
+
+def test_a_word_that_is_misspelt_would_be_noticed() -> None:
+    wrong = {**SHIM, "spec": {**SHIM["spec"], "replica": 2}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, RELEASES[0], strict=True)
+
+
+@pytest.mark.skipif(not KUBECTL, reason="needs kubectl 1.27 or later")
+def test_kustomize_renders_them() -> None:
+    objects = named(rendered())
+    for manifest in objects.values():
+        kubernetes_validate.validate(manifest, RELEASES[0], strict=True)
+    others = {key for key in objects if key[0] != "ConfigMap"}
+    assert OBJECTS.keys() == others
+    ((_, generated),) = objects.keys() - others
+    container = pod(objects["Deployment", "nova-image-shim"])["spec"]["containers"][0]
+    assert {"name": generated} == container["envFrom"][0]["configMapRef"]
+    (image,) = CUSTOM["images"]
+    assert f"{image['newName']}:{image['newTag']}" == container["image"]
+
+
+def test_every_file_is_one_of_the_kustomization() -> None:
+    files = {path.name for path in FOLDER.iterdir()} - {"kustomization.yaml"}
+    generated = {name for each in CUSTOM["configMapGenerator"] for name in each["envs"]}
+    assert files == {*CUSTOM["resources"], *generated}
+    (image,) = CUSTOM["images"]
+    assert image["name"] == pod(SHIM)["spec"]["containers"][0]["image"]
+
+
+def selectors() -> Iterator[tuple[str, Manifest]]:
+    for (kind, name), each in OBJECTS.items():
+        spec = each.get("spec", {})
+        if kind == "Service":
+            yield f"{kind} {name}", spec["selector"]
+        elif kind in {"Deployment", "PodDisruptionBudget"}:
+            yield f"{kind} {name}", spec["selector"]["matchLabels"]
+        elif kind == "NetworkPolicy":
+            yield f"{kind} {name}", spec["podSelector"]["matchLabels"]
+
+
+@pytest.mark.parametrize(("who", "labels"), list(selectors()))
+def test_each_selects_the_pods_of_its_own_name(who: str, labels: Manifest) -> None:
+    pods = [each for each in (SHIM, MEMCACHED) if labels == pod(each)["metadata"]["labels"]]
+    assert [who.split()[1]] == [each["metadata"]["name"] for each in pods]
+
+
+def ports(deployment: Manifest) -> dict[str, int]:
+    (container,) = pod(deployment)["spec"]["containers"]
+    return {port["name"]: port["containerPort"] for port in container["ports"]}
+
+
+@pytest.mark.parametrize("deployment", [SHIM, MEMCACHED], ids=["shim", "memcached"])
+def test_services_policies_and_probes_name_ports_that_there_are(deployment: Manifest) -> None:
+    name, known = deployment["metadata"]["name"], ports(deployment)
+    (service,) = OBJECTS["Service", name]["spec"]["ports"]
+    assert service["port"] == known[service["targetPort"]]
+    allowed = [
+        port for rule in OBJECTS["NetworkPolicy", name]["spec"]["ingress"] for port in rule["ports"]
+    ]
+    assert [{"port": only} for only in known] == allowed
+    (container,) = pod(deployment)["spec"]["containers"]
+    probes = [container[key] for key in container if key.endswith("Probe")]
+    assert probes
+    asked = [(probe.get("httpGet") or probe["tcpSocket"])["port"] for probe in probes]
+    assert set(known) == set(asked)
+
+
+def test_there_are_two_or_more_and_one_always_stays() -> None:
+    scaled = OBJECTS["HorizontalPodAutoscaler", "nova-image-shim"]["spec"]
+    target = scaled["scaleTargetRef"]
+    assert SHIM is OBJECTS[target["kind"], target["name"]]
+    assert SHIM["apiVersion"] == target["apiVersion"]
+    assert "replicas" not in SHIM["spec"]
+    assert (2, 1) == (
+        scaled["minReplicas"],
+        OBJECTS["PodDisruptionBudget", "nova-image-shim"]["spec"]["minAvailable"],
+    )
+
+
+def test_the_settings_and_the_secret_are_all_that_the_service_needs() -> None:
+    settings = environ_of(FOLDER / "settings.env")
+    (container,) = pod(SHIM)["spec"]["containers"]
+    config, secret = container["envFrom"]
+    assert {"name": CUSTOM["configMapGenerator"][0]["name"]} == config["configMapRef"]
+    assert {"name": "nova-image-shim-service-user"} == secret["secretRef"]
+    assert [] == sorted(settings.keys() - set(setting_names()))
+    assert not [name for name in settings if "PASSWORD" in name or "SECRET" in name]
+    image = {"SHIM_BACKEND": "glance", "SHIM_BIND": "0.0.0.0:8774"}  # as the Containerfile sets
+    read = check({**image, **settings, "OS_USERNAME": "user", "OS_PASSWORD": "secret"})
+    memcached = OBJECTS["Service", "memcached"]
+    port = memcached["spec"]["ports"][0]["port"]
+    assert (f"{memcached['metadata']['name']}:{port}",) == read.memcached_servers
+    assert pod(SHIM)["spec"]["terminationGracePeriodSeconds"] > read.request_timeout_seconds + 5
+
+
+@pytest.mark.parametrize("deployment", [SHIM, MEMCACHED], ids=["shim", "memcached"])
+def test_pods_are_as_restricted_as_the_namespace_asks(deployment: Manifest) -> None:
+    labels = OBJECTS["Namespace", CUSTOM["namespace"]]["metadata"]["labels"]
+    assert "restricted" == labels["pod-security.kubernetes.io/enforce"]
+    spec = pod(deployment)["spec"]
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert {"type": "RuntimeDefault"} == spec["securityContext"]["seccompProfile"]
+    assert not spec["automountServiceAccountToken"]
+    for container in spec["containers"]:
+        assert {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        } == container["securityContext"]
+        assert "memory" in container["resources"]["limits"]

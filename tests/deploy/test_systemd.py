@@ -1,0 +1,76 @@
+"""The systemd unit: valid, tightly closed, and with settings that the service starts by."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nova_image_shim.settings import setting_names
+from nova_image_shim.wsgi import check
+
+from .fronts import DEPLOY, rendered
+
+UNIT = DEPLOY / "systemd" / "nova-image-shim.service"
+ANALYZE = shutil.which("systemd-analyze")
+WORST_EXPOSURE = 15  # tenths, of 100; 96 is a unit without any of it
+
+needs_systemd = pytest.mark.skipif(not ANALYZE, reason="needs Debian's package systemd")
+
+
+def analyze(*arguments: str) -> str:
+    done = subprocess.run(
+        [str(ANALYZE), *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (0, "") == (done.returncode, done.stderr), done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """Return the unit as it would be with the service installed where these tests run."""
+    program = Path(sys.executable).parent / "nova-image-shim"
+    assert program.exists()
+    file = tmp_path / UNIT.name
+    place = "/opt/nova-image-shim/bin/nova-image-shim"
+    file.write_text(rendered(UNIT.read_text(), {place: str(program)}))
+    return file
+
+
+@needs_systemd
+def test_the_unit_is_valid(unit: Path) -> None:
+    assert "" == analyze("verify", "--man=no", str(unit))
+
+
+@needs_systemd
+def test_the_unit_is_closed_to_what_it_does_not_need(unit: Path) -> None:
+    exposed = analyze(
+        "security", "--offline=yes", f"--threshold={WORST_EXPOSURE}", "--no-pager", str(unit)
+    )
+    assert "Overall exposure level" in exposed
+
+
+def environ_of(file: Path) -> dict[str, str]:
+    """Return the variables of an environment file."""
+    lines = [line for line in file.read_text().splitlines() if line and line[0] != "#"]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_settings_are_good_and_all_known() -> None:
+    environ = environ_of(DEPLOY / "systemd" / "settings.env")
+    assert [] == sorted(environ.keys() - set(setting_names()))
+    settings = check(environ)
+    assert ("glance", 1) == (settings.backend, settings.trusted_proxies)
+
+
+def test_the_unit_waits_for_the_longest_request() -> None:
+    (seconds,) = [
+        int(line.partition("=")[2])
+        for line in UNIT.read_text().splitlines()
+        if line.startswith("TimeoutStopSec=")
+    ]
+    longest = check(environ_of(DEPLOY / "systemd" / "settings.env")).request_timeout_seconds
+    assert seconds > longest
