@@ -1,13 +1,15 @@
 # make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
 # make test       all tests that need nothing but PyPI
 # make test-real  the tests on a real Keystone and Glance, which it installs and starts
+# make bench      how fast it is, beside Nova and others, into docs/performance.md
+# make bench-short  the same for CI: fails where it has become grossly slower
 # make lint       ruff and mypy
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 
-.PHONY: run test test-real lint clean
+.PHONY: run test test-real bench bench-short lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
@@ -19,11 +21,20 @@ test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
 
+bench: $(VENV)/benched
+	$(VENV)/bin/python bench/install.py nova
+	PYTHONPATH=.:tests $(VENV)/bin/python -m bench $(BENCH_ARGS)
+
+bench-short: $(VENV)/benched
+	$(VENV)/bin/python bench/install.py
+	PYTHONPATH=.:tests $(VENV)/bin/python -m bench --short
+
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
 	$(LINT)/bin/ruff format --check
 	$(LINT)/bin/mypy -p nova_image_shim
 	$(LINT)/bin/mypy tests
+	MYPYPATH=tests $(LINT)/bin/mypy -p bench
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .
@@ -37,10 +48,14 @@ $(VENV)/tested-real: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,real]
 	touch $@ $(VENV)/tested $(VENV)/installed
 
+$(VENV)/benched: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,bench]
+	touch $@ $(VENV)/tested $(VENV)/installed
+
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
-		--config-settings editable_mode=strict --editable .[lint,test,real]
+		--config-settings editable_mode=strict --editable .[lint,test,real,bench]
 	touch $@
 
 %/bin/python:
