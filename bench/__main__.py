@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("docs/performance.json"))
     options = parser.parse_args()
     if options.short:
-        sys.exit("\n".join(gross_losses(run_short())))
+        sys.exit("\n".join(gross_losses(run_short())) or 0)
     found = run_full(FULL._replace(rounds=options.rounds, seconds=options.seconds))
     options.json.write_text(json.dumps(found, indent=1) + "\n")
     write_report(found, options.json.parent)
