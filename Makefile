@@ -1,21 +1,27 @@
 # make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
 # make test       all tests that need nothing but PyPI
+# make test-min   the same tests with the oldest versions of what is depended on
 # make test-real  the tests on a real Keystone and Glance, which it installs and starts
-# make bench      how fast it is, beside Nova and others, into docs/performance.md
-# make bench-short  the same for CI: fails where it has become grossly slower
+# make bench      how fast it is beside Nova and others, into docs/performance.md
+# make bench-short  the same for continuous integration: fails where it lost grossly
+# make parity     the same requests to a real Nova, which it installs too, and to the service
 # make lint       ruff and mypy
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
+OLDEST := .venv-min
 
-.PHONY: run test test-real bench bench-short lint clean
+.PHONY: run test test-min test-real parity bench bench-short lint clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/gunicorn
 
 test: $(VENV)/tested
 	$(VENV)/bin/pytest -m "not real" $(PYTEST_ARGS)
+
+test-min: $(OLDEST)/tested
+	$(OLDEST)/bin/pytest -m "not real" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
@@ -28,6 +34,10 @@ bench: $(VENV)/benched
 bench-short: $(VENV)/benched
 	$(VENV)/bin/python bench/install.py
 	PYTHONPATH=.:tests $(VENV)/bin/python -m bench --short
+
+parity: $(VENV)/tested
+	$(VENV)/bin/python tests/real/install.py nova
+	$(VENV)/bin/python tests/parity/run.py $(PARITY_ARGS)
 
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
@@ -52,6 +62,12 @@ $(VENV)/benched: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,bench]
 	touch $@ $(VENV)/tested $(VENV)/installed
 
+$(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode \
+		--resolution lowest-direct --editable .[test]
+	touch $@
+
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
@@ -64,4 +80,4 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/b
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) .real build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) .real build dist *.egg-info .coverage .hypothesis .*_cache

@@ -34,6 +34,13 @@ _OLDEST_FIRST = [
     *(("sort_key", "created_at"), ("sort_dir", "asc")),
     *(("sort_key", "id"), ("sort_dir", "asc")),
 ]
+# How Glance begins to refuse a list for its marker: unknown, not visible, too long. The rest of
+# its text is the marker itself, which may be anything.
+_REFUSALS_OF_MARKERS = (
+    "No image found with ID ",
+    "Forbidding request, image ",
+    "Image with the given id ",
+)
 _CONNECTIONS_PER_THREAD = 3  # a page, the page before it, and one to spare
 
 
@@ -122,7 +129,7 @@ class GlanceImageService(port.ImageService):
         except port.ImageNotFound as error:  # the address is no Glance v2
             raise port.ImageServiceFailed(f"{url}: {error}") from error
         except (port.ImageBadRequest, port.ImageNotAuthorized) as error:
-            if marker and is_about_marker(error.text, marker):
+            if marker and error.text.startswith(_REFUSALS_OF_MARKERS):
                 raise port.MarkerNotFound(marker) from error
             raise
         return _to_page(answer)
@@ -217,15 +224,6 @@ class _Client(SessionClient):  # type: ignore[misc] # the library has no types
         return resp, None
 
 
-def is_about_marker(text: str, marker: str) -> bool:
-    """Tell whether Glance's refusal of a list is about its marker.
-
-    `No image found with ID X`, `Forbidding request, image X not visible`, and for one that is
-    too long a text whose placeholders were never filled in.
-    """
-    return marker in text or "%(" in text
-
-
 def _pointer(key: str) -> str:
     """Return a key as a JSON pointer."""
     return "/" + key.replace("~", "~0").replace("/", "~1")
@@ -236,13 +234,22 @@ def _to_page(answer: requests.Response) -> port.Page:
     images, following = body.get("images"), body.get("next")
     if not isinstance(images, list) or not all(map(_is_image, images)):
         raise port.ImageServiceUnavailable("Glance's list is none of images")
-    if following is None:
-        return port.Page(images, None)
-    # Only the marker of the address is used: it leads nowhere but to the same Glance.
-    marker = parse_qs(urlsplit(following).query).get("marker") if following else None
-    if not marker:
+    return port.Page(images, None if following is None else _marker_in(following))
+
+
+def _marker_in(address: object) -> str:
+    """Return the marker in the address of a next page.
+
+    Nothing else of the address is used, so that it leads nowhere but to the same Glance.
+    """
+    try:
+        query = urlsplit(address).query if isinstance(address, str) else ""
+    except ValueError:
+        query = ""
+    markers = parse_qs(query).get("marker")
+    if not markers:
         raise port.ImageServiceUnavailable("Glance's list has a next page without a marker")
-    return port.Page(images, marker[-1])
+    return markers[-1]
 
 
 def _to_image(answer: requests.Response) -> port.Image:

@@ -30,9 +30,9 @@ _SHOWN = {port.ImageBadRequest, port.ImageNotAuthorized, port.ImageConflict}
 _TEXT_LENGTH = 1000
 _PAGE_BYTES = 2**13  # more of an HTML page is not looked at
 _RETRY_AFTER = re.compile(r"\d{1,9}|[A-Za-z]{3}, [A-Za-z0-9 :]{15,30}")
-_BREAK = re.compile(r"<br\s*/?>(?:\s*<br\s*/?>)*")
-_HEADING = re.compile(r"<(head|h1)\b.*?</\1>", re.DOTALL | re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
+_BREAK = re.compile(r"<br\s*/?>(?:\s*<br\s*/?>)*", re.IGNORECASE)
+# webob's words stand right below its heading, escaped; other pages have more markup there.
+_WORDS = re.compile(r"</h1>((?:[^<]|<br\s*/?>)*)", re.IGNORECASE)
 
 # webob puts these where an explanation is missing; what follows then is the better text.
 _WEBOB_DEFAULTS = {
@@ -83,8 +83,8 @@ def _json_message(content: bytes) -> str | None:
 
 
 def _html_parts(content: bytes) -> list[str]:
-    page = _HEADING.sub("", content[:_PAGE_BYTES].decode(errors="replace"))
-    return [html.unescape(_TAG.sub("", part)) for part in _BREAK.split(page)]
+    words = _WORDS.search(content[:_PAGE_BYTES].decode(errors="replace"))
+    return [html.unescape(part) for part in _BREAK.split(words[1])] if words else []
 
 
 def _retry_after(answer: requests.Response) -> str | None:

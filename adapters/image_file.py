@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import iso8601
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
+from yaml.constructor import ConstructorError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ _IMAGE = {
     "type": "object",
     "required": ["id"],
     "properties": {
-        "id": {"type": "string", "pattern": r"^[A-Za-z0-9_][A-Za-z0-9._~-]{0,254}$"},
+        "id": {"type": "string", "pattern": r"^[A-Za-z0-9_][A-Za-z0-9._~-]{0,254}\Z"},
         "name": {"type": ["string", "null"], "maxLength": 255},
         "status": {"enum": _STATUSES},
         "visibility": {"enum": ["public", "private", "shared", "community"]},
@@ -44,9 +45,11 @@ _IMAGE = {
         "locations": {"type": "array"},
         "members": {
             "type": "object",
+            "propertyNames": {"type": "string"},
             "additionalProperties": {"enum": ["pending", "accepted", "rejected"]},
         },
     },
+    "propertyNames": {"type": "string"},
     "additionalProperties": _TEXT,
 }
 _CHECKER = FormatChecker(formats=())
@@ -59,6 +62,14 @@ class ImageFileError(Exception):
 
 class _Loader(yaml.SafeLoader):
     """YAML without its own idea of times: an image's times are text."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Construct a value; one that is not of its explicit tag is an error with a line."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            problem = f"{node.value!r} is no {node.tag}"
+            raise ConstructorError(None, None, problem, node.start_mark) from error
 
 
 _Loader.yaml_implicit_resolvers = {

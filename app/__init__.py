@@ -90,22 +90,29 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
         trace = CURRENT.get()
         trace.user_id, trace.project_id = g.caller.user_id, g.caller.project_id or "-"
 
-    @app.before_request
-    def negotiate() -> None:
-        """Settle the microversion, which only one mount has; the others ignore the headers."""
-        if microversions.MOUNT in settings.mounts and mount() == microversions.MOUNT:
-            microversions.require_known_version()
-
-    @app.before_request
-    def refuse_unroutable() -> None:
-        if is_unroutable(request.environ):
-            raise NotFound
+    app.before_request(_refuse_unroutable)
+    app.before_request(_negotiate)
 
     @app.after_request
     def end(response: Response) -> Response:
-        add_request_ids(response)
+        if request.path != "/":  # the version list has none at Nova, the documents have
+            add_request_ids(response)
         microversions.add_version_headers(response)
         if settings.compress:
             compress(response)
         log_access(request, response)
         return response
+
+
+def _refuse_unroutable() -> None:
+    """Refuse what leads nowhere before anything is said of its version, as Nova does."""
+    if is_unroutable(request.environ):
+        raise NotFound
+    if request.routing_exception is not None:
+        raise request.routing_exception
+
+
+def _negotiate() -> None:
+    """Settle the microversion, which only one mount has; the others ignore the headers."""
+    if mount() == microversions.MOUNT:
+        microversions.require_known_version()

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nova_image_shim.settings import Settings
 
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?/?\Z")
-_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Caller:
 class Authenticate(Protocol):
     """How a request becomes a caller: Keystone's way, or the embedded store's."""
 
-    def __call__(self, request: Request) -> Caller:
+    def __call__(self, request: Request, /) -> Caller:
         """Return the caller.
 
         Raises:
@@ -90,7 +91,10 @@ def make_context() -> Context:
 def require_good_host() -> None:
     """Refuse a `Host` that no link could be made of."""
     header = request.headers.get("Host")
-    if header is not None and not _HOST.fullmatch(header):
+    if header is None:
+        return
+    match = _HOST.fullmatch(header)
+    if not match or not 0 < int(match[2] or "1") < 2**16:
         raise Fault(400, "The Host header is malformed: a name or an address and a port is wanted")
 
 
@@ -99,7 +103,9 @@ def compute_base() -> str:
     root = request.environ.get("SCRIPT_NAME", "").rstrip("/")
     if prefix := settings().compute_link_prefix:
         return f"{prefix}{root}"
-    return f"{request.scheme}://{request.host}{root}"
+    # Not `request.host`, which is empty for a name with an underscore, as containers have.
+    host = request.headers.get("Host") or request.host
+    return f"{request.scheme}://{host.removesuffix(_USUAL_PORTS[request.scheme])}{root}"
 
 
 def make_translator(context: Context) -> Translator:

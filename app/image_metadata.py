@@ -8,10 +8,11 @@ Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/image_metadata.py.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, g, request
 
+from nova_image_shim import metadata_schemas, metadata_schemas_v21, microversions
 from nova_image_shim.adapters.port import (
     Context,
     Image,
@@ -29,15 +30,16 @@ from nova_image_shim.context import (
 )
 from nova_image_shim.errors import Fault
 from nova_image_shim.images import get_image
-from nova_image_shim.metadata_schemas import load_meta, load_metadata, parse_body
 from nova_image_shim.responses import answer, no_content
 from nova_image_shim.translator import to_metadata
 from nova_image_shim.wire import JSON, VND_JSON, to_json
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
 blueprint = Blueprint("image_metadata", __name__)
 
 _BODY_TYPES = {"", "text/plain", JSON, VND_JSON}
-_STRICT_MOUNT = "v2.1"
 
 
 @blueprint.before_request
@@ -46,7 +48,7 @@ def understand_body() -> None:
     if request.method in {"POST", "PUT"}:
         if request.mimetype not in _BODY_TYPES:
             raise Fault(415, "Unsupported Content-Type")
-        g.body = parse_body(request.get_data(cache=False))
+        g.body = _schemas().parse_body(request.get_data(cache=False))
     require_own_project()
 
 
@@ -72,14 +74,14 @@ def create(image_id: str) -> Response:
     Faults: 400 for a bad body, 403 for a key that is Glance's, for an image of another project,
     and for more items than allowed, 404 for no image, 415 for a body of another type.
     """
-    items = load_metadata(g.body, strict=mount() == _STRICT_MOUNT)
+    items = _schemas().load_metadata(g.body)
     return answer(to_json({"metadata": to_metadata(_write(image_id, items))}))
 
 
 @blueprint.put("/images/<image_id>/metadata")
 def update_all(image_id: str) -> Response:
     """Replace all metadata by the items sent: 200 with what was sent. Faults: as `create`."""
-    items = load_metadata(g.body, strict=mount() == _STRICT_MOUNT)
+    items = _schemas().load_metadata(g.body)
     _write(image_id, items, replace_all=True)
     return answer(to_json({"metadata": items}))
 
@@ -87,7 +89,7 @@ def update_all(image_id: str) -> Response:
 @blueprint.put("/images/<image_id>/metadata/<key>")
 def update(image_id: str, key: str) -> Response:
     """Set one item: 200 with what was sent. Faults: as `create`."""
-    item = load_meta(g.body, key, strict=mount() == _STRICT_MOUNT)
+    item = _schemas().load_meta(g.body, key)
     _write(image_id, item)
     return answer(to_json({"meta": item}))
 
@@ -105,6 +107,11 @@ def delete(image_id: str, key: str) -> Response:
     with suppress(ImageConflict):  # somebody else removed it in between: it is gone, as wanted
         _change(context, image_id, Changes(remove=[key]))
     return no_content()
+
+
+def _schemas() -> ModuleType:
+    """Return the rules for bodies of the mount that the request came to."""
+    return metadata_schemas_v21 if mount() == microversions.MOUNT else metadata_schemas
 
 
 def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -> Image:

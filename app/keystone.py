@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
-from keystoneauth1 import loading
+from keystoneauth1 import access, loading
 from keystoneauth1.identity.access import AccessInfoPlugin
 from keystonemiddleware import auth_token
 from oslo_config import cfg
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from flask import Request
-    from keystoneauth1.access import AccessInfo
     from keystoneauth1.session import Session
 
     from nova_image_shim.settings import Settings
@@ -55,20 +54,22 @@ class KeystoneAuthenticate:
         """
         if not _TOKEN.fullmatch(request.headers.get("X-Auth-Token", "").strip()):
             raise Unauthenticated
-        found: list[AccessInfo] = []
+        found: list[access.AccessInfo] = []
         environ = {**request.environ, **self._cache, _FOUND_KEY: found}
         try:
             _body, status, _headers = run_wsgi_app(self._protocol, environ)
         except Exception as error:
             # keystoneauth's exceptions, Keystone's answers in no known shape: all the same here.
+            self._protocol.forget_discovery()
             raise KeystoneUnavailable(f"{type(error).__name__}: {error}") from error
         if status.startswith("401"):
             raise Unauthenticated
         if not status.startswith("204"):
+            self._protocol.forget_discovery()
             raise KeystoneUnavailable(f"auth_token answered {status}")
-        access = found[0]
+        token = found[0]
         # A plugin of our own: auth_token's would send the service user's token along to Glance.
-        return Caller(access.user_id or "-", access.project_id, AccessInfoPlugin(access))
+        return Caller(token.user_id or "-", token.project_id, AccessInfoPlugin(token))
 
 
 def _keep_access(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
@@ -87,15 +88,37 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
             total_seconds=settings.keystone_timeout_seconds,
             pool_maxsize=settings.threads,
         )
+        self._seconds = settings.keystone_timeout_seconds
         self._flights: dict[tuple[str, bool], Future[Any]] = {}
         self._guard = threading.Lock()
         super().__init__(_keep_access, {"oslo_config_config": _oslo_config(settings)})
 
     def _create_session(self, **kwargs: Any) -> Session:
-        session: Session = super()._create_session(**kwargs)
+        # The option `http_connect_timeout` of auth_token knows no fractions.
+        session: Session = super()._create_session(**kwargs | {"timeout": self._seconds})
+        session.redirect = False  # a token is sent to Keystone and to no other host
         session.session.mount("http://", self._transport)
         session.session.mount("https://", self._transport)
         return session
+
+    def _create_identity_server(self) -> Any:
+        server: Any = super()._create_identity_server()
+        ask = server.verify_token
+
+        def verify_token(*args: Any, **kwargs: Any) -> Any:
+            # Logging in first: auth_token takes a 404 at the login for an unknown token.
+            self._auth.get_access(self._session)
+            data = ask(*args, **kwargs)
+            _require_whole(access.create(body=data))
+            return data
+
+        server.verify_token = verify_token
+        return server
+
+    def forget_discovery(self) -> None:
+        """Forget where Keystone's versions are: what was found may have been an outage's page."""
+        self._session._discovery_cache.clear()  # noqa: SLF001 - no other way, short of a new plugin
+        self._auth._discovery_cache.clear()  # noqa: SLF001
 
     def fetch_token(self, token: str, allow_expired: bool = False) -> Any:
         """Return the token's data; who comes while it is being asked for gets the same answer."""
@@ -117,6 +140,15 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         finally:
             with self._guard:
                 del self._flights[key]
+
+
+def _require_whole(token: access.AccessInfo) -> None:
+    """Read what is read of every token, so that none that lacks it is kept in the cache.
+
+    Raises:
+        KeyError, TypeError, ValueError: it lacks some of it.
+    """
+    _ = (token.user_id, token.project_id, token.role_names, token.will_expire_soon())
 
 
 class _NoCache:
@@ -171,7 +203,6 @@ def _oslo_config(settings: Settings) -> cfg.ConfigOpts:
         "interface": settings.keystone.interface,
         "region_name": settings.keystone.region_name,
         "cafile": settings.keystone.cacert and str(settings.keystone.cacert),
-        "http_connect_timeout": settings.keystone_timeout_seconds,
         "http_request_max_retries": 0,
         "token_cache_time": settings.token_cache_seconds,
         "memcached_servers": list(settings.memcached_servers) or None,

@@ -1,38 +1,32 @@
-"""The bodies of metadata writes, validated by marshmallow.
+"""The bodies of metadata writes on `/v2` and `/v1.1`, validated by marshmallow.
 
 Messages are those of Nova, to the letter: 12.0.0's own, and for values those of jsonschema, with
-which later releases check. On `/v2.1` Nova 34's two stricter rules stand as well.
+which later releases check. `/v2.1` has its own rules: `metadata_schemas_v21`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from nova_image_shim.translator import JSON_PROPERTIES
 
 Metadata = dict[str, Any]
 
 _LONGEST = 255
-_STRICT_KEY = r"^[a-zA-Z0-9-_:. ]{1,255}$"
 
 
 class _Items(fields.Field[Metadata]):
-    """Metadata items: keys of 1 to 255 characters, values text of at most 255.
-
-    `block_device_mapping` and `mappings` may be lists, as they are shown.
-    """
+    """Metadata items: keys of 1 to 255 characters, values as `check_value` takes them."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Metadata:  # noqa: ARG002
         if not isinstance(value, dict):
             raise ValidationError(self.error_messages["validator_failed"])
         for key, item in value.items():
             _check_key(key)
-            if not (key in JSON_PROPERTIES and isinstance(item, list)):
-                _check_value(key, item)
+            check_value(key, item)
         return value
 
 
@@ -43,7 +37,14 @@ def _check_key(key: str) -> None:
         raise ValidationError("Image metadata key too long")
 
 
-def _check_value(key: str, value: Any) -> None:
+def check_value(key: str, value: Any) -> None:
+    """Take text of at most 255 characters; for the keys that are shown as lists, a list too.
+
+    Raises:
+        ValidationError: it is anything else.
+    """
+    if key in JSON_PROPERTIES and isinstance(value, list):
+        return
     found = f"Invalid input for field/attribute {key}. Value: {value}. {value!r}"
     if not isinstance(value, str):
         raise ValidationError(f"{found} is not of type 'string'")
@@ -51,44 +52,13 @@ def _check_value(key: str, value: Any) -> None:
         raise ValidationError(f"{found} is too long")
 
 
-class _Body(Schema):
+class MetadataSchema(Schema):
+    """`{"metadata": {KEY: value, …}}`, of POST and PUT of all metadata."""
+
     class Meta:
         """marshmallow's options."""
 
-        unknown = INCLUDE  # only the strict mount refuses other keys
-
-    strict = False
-
-    @validates_schema(pass_original=True, skip_on_field_errors=True)
-    def keep_to_the_strict_rules(self, data: Any, original: Any, **_kwargs: Any) -> None:
-        """Refuse what Nova 34 refuses on `/v2.1`."""
-        if not self.strict:
-            return
-        if extra := [key for key in original if key not in self.fields]:
-            raise ValidationError(_unexpected(extra))
-        (name,) = self.fields
-        items = data[name]
-        if extra := [key for key in items if not re.match(_STRICT_KEY, key)]:
-            raise ValidationError(
-                f"Invalid input for field/attribute {name}. Value: {items}. {_unmatched(extra)}"
-            )
-
-
-def _unexpected(keys: list[str]) -> str:
-    verb = "was" if len(keys) == 1 else "were"
-    named = ", ".join(map(repr, sorted(keys)))
-    return f"Additional properties are not allowed ({named} {verb} unexpected)"
-
-
-def _unmatched(keys: list[str]) -> str:
-    verb = "does" if len(keys) == 1 else "do"
-    return (
-        f"{', '.join(map(repr, sorted(keys)))} {verb} not match any of the regexes: {_STRICT_KEY!r}"
-    )
-
-
-class MetadataSchema(_Body):
-    """`{"metadata": {KEY: value, …}}`, of POST and PUT of all metadata."""
+        unknown = EXCLUDE
 
     metadata = _Items(
         required=True,
@@ -101,8 +71,13 @@ class MetadataSchema(_Body):
     )
 
 
-class MetaSchema(_Body):
-    """`{"meta": {KEY: value}}`, of PUT of one key, which `key` names."""
+class MetaSchema(Schema):
+    """`{"meta": {KEY: value}}`, of PUT of one key."""
+
+    class Meta:
+        """marshmallow's options."""
+
+        unknown = EXCLUDE
 
     meta = _Items(
         required=True,
@@ -114,14 +89,7 @@ class MetaSchema(_Body):
     )
 
 
-def _schema(kind: type[_Body], *, strict: bool) -> _Body:
-    schema = kind()
-    schema.strict = strict
-    return schema
-
-
-_METADATA = {strict: _schema(MetadataSchema, strict=strict) for strict in (False, True)}
-_META = {strict: _schema(MetaSchema, strict=strict) for strict in (False, True)}
+_METADATA, _META = MetadataSchema(), MetaSchema()
 
 
 def parse_body(data: bytes) -> dict[str, Any]:
@@ -140,17 +108,17 @@ def parse_body(data: bytes) -> dict[str, Any]:
     return body
 
 
-def load_metadata(body: dict[str, Any], *, strict: bool) -> Metadata:
+def load_metadata(body: dict[str, Any]) -> Metadata:
     """Return the items of a `metadata` body.
 
     Raises:
         ValidationError: the body or an item is bad.
     """
-    items: Metadata = _METADATA[strict].load(body)["metadata"]
+    items: Metadata = _METADATA.load(body)["metadata"]
     return items
 
 
-def load_meta(body: dict[str, Any], key: str, *, strict: bool) -> Metadata:
+def load_meta(body: dict[str, Any], key: str) -> Metadata:
     """Return the one item of a `meta` body, whose key must be the path's.
 
     Raises:
@@ -158,9 +126,18 @@ def load_meta(body: dict[str, Any], key: str, *, strict: bool) -> Metadata:
     """
     meta = body.get("meta")
     if isinstance(meta, dict):  # these two come before anything is said of the items
-        if key not in meta:
-            raise ValidationError("Request body and URI mismatch")
+        require_same_key(meta, key)
         if len(meta) > 1:
             raise ValidationError("Request body contains too many items")
-    item: Metadata = _META[strict].load(body)["meta"]
+    item: Metadata = _META.load(body)["meta"]
     return item
+
+
+def require_same_key(meta: Metadata, key: str) -> None:
+    """Refuse a body that does not name the path's key.
+
+    Raises:
+        ValidationError: it does not.
+    """
+    if key not in meta:
+        raise ValidationError("Request body and URI mismatch")

@@ -30,7 +30,7 @@ class LegacyPaths:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Put the path right and pass the request on."""
-        path = _SLASHES.sub("/", environ.get("PATH_INFO", ""))
+        path = _SLASHES.sub("/", environ.get("PATH_INFO", "")) or "/"
         if is_below_mount(path):
             path = _SUFFIX.sub("", path)
         environ["PATH_INFO"] = path

@@ -29,10 +29,8 @@ def answer(body: bytes, status: int = 200) -> Response:
 
 
 def no_content() -> Response:
-    """Return the answer to a deletion."""
-    response = Response(status=204)
-    del response.headers["Content-Type"]
-    return response
+    """Return the answer to a deletion, which names a type without having a body, as Nova's."""
+    return Response(status=204, content_type=_media_type())
 
 
 def _media_type() -> str:

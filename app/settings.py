@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Set
 
 _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")
+_USER_IN_ADDRESS = re.compile(r"//[^/]*@")
 _PORTS = range(1, 65536)
 _MOUNTS = ("v1.1", "v2", "v2.1")
 
@@ -31,7 +32,12 @@ class _Wrong(ValueError):
 
 
 def _setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
-    return field(default=default, metadata={"name": name, "parse": parse})
+    shown = not _is_secret(name)
+    return field(default=default, repr=shown, metadata={"name": name, "parse": parse})
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in _SECRETS)
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
@@ -78,7 +84,7 @@ def _url(text: str) -> str:
         good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         good = False
-    if not good or parts.query or parts.fragment or parts.username or re.search(r"[\s\"\\]", text):
+    if not good or re.search(r"[\s\"\\?#@]", text):
         raise _Wrong("an address as http://host:port/path, without user, query and fragment")
     return text.rstrip("/")
 
@@ -120,9 +126,25 @@ def _bind(text: str) -> str:
     return text
 
 
-def _host_and_port(text: str) -> tuple[str, int] | None:
-    match = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", text, re.ASCII)
-    return (match[1], int(match[2])) if match and int(match[2]) in _PORTS else None
+def _host_and_port(text: str) -> bool:
+    match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[(.+)\]):(\d{1,5})", text, re.ASCII)
+    if not match or int(match[2]) not in _PORTS:
+        return False
+    try:
+        return match[1] is None or bool(ipaddress.IPv6Address(match[1]))
+    except ValueError:
+        return False
+
+
+_USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
+_PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
+_CREDENTIAL = ("application_credential_id", "application_credential_secret")
+_PLUGIN_OPTIONS = {
+    "password": _USER + _PROJECT,
+    "v3password": _USER + _PROJECT,
+    "v3applicationcredential": _CREDENTIAL,
+}
+_auth_type = _choice(*_PLUGIN_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +152,7 @@ class Keystone:
     """The service user and where it finds Keystone: the variables of every OpenStack client."""
 
     auth_url: str | None = _setting("OS_AUTH_URL", None, _url)
-    auth_type: str | None = _setting("OS_AUTH_TYPE", None)
+    auth_type: str | None = _setting("OS_AUTH_TYPE", None, _auth_type)
     username: str | None = _setting("OS_USERNAME", None)
     user_id: str | None = _setting("OS_USER_ID", None)
     password: str | None = _setting("OS_PASSWORD", None)
@@ -161,11 +183,8 @@ class Keystone:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {"auth_type": self.plugin, **given}
 
-    def mistakes(self) -> list[str]:
-        """Return what is missing for a login."""
-        if self.plugin not in _PLUGIN_OPTIONS:
-            allowed = ", ".join(_PLUGIN_OPTIONS)
-            return [f"OS_AUTH_TYPE={self.plugin!r}: allowed is one of {allowed}"]
+    def missing(self) -> list[tuple[str, ...]]:
+        """Return the names of what is missing for a login, alternatives together."""
         wanted: list[tuple[str, ...]] = [("OS_AUTH_URL",)]
         if "password" in self.plugin:
             wanted += [("OS_USERNAME", "OS_USER_ID"), ("OS_PASSWORD",)]
@@ -176,20 +195,10 @@ class Keystone:
         else:
             wanted += [("OS_APPLICATION_CREDENTIAL_ID",), ("OS_APPLICATION_CREDENTIAL_SECRET",)]
         return [
-            f"{' or '.join(names)} is not set: SHIM_BACKEND=glance needs it for the service user"
-            for names in wanted
-            if not any(getattr(self, _ATTRIBUTES[name]) for name in names)
+            names for names in wanted if not any(getattr(self, _ATTRIBUTES[name]) for name in names)
         ]
 
 
-_USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
-_PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
-_CREDENTIAL = ("application_credential_id", "application_credential_secret")
-_PLUGIN_OPTIONS = {
-    "password": _USER + _PROJECT,
-    "v3password": _USER + _PROJECT,
-    "v3applicationcredential": _CREDENTIAL,
-}
 _ATTRIBUTES = {item.metadata["name"]: item.name for item in fields(Keystone)}
 
 
@@ -253,15 +262,25 @@ class Settings:
         settings = _read(cls, environ, mistakes)
         if settings.backend == "glance":  # the embedded store must not trip over a client's OS_*
             settings = replace(settings, keystone=_read(Keystone, environ, mistakes))
-        mistakes += settings.mistakes()
+        refused = {mistake.partition("=")[0] for mistake in mistakes}
+        mistakes += settings.mistakes(refused)
         if mistakes:
             raise SettingsError("\n".join(mistakes))
         return settings
 
-    def mistakes(self) -> list[str]:
-        """Return what is wrong with the settings taken together."""
+    def mistakes(self, refused: Set[str] = frozenset()) -> list[str]:
+        """Return what is wrong with the settings taken together.
+
+        Args:
+            refused: the names of those whose values were bad already: they are not missing.
+        """
         if self.backend == "glance":
-            return self.keystone.mistakes()
+            return [
+                f"{' or '.join(names)} is not set: SHIM_BACKEND=glance needs it for the service "
+                "user"
+                for names in self.keystone.missing()
+                if not refused & set(names)
+            ]
         found = []
         if self.workers > 1:
             found.append(
@@ -308,11 +327,11 @@ def _read(cls: type[_T], environ: Mapping[str, str], mistakes: list[str]) -> _T:
         name = item.metadata.get("name")
         if not name or not environ.get(name, "").strip():
             continue
-        secret = any(word in name for word in _SECRETS)
+        secret = _is_secret(name)
         text = environ[name] if secret else environ[name].strip()
         try:
             values[item.name] = item.metadata["parse"](text)
         except _Wrong as allowed:
-            shown = "***" if secret else repr(text)
+            shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
             mistakes.append(f"{name}={shown}: allowed is {allowed}")
     return cls(**values)

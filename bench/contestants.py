@@ -107,7 +107,9 @@ def nginx(folder: Path, glance_url: str) -> Contestant:
 def nova(folder: Path, cloud: RealCloud, glance_url: str) -> Contestant:
     """Prepare a real Nova in its best configuration."""
     api = "response_validation = ignore"
-    url, daemon = prepare_nova(folder, cloud, glance_url, api=api, workers=WORKERS, threads=THREADS)
+    url, daemon = prepare_nova(
+        folder, cloud, glance_url, api=api, hooked=False, workers=WORKERS, threads=THREADS
+    )
     return Contestant("nova", url, daemon)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gabbi.case import HTTPTestCase
 
-FILES = ("no-token", "refused-paths", "accepted-paths", "hosts", "media-types", "queries")
+FILES = ("no-token", "root", "refused-paths", "accepted-paths", "hosts", "media-types", "queries")
 ARCS = ("images", "filters", "pages")
 
 IMAGE_ID = "155d900f-4e14-4e4c-a73d-069cbf4541e6"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,12 +79,32 @@ def test_the_version_asked_for_is_answered(
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.36", "2.104", "2.9999", "1.1", "3.0"])
-@pytest.mark.parametrize("path", ["/v2.1/", "/v2.1/demo/images", "/v2.1/demo/nothing/here"])
+@pytest.mark.parametrize("path", ["/v2.1/", "/v2.1/demo/images", "/v2.1/demo/images/none"])
 def test_a_version_out_of_range_is_a_406(plain: FlaskClient, path: str, version: str) -> None:
     got = plain.get(path, headers={NOVA: version})
     message = f"Version {version} is not supported by the API. Minimum is 2.1 and maximum is 2.35."
     assert (406, {"computeFault": {"code": 406, "message": message}}) == (got.status_code, got.json)
     assert [version, VARY] == [got.headers[NOVA], got.headers["Vary"]]
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.99", "abc"])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2.1/demo/nothing/here", 404),
+        ("GET", "/v2.1/demo/images/", 404),
+        ("PATCH", "/v2.1/demo/images", 405),
+        ("OPTIONS", "/v2.1/images", 405),
+        ("GET", "/v2.1/demo/images/a%2Fb", 404),
+    ],
+)
+def test_where_no_call_is_nothing_is_said_of_versions(
+    plain: FlaskClient, method: str, path: str, status: int, version: str
+) -> None:
+    environ = {"RAW_URI": path}
+    got = plain.open(path, method=method, headers={NOVA: version}, environ_base=environ)
+    told = [got.headers.get(name) for name in (NOVA, STANDARD, "Vary")]
+    assert (status, [None, None, None]) == (got.status_code, told)
 
 
 @pytest.mark.parametrize(
@@ -161,43 +182,139 @@ def test_links_are_of_the_mount_and_have_the_projects_segment_of_the_path(
     assert [{"rel": "next", "href": href}] == page["images_links"]
 
 
-BAD_KEY = "'bad!' does not match any of the regexes: '^[a-zA-Z0-9-_:. ]{1,255}$'"
+PATTERN = "'^[a-zA-Z0-9-_:. ]{1,255}$'"
+OF_METADATA = "Invalid input for field/attribute metadata. Value: "
+OF_META = "Invalid input for field/attribute meta. Value: "
+IS_NUMBER = "Invalid input for field/attribute {}. Value: 1. 1 is not of type 'string'"
+MALFORMED, NO_OBJECT = "Malformed request body", "None is not of type 'object'"
+MISMATCH = "Request body and URI mismatch"
+
+# Body, the message on /v2.1, and on /v2, where None is a 200.
+METADATA_BODIES: list[tuple[Any, str, str | None]] = [
+    (b"", NO_OBJECT, MALFORMED),
+    (b"null", NO_OBJECT, NO_OBJECT),
+    (b"{", MALFORMED, MALFORMED),
+    ({}, "'metadata' is a required property", "'metadata' is a required property"),
+    ({"a": 1}, "'metadata' is a required property", "'metadata' is a required property"),
+    (
+        {"metadata": "x"},
+        f"{OF_METADATA}x. 'x' is not of type 'object'",
+        "Invalid image metadata",
+    ),
+    (
+        {"metadata": None},
+        f"{OF_METADATA}None. None is not of type 'object'",
+        "Invalid image metadata",
+    ),
+    (
+        {"metadata": {"": "v"}},
+        f"{OF_METADATA}{{'': 'v'}}. '' does not match any of the regexes: {PATTERN}",
+        "Image metadata key cannot be blank",
+    ),
+    (
+        {"metadata": {"k" * 256: "v"}},
+        f"{OF_METADATA}{{'{'k' * 256}': 'v'}}. "
+        f"'{'k' * 256}' does not match any of the regexes: {PATTERN}",
+        "Image metadata key too long",
+    ),
+    (
+        {"metadata": {"bad!": "1", "good": "2"}},
+        f"{OF_METADATA}{{'bad!': '1', 'good': '2'}}. "
+        f"'bad!' does not match any of the regexes: {PATTERN}",
+        None,
+    ),
+    (
+        {"metadata": {"worse?": "1", "bad!": "2"}},
+        f"{OF_METADATA}{{'worse?': '1', 'bad!': '2'}}. "
+        f"'bad!', 'worse?' do not match any of the regexes: {PATTERN}",
+        None,
+    ),
+    ({"metadata": {"bad!": "v", "b": 1}}, IS_NUMBER.format("b"), IS_NUMBER.format("b")),
+    (
+        {"metadata": {"bad!": 1}},
+        f"{OF_METADATA}{{'bad!': 1}}. 'bad!' does not match any of the regexes: {PATTERN}",
+        IS_NUMBER.format("bad!"),
+    ),
+    (
+        {"metadata": {"bad!": "v"}, "other": 1},
+        f"{OF_METADATA}{{'bad!': 'v'}}. 'bad!' does not match any of the regexes: {PATTERN}",
+        None,
+    ),
+    (
+        {"metadata": {"a": "1"}, "other": 1},
+        "Additional properties are not allowed ('other' was unexpected)",
+        None,
+    ),
+    (
+        {"metadata": {"a": "1"}, "y": 1, "x": 1},
+        "Additional properties are not allowed ('x', 'y' were unexpected)",
+        None,
+    ),
+]
+
+# The same for PUT of the key `k1`.
+META_BODIES: list[tuple[Any, str, str | None]] = [
+    (b"", NO_OBJECT, MALFORMED),
+    ({}, "'meta' is a required property", "Incorrect request body format"),
+    ({"metadata": {}}, "'meta' is a required property", "Incorrect request body format"),
+    ({"meta": "x"}, f"{OF_META}x. 'x' is not of type 'object'", "Incorrect request body format"),
+    (
+        {"meta": None},
+        f"{OF_META}None. None is not of type 'object'",
+        "Incorrect request body format",
+    ),
+    ({"meta": {}}, f"{OF_META}{{}}. {{}} should be non-empty", MISMATCH),
+    (
+        {"meta": {"k1": "a", "k2": "b"}},
+        f"{OF_META}{{'k1': 'a', 'k2': 'b'}}. {{'k1': 'a', 'k2': 'b'}} has too many properties",
+        "Request body contains too many items",
+    ),
+    (
+        {"meta": {"k2": "a", "k3": "b"}},
+        f"{OF_META}{{'k2': 'a', 'k3': 'b'}}. {{'k2': 'a', 'k3': 'b'}} has too many properties",
+        MISMATCH,
+    ),
+    (
+        {"meta": {"bad!": "a", "k1": 1}},
+        IS_NUMBER.format("k1"),
+        "Request body contains too many items",
+    ),
+    ({"meta": {"k1": 1}}, IS_NUMBER.format("k1"), IS_NUMBER.format("k1")),
+    ({"meta": {"k2": "v"}}, MISMATCH, MISMATCH),
+    (
+        {"meta": {"k2": "v"}, "other": 1},
+        "Additional properties are not allowed ('other' was unexpected)",
+        MISMATCH,
+    ),
+]
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "message"),
+    ("method", "path", "body", "strict", "lenient"),
     [
-        (
-            "POST",
-            "",
-            {"metadata": {"bad!": "1", "good": "2"}},
-            "Invalid input for field/attribute metadata. "
-            f"Value: {{'bad!': '1', 'good': '2'}}. {BAD_KEY}",
-        ),
-        (
-            "PUT",
-            "/bad!",
-            {"meta": {"bad!": "1"}},
-            f"Invalid input for field/attribute meta. Value: {{'bad!': '1'}}. {BAD_KEY}",
-        ),
-        (
-            "POST",
-            "",
-            {"metadata": {"a": "1"}, "other": 1},
-            "Additional properties are not allowed ('other' was unexpected)",
-        ),
-        (
-            "PUT",
-            "",
-            {"metadata": {"a": "1"}, "y": 1, "x": 1},
-            "Additional properties are not allowed ('x', 'y' were unexpected)",
-        ),
+        *(("POST", "", *case) for case in METADATA_BODIES),
+        *(("PUT", "", *case) for case in METADATA_BODIES),
+        *(("PUT", "/k1", *case) for case in META_BODIES),
     ],
 )
-def test_bodies_are_checked_more_strictly_there_only(
-    plain: FlaskClient, method: str, path: str, body: Any, message: str
+def test_bodies_have_stricter_rules_and_other_messages_there(
+    plain: FlaskClient, method: str, path: str, body: Any, strict: str, lenient: str | None
 ) -> None:
+    data = body if isinstance(body, bytes) else json.dumps(body)
     address = f"demo/images/{SAMPLE}/metadata{path}"
-    got = plain.open(f"/v2.1/{address}", method=method, json=body)
-    assert {"badRequest": {"code": 400, "message": message}} == got.json
-    assert 200 == plain.open(f"/v2/{address}", method=method, json=body).status_code
+    for mount, message in (("v2.1", strict), ("v2", lenient), ("v1.1", lenient)):
+        got = plain.open(f"/{mount}/{address}", method=method, data=data)
+        if message is None:
+            assert 200 == got.status_code
+        else:
+            assert {"badRequest": {"code": 400, "message": message}} == got.json
+
+
+@pytest.mark.parametrize("mount", ["v2.1", "v2"])
+def test_a_mapping_may_be_sent_back_as_the_list_it_is_shown_as(
+    plain: FlaskClient, mount: str
+) -> None:
+    items = {"block_device_mapping": [{"boot_index": 0}], "mappings": []}
+    got = plain.put(f"/{mount}/demo/images/{SAMPLE}/metadata", json={"metadata": items})
+    assert (200, {"metadata": items}) == (got.status_code, got.json)
+    assert {"metadata": items} == plain.get(f"/{mount}/demo/images/{SAMPLE}/metadata").json

@@ -200,7 +200,7 @@ NO_ADDRESS = (
     *("http://keystone:0", "http://keystone:65536", "http://keystone:x", "http://[::1", "http://:80"),
     *("http://keystone?x", "http://keystone/#x", "http://key stone", 'http://keystone/"', "http://a\\b"),
 )  # fmt: skip
-NO_SERVER = (
+NO_SERVER: tuple[str, ...] = (
     "keystone",
     ":80",
     "keystone:",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -149,6 +150,7 @@ def test_a_write_changes_what_it_says(
     assert (after or answer) == shim.metadata()
 
 
+NO_TEXTS: tuple[Any, ...] = (1, 1.5, True, None, [], {"a": [None]}, 10**30)
 REFUSED: list[Any] = [
     ("POST", "", b"", bad("Malformed request body")),
     ("POST", "", b"{", bad("Malformed request body")),
@@ -182,7 +184,7 @@ REFUSED: list[Any] = [
                 f"{value!r} is not of type 'string'"
             ),
         )
-        for value in (1, 1.5, True, None, [], {"a": [None]}, 10**30)
+        for value in NO_TEXTS
     ),
     (
         "PUT",
@@ -436,16 +438,29 @@ def test_a_write_is_never_sent_twice(wire: Shim, glance: FakeGlance) -> None:
     assert ["GET", "PATCH", "DELETE"] == [seen.method for seen in glance.seen]
 
 
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Let threads take turns as often as can be: what is not locked, is then seen to break."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("restless")
 def test_the_embedded_store_loses_no_write_of_many_at_once(glance: FakeGlance) -> None:
-    shim = make("memory", glance)
+    shim = make("memory", glance, metadata_limit=-1)
     app = shim.client.application
-    wanted = {f"k{number}": str(number) for number in range(100)}
+    wanted = {f"k{number}": str(number) for number in range(300)}
 
     def write(item: tuple[str, str]) -> int:
+        key, value = item
+        address = f"/v2/demo/images/{IMAGE}/metadata"
         client = app.test_client()
-        path = f"/v2/demo/images/{IMAGE}/metadata/{item[0]}"
-        headers = {"X-Auth-Token": "demo"}
-        return client.put(path, json={"meta": dict([item])}, headers=headers).status_code
+        client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
+        if int(value) % 2:
+            return client.put(f"{address}/{key}", json={"meta": {key: value}}).status_code
+        return client.post(address, json={"metadata": {key: value}}).status_code
 
     with ThreadPoolExecutor(16) as pool:
         assert {200} == set(pool.map(write, wanted.items()))

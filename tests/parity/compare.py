@@ -1,15 +1,19 @@
 """What differs between two answers, field by field, once what must differ is made the same.
 
 A field is `status`, `header/NAME`, `body/POINTER` or `glance/ATTRIBUTE`. Bodies are compared as
-JSON: objects key by key, unless they share no key; lists of images and of links by `id` and `rel`,
-unless they hold others or in another order, when the lists of names differ as wholes.
+JSON, whether compressed or not: objects key by key, unless they share no key; lists of images and
+of links by `id` and `rel`, and where these differ or stand in another order, by what both have and
+the lists of names. In a link the order of the query's names is no difference, that of the values of
+one name is. No answer at all from both is a difference, too: it shows nothing.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 ABSENT = "(absent)"
 REQUEST_ID = "(request id)"
 TIME = "(time)"
+NO_ANSWER = 0
 
 HEADERS = (
     "Allow",
@@ -45,37 +50,40 @@ def differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Diffe
     found: Differences = {}
     for name in sorted(expected.keys() | actual.keys()):
         _compare(name, expected.get(name, ABSENT), actual.get(name, ABSENT), found)
+    if expected.get("status") == actual.get("status") == NO_ANSWER:
+        found["status"] = NO_ANSWER, NO_ANSWER
     return found
 
 
 def _compare(field: str, one: Any, other: Any, found: Differences) -> None:
-    keyed = _keyed(one), _keyed(other)
-    if None not in keyed and list(keyed[0]) == list(keyed[1]):
-        one, other = keyed
-    elif isinstance(one, list) and isinstance(other, list):
-        if json.dumps(one) != json.dumps(other):
-            found[field] = _names(one), _names(other)
+    keyed, other_keyed = _keyed(one), _keyed(other)
+    if keyed is not None and other_keyed is not None:
+        if list(keyed) != list(other_keyed):
+            found[field] = list(keyed), list(other_keyed)
+        for key in keyed.keys() & other_keyed.keys():
+            _compare(f"{field}/{key}", keyed[key], other_keyed[key], found)
         return
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() & other.keys():
         for key in [*one, *(key for key in other if key not in one)]:
             _compare(f"{field}/{key}", one.get(key, ABSENT), other.get(key, ABSENT), found)
-    elif json.dumps(one) != json.dumps(other):  # 1, 1.0 and true are equal only to Python
+    elif _text(one) != _text(other):
         found[field] = one, other
 
 
+def _text(value: Any) -> str:
+    """Return a value as what tells 1, 1.0 and true apart, which are equal to Python."""
+    return json.dumps(value, sort_keys=True)
+
+
 def _keyed(value: Any) -> dict[str, Any] | None:
-    """Return a list of objects by what identifies each, None where it is no such list."""
-    if not isinstance(value, list) or not value or not all(isinstance(v, dict) for v in value):
+    """Return a list of objects by what identifies each, None where nothing does."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return None
     for name in ("id", "rel"):
-        if all(name in item for item in value):
-            return {str(item[name]): item for item in value}
+        keyed = {str(item[name]): item for item in value if name in item}
+        if len(keyed) == len(value):
+            return keyed
     return None
-
-
-def _names(values: list[Any]) -> list[Any]:
-    keyed = _keyed(values)
-    return values if keyed is None else list(keyed)
 
 
 def normal(answer: Answer, names: Mapping[str, str], *, times: bool) -> dict[str, Any]:
@@ -112,24 +120,38 @@ def _header(name: str, values: list[str], names: Mapping[str, str]) -> str:
 def _body(
     answer: Answer, headers: dict[str, list[str]], names: Mapping[str, str], *, times: bool
 ) -> Any:
-    if "json" not in headers.get("content-type", [""])[0] or "content-encoding" in headers:
-        return _rename(answer.body.decode("latin-1"), names)
+    data = answer.body
+    if headers.get("content-encoding") == ["gzip"]:
+        data = gzip.decompress(data)
     try:
-        value = json.loads(answer.body)
+        if "json" in headers.get("content-type", [""])[0]:
+            return clean(json.loads(data), names, times=times)
     except ValueError:
-        return _rename(answer.body.decode("latin-1"), names)
-    return clean(value, names, times=times)
+        pass
+    return _rename(data.decode("latin-1"), names)
 
 
 def clean(value: Any, names: Mapping[str, str], *, times: bool = True) -> Any:
     """Return a JSON value with names in the place of what changes from run to run."""
     if isinstance(value, dict):
-        return {_rename(key, names): clean(item, names, times=times) for key, item in value.items()}
+        return {
+            _rename(key, names): clean(
+                _ordered(item) if key == "href" else item, names, times=times
+            )
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [clean(item, names, times=times) for item in value]
     if isinstance(value, str):
         return TIME if not times and _TIME.fullmatch(value) else _rename(value, names)
     return value
+
+
+def _ordered(href: str) -> str:
+    """Return an address with the parameters of its query ordered by name."""
+    address, mark, query = href.partition("?")
+    pairs = sorted(parse_qsl(query, keep_blank_values=True), key=lambda pair: pair[0])
+    return address + mark + urlencode(pairs)
 
 
 def _rename(text: str, names: Mapping[str, str]) -> str:

@@ -98,6 +98,7 @@ def prepare_nova(
     glance_endpoint: str | None,
     *,
     api: str = "",
+    hooked: bool = True,
     workers: int = 1,
     threads: int = 8,
 ) -> tuple[str, Daemon]:
@@ -107,7 +108,7 @@ def prepare_nova(
         folder: exists, and is Nova's own.
         cloud, glance_endpoint: see `nova`.
         api: lines of `[api]`.
-        workers, threads: of gunicorn.
+        hooked, workers, threads: see `services.gunicorn`.
 
     Raises:
         NotInstalledError: `install.py nova` has not been run since its pins changed.
@@ -118,7 +119,14 @@ def prepare_nova(
     _configure(folder, cloud, glance_endpoint, api)
     (port,) = free_ports(1)
     daemon, _ = services.gunicorn(
-        "nova", "osapi_compute", "/", folder, port, workers=workers, threads=threads
+        "nova",
+        "osapi_compute",
+        "/",
+        folder,
+        port,
+        hooked=hooked,
+        workers=workers,
+        threads=threads,
     )
     return f"http://{services.HOST}:{port}", daemon
 

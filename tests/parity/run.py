@@ -7,7 +7,6 @@ and every difference there has to show.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,27 +14,30 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
 # As a script it stands outside its package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fakes import shim
 from real.cloud import RealCloud
 
-from parity.compare import Differences, clean, differences, normal
-from parity.exchange import Request, load_requests, send
-from parity.intended import Intended, Key, load_intended
+from parity.compare import clean, differences, normal
+from parity.exchange import load_requests, send
+from parity.intended import load_intended
 from parity.nova import nova
+from parity.report import Comparison, dump, judge, report
 from parity.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+
+    from parity.exchange import Request
 
 # `alike`: both configured so that their answers can be the same at all; Nova with Glance's address
 # in its configuration, this service with the links of Nova's later releases and uncompressed.
 # `default`: both with nothing set but what they cannot do without.
 ALIKE = {"SHIM_ALTERNATE_LINK_PROJECT": "0", "SHIM_COMPRESS": "0"}
+
+PROJECTS = ("demo", "alt", "admin", "service")
 
 
 class Setup(NamedTuple):
@@ -43,13 +45,6 @@ class Setup(NamedTuple):
 
     nova: str
     shim: str
-
-
-class Comparison(NamedTuple):
-    """A request, and what differs between the two answers to it."""
-
-    request: Request
-    differences: Differences
 
 
 class Parity:
@@ -64,7 +59,7 @@ class Parity:
         self._cloud = cloud
         self._world = World(cloud)
         self._images = self._world.make_read_images()
-        self._projects = {name: cloud.projects[name] for name in ("demo", "alt", "admin")}
+        self._projects = {name: cloud.projects[name] for name in PROJECTS}
         self._tokens = _make_tokens(cloud)
         self._setups = {
             "alike": _start(cloud, stack, "alike", cloud.glance_url, ALIKE),
@@ -87,8 +82,8 @@ class Parity:
         """Send one request to both and compare the answers, and after a write what Glance holds."""
         images = self._world.make_pair(request.image) if request.image else (None, None)
         sides = zip(self._setups[request.setup], images, strict=True)
-        results = self._pool.map(lambda side: self._result(request, *side), sides)
-        return Comparison(request, differences(*results))
+        theirs, ours = self._pool.map(lambda side: self._result(request, *side), sides)
+        return Comparison(request, differences(theirs, ours), theirs["status"])
 
     def _result(self, request: Request, url: str, image: str | None) -> dict[str, Any]:
         own = {"project": self._projects[request.as_]} | ({"image": image} if image else {})
@@ -106,6 +101,7 @@ def _make_tokens(cloud: RealCloud) -> dict[str, str | None]:
     cloud.revoke(revoked)
     return {
         **{user: cloud.token(user) for user in ("demo", "alt", "admin")},
+        "service": cloud.token(cloud.service_user),
         "unscoped": cloud.unscoped_token("demo"),
         "revoked": revoked,
         "none": None,
@@ -146,53 +142,6 @@ def _switches(cloud: RealCloud) -> dict[str, tuple[Callable[[], None], Callable[
     }
 
 
-def judge(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> list[str]:
-    """Return a line for each difference that is not intended, or intended otherwise, or gone."""
-    wrong = []
-    asked = {comparison.request.id for comparison in comparisons}
-    found = {
-        Key(comparison.request.id, field): values
-        for comparison in comparisons
-        for field, values in comparison.differences.items()
-    }
-    for key, (theirs, ours) in found.items():
-        wanted = intended.get(key)
-        if wanted is None:
-            wrong.append(_line("unexpected", key, theirs, ours))
-        elif json.dumps([wanted.nova, wanted.here]) != json.dumps([theirs, ours]):
-            wrong.append(_line("intended otherwise", key, theirs, ours))
-    wrong += [
-        f"intended, and no longer so: {key.request}  {key.field}"
-        for key in intended.keys() - found.keys()
-        if key.request in asked
-    ]
-    return wrong
-
-
-def _line(what: str, key: Key, theirs: Any, ours: Any) -> str:
-    texts = json.dumps(theirs, ensure_ascii=False), json.dumps(ours, ensure_ascii=False)
-    return f"{what}: {key.request}  {key.field}\n    nova  {texts[0]}\n    here  {texts[1]}"
-
-
-def report(comparisons: list[Comparison], wrong: list[str], intended: Mapping[Key, Any]) -> str:
-    """Return the counts, of requests and of single differences."""
-    same = sum(not comparison.differences for comparison in comparisons)
-    fields = sum(len(comparison.differences) for comparison in comparisons)
-    bad = {line.split()[line.split(":")[0].count(" ") + 1] for line in wrong}
-    differ = len(comparisons) - same
-    as_intended = sum(
-        bool(c.differences) and all(Key(c.request.id, f) in intended for f in c.differences)
-        for c in comparisons
-    )
-    share = 100 * same / len(comparisons) if comparisons else 0
-    return (
-        f"{len(comparisons)} requests: {same} the same ({share:.0f} %), "
-        f"{as_intended} different as intended, {differ - as_intended} otherwise\n"
-        f"{fields} differences; {len(wrong)} unexpected or wrongly intended, "
-        f"in {len(bad)} requests"
-    )
-
-
 def main() -> int:
     """Compare all requests, or those named, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -211,18 +160,8 @@ def main() -> int:
     wrong = judge(comparisons, intended)
     if arguments.dump:
         arguments.dump.write_text(dump(comparisons))
-    print("\n".join([*wrong, report(comparisons, wrong, intended), f"in {seconds:.0f} s"]))
+    print("\n".join([*wrong, f"\nin {seconds:.0f} s:", report(comparisons, intended)]))
     return 1 if wrong else 0
-
-
-def dump(comparisons: list[Comparison]) -> str:
-    """Return all differences in the form of `intended.yaml`, without reasons."""
-    entries = [
-        {"request": c.request.id, "field": field, "nova": theirs, "here": ours}
-        for c in comparisons
-        for field, (theirs, ours) in c.differences.items()
-    ]
-    return yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=120)
 
 
 if __name__ == "__main__":

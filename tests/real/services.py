@@ -26,7 +26,7 @@ SCHEMA_IMAGE = Path(__file__).with_name("schema-image.json")
 # One worker, unless its speed is measured: each would make its own first calls to Keystone, and the
 # tests count calls. Threads, because gunicorn's sync worker keeps no connection alive. No timeout,
 # because a frozen worker must live on when it is thawed. A long request line is for the service to
-# judge.
+# judge, and so is X-Forwarded-Proto.
 GUNICORN_CONF = """
 wsgi_app = "{service}.wsgi.{module}:application"
 bind = "{bind}"
@@ -37,6 +37,7 @@ keepalive = 60
 timeout = 0
 graceful_timeout = 2
 limit_request_line = 8190
+forwarded_allow_ips = ""
 control_socket_disable = True
 {hooks}
 """
@@ -161,9 +162,9 @@ def keystone(folder: Path, port: int) -> tuple[Daemon, CallLog]:
     return gunicorn("keystone", "api", "/v3", folder, port)
 
 
-def glance(folder: Path, port: int) -> tuple[Daemon, CallLog]:
+def glance(folder: Path, port: int, *, hooked: bool = True) -> tuple[Daemon, CallLog]:
     """Prepare Glance on the given loopback port, over a folder from `configure_glance`."""
-    return gunicorn("glance", "api", "/versions", folder, port)
+    return gunicorn("glance", "api", "/versions", folder, port, hooked=hooked)
 
 
 def gunicorn(
@@ -173,6 +174,7 @@ def gunicorn(
     folder: Path,
     port: int,
     *,
+    hooked: bool = True,
     workers: int = 1,
     threads: int = 8,
 ) -> tuple[Daemon, CallLog]:
@@ -182,6 +184,7 @@ def gunicorn(
         service: the venv under `.real/`, and the package with the application.
         module: of `SERVICE.wsgi`, where the application is.
         probe: a path that answers 200 without a token.
+        hooked: log the calls, and let writes take turns; see `calls.HOOKS`.
         workers, threads: how many of them.
     """
     log = CallLog(folder / "calls.log")
@@ -192,7 +195,7 @@ def gunicorn(
         bind=bind,
         workers=workers,
         threads=threads,
-        hooks=log.hooks(),
+        hooks=log.hooks() if hooked else "",
     )
     (folder / "gunicorn.conf.py").write_text(text)
     command = [str(REAL / service / "bin" / "gunicorn")]

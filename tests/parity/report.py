@@ -1,0 +1,90 @@
+"""What the comparison amounts to: which differences are meant, which are not, and the counts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from .intended import Intended, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .compare import Differences
+    from .exchange import Request
+
+
+class Comparison(NamedTuple):
+    """A request, what differs between the two answers to it, and the status of Nova's."""
+
+    request: Request
+    differences: Differences
+    status: int
+
+
+def judge(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> list[str]:
+    """Return a line for each difference that is not intended, or intended otherwise, or gone."""
+    asked = {comparison.request.id for comparison in comparisons}
+    found = {
+        Key(comparison.request.id, field): values
+        for comparison in comparisons
+        for field, values in comparison.differences.items()
+    }
+    wrong = []
+    for key, (theirs, ours) in found.items():
+        if key not in intended:
+            wrong.append(_line("unexpected", key, theirs, ours))
+        elif _text(intended[key][:2]) != _text((theirs, ours)):
+            wrong.append(_line("intended otherwise", key, theirs, ours))
+    wrong += [
+        f"intended, and no longer so: {key.request}  {key.field}"
+        for key in intended.keys() - found.keys()
+        if key.request in asked
+    ]
+    return wrong
+
+
+def _line(what: str, key: Key, theirs: Any, ours: Any) -> str:
+    return f"{what}: {key.request}  {key.field}\n    nova  {_text(theirs)}\n    here  {_text(ours)}"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def report(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> str:
+    """Return the counts of requests: the same, different as intended, and otherwise.
+
+    Nova's statuses are counted, too: answers that are all refusals would be the same for nothing.
+    """
+    same = as_intended = unexpected = 0
+    for comparison in comparisons:
+        request_id = comparison.request.id
+        entries = {key: wanted for key, wanted in intended.items() if key.request == request_id}
+        if judge([comparison], entries):
+            unexpected += 1
+        elif comparison.differences:
+            as_intended += 1
+        else:
+            same += 1
+    statuses = Counter(f"{comparison.status // 100}xx" for comparison in comparisons)
+    told = ", ".join(f"{name} {count}" for name, count in sorted(statuses.items()))
+    share = 100 * same / len(comparisons) if comparisons else 0
+    return (
+        f"Nova's answers: {told}\n"
+        f"{len(comparisons)} requests: same {same} ({share:.0f} %), "
+        f"intended {as_intended}, unexpected {unexpected}"
+    )
+
+
+def dump(comparisons: list[Comparison]) -> str:
+    """Return all differences in the form of `intended.yaml`, without reasons."""
+    entries = [
+        {"request": c.request.id, "field": field, "nova": theirs, "here": ours}
+        for c in comparisons
+        for field, (theirs, ours) in c.differences.items()
+    ]
+    return yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=120)
