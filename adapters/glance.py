@@ -24,6 +24,7 @@ from urllib3.util import Timeout
 
 from nova_image_shim.adapters import port
 from nova_image_shim.adapters.glance_errors import raise_for_answer
+from nova_image_shim.adapters.http_session import EnvironmentOnceSession
 from nova_image_shim.adapters.transport import BoundedTransport
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class GlanceImageService(port.ImageService):
 
     def __init__(self, options: GlanceOptions) -> None:
         self._options = options
-        self._session = Session(verify=options.cacert or True, redirect=False)
+        self._session = Session(
+            session=EnvironmentOnceSession(), verify=options.cacert or True, redirect=False
+        )
         transport = BoundedTransport(
             max_bytes=options.max_answer_bytes,
             total_seconds=math.inf,  # each call brings what is left of its request's time
