@@ -3,9 +3,11 @@
 import os
 
 from nova_image_shim.telemetry import logging_config
+from nova_image_shim.tuning import tune_process
 from nova_image_shim.wsgi import check
 
 settings = check(os.environ)
+tune_process()  # the workers inherit it
 
 wsgi_app = "nova_image_shim.wsgi:application()"
 bind = settings.bind
