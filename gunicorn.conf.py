@@ -2,6 +2,8 @@
 
 import os
 
+from gunicorn.glogging import Logger
+
 from nova_image_shim.telemetry import logging_config
 from nova_image_shim.tuning import tune_process
 from nova_image_shim.wsgi import check
@@ -9,12 +11,21 @@ from nova_image_shim.wsgi import check
 settings = check(os.environ)
 tune_process()  # the workers inherit it
 
+
+class SilentAccess(Logger):
+    """gunicorn's logger without its access line, which it would make up and then drop."""
+
+    def access(self, *args):
+        """Say nothing: the access line is the application's own."""
+
+
 wsgi_app = "nova_image_shim.wsgi:application()"
 bind = settings.bind
 worker_class = "gthread"
 workers = settings.worker_count
 threads = settings.threads
-logconfig_dict = logging_config(settings.log_level)  # the access line is the application's own
+logconfig_dict = logging_config(settings.log_level)
+logger_class = SilentAccess
 limit_request_line = 8190
 limit_request_field_size = 16384  # a token with a large catalog is the longest header
 forwarded_allow_ips = ""  # no peer's X-Forwarded-* counts here: SHIM_TRUSTED_PROXIES decides
