@@ -22,7 +22,7 @@ from nova_image_shim.errors import Fault
 from nova_image_shim.responses import answer, no_content
 from nova_image_shim.schemas import load_list_query, parse_query
 from nova_image_shim.translator import to_glance_query
-from nova_image_shim.wire import to_json, to_json_list
+from nova_image_shim.wire import to_elements, to_json, to_json_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,14 +113,14 @@ def _list(context: Context, url: str, to_entry: Callable[[Image], dict[str, Any]
     )
     executor = current_app.extensions["executor"]
     previous = wanted.start_previous(executor) if conf.previous_links else None
-    chunks: list[bytes] = []
+    pages: list[bytes] = []
     count, last_id = 0, ""
     for images in wanted.pages():
-        chunks.append(to_json([to_entry(image) for image in images]))
+        pages.append(to_elements([to_entry(image) for image in images]))
         count += len(images)
         last_id = images[-1]["id"] if images else last_id
     links = _links(url, pairs, last_id if count == wanted.limit else None, previous)
-    return answer(to_json_list("images", chunks, {"images_links": links} if links else {}))
+    return answer(*to_json_list("images", pages, {"images_links": links} if links else {}))
 
 
 def _links(

@@ -86,6 +86,9 @@ class Listing:
     def pages(self) -> Iterator[list[Image]]:
         """Yield the images page by page until there are `limit` of them or no more.
 
+        A list that was yielded is emptied when the next is asked for, so that one page is held at
+        a time.
+
         Raises:
             MarkerNotFound: the request's own marker is none.
             ImageServiceUnavailable: the service's pages lead nowhere, or the image on which one
@@ -96,16 +99,18 @@ class Listing:
         left, size, marker = self.limit, self.first_page_size, self.marker
         seen = {marker}
         while True:
-            page = self._page(size if self.query.properties else _least(size, left), marker)
-            images = self.query.matching(page.images)[:left]
-            yield images
+            least = size if self.query.properties else _least(size, left)
+            images, following = self._page(least, marker)
+            images = self.query.matching(images)[:left]
             left = left and left - len(images)
-            if left == 0 or page.next_marker is None:
+            yield images
+            images.clear()
+            if left == 0 or following is None:
                 return
-            if page.next_marker in seen:
-                raise ImageServiceUnavailable(f"Glance's next page is {page.next_marker} again")
-            seen.add(page.next_marker)
-            size, marker = self.page_size, page.next_marker
+            if following in seen:
+                raise ImageServiceUnavailable(f"Glance's next page is {following} again")
+            seen.add(following)
+            size, marker = self.page_size, following
 
     def _page(self, size: int, marker: str | None) -> Page:
         try:
