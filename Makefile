@@ -1,27 +1,32 @@
-# make run        serve the embedded image store (or, with SHIM_BACKEND=glance, a real cloud)
-# make test       all tests that need nothing but PyPI
-# make test-min   the same tests with the oldest versions of what is depended on
-# make test-real  the tests on a real Keystone and Glance, which it installs and starts
-# make bench      how fast it is beside Nova and others, into docs/performance.md
-# make bench-short  the same for continuous integration: fails where it lost grossly
-# make parity     the same requests to a real Nova, which it installs too, and to the service
-# make lint       ruff and mypy
+# make run                serve the embedded cloud (or, with SHIM_BACKEND=glance, a real cloud)
+# make test               all tests that need nothing but PyPI
+# make test-min           the same tests with the oldest versions of what is depended on
+# make test-real          the tests on a real Keystone and Glance, which it installs and starts
+# make test-clients       real clients, which it installs, over the embedded cloud and a real one
+# make test-more-clients  the same with ten more, see docs/clients.md
+# make test-wheel         the pytest plugin in a project that has only the built wheel
+# make parity             the same requests to a real Nova, which it installs too, and to the service
+# make bench              how fast it is beside Nova and others, into docs/performance.md
+# make bench-short        the same for continuous integration: fails where it lost grossly
+# make lint               ruff and mypy
+# make screenshots        the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real parity bench bench-short lint clean
+.PHONY: run test test-min test-real test-clients test-more-clients test-wheel parity bench \
+	bench-short lint screenshots clean
 
 run: $(VENV)/installed
-	exec $(VENV)/bin/gunicorn
+	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "not real" $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -m "not real and not clients and not wheel" $(PYTEST_ARGS)
 
 test-min: $(OLDEST)/tested
-	$(OLDEST)/bin/pytest -m "not real" $(PYTEST_ARGS)
+	$(OLDEST)/bin/pytest -m "not real and not clients and not wheel" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
@@ -35,6 +40,23 @@ bench-short: $(VENV)/benched
 	$(VENV)/bin/python bench/install.py
 	PYTHONPATH=.:tests $(VENV)/bin/python -m bench --short
 
+# Where Keystone and Glance cannot be had, the tests on them are skipped.
+test-clients: $(VENV)/tested
+	-$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/python tests/clients/install.py
+	$(VENV)/bin/pytest tests/clients -m clients $(PYTEST_ARGS)
+
+test-more-clients: $(VENV)/tested
+	-$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/python tests/clients/install.py more
+	MORE_CLIENTS=1 $(VENV)/bin/pytest tests/clients -m clients $(PYTEST_ARGS)
+
+test-wheel: $(VENV)/tested
+	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)
+
+screenshots: $(VENV)/tested
+	$(VENV)/bin/python tests/screenshots.py
+
 parity: $(VENV)/tested
 	$(VENV)/bin/python tests/real/install.py nova
 	$(VENV)/bin/python tests/parity/run.py $(PARITY_ARGS)
@@ -42,7 +64,7 @@ parity: $(VENV)/tested
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
 	$(LINT)/bin/ruff format --check
-	$(LINT)/bin/mypy -p nova_image_shim
+	$(LINT)/bin/mypy -p nova_image_shim -m pytest_nova_image_shim
 	$(LINT)/bin/mypy tests
 	MYPYPATH=tests $(LINT)/bin/mypy -p bench
 
@@ -69,7 +91,7 @@ $(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
 	touch $@
 
 # mypy follows an editable install only where it is made of links.
-$(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/bin/python
+$(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
 		--config-settings editable_mode=strict --editable .[lint,test,real,bench]
 	touch $@
@@ -80,4 +102,4 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py adapters/*.py) | $(LINT)/b
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) $(OLDEST) .real build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache

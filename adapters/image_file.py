@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 _MAX_BYTES = 64 * 2**20
-_STATUSES = """
+STATUSES = """
     queued saving active killed deleted uploading importing pending_delete deactivated
 """.split()
+VISIBILITIES = ["public", "private", "shared", "community"]
 _COUNT = {"type": ["integer", "null"], "minimum": 0, "maximum": 2**63 - 1}
 _SMALL_COUNT = {"type": ["integer", "null"], "minimum": 0, "maximum": 2**31 - 1}
 _TEXT = {"type": ["string", "null"]}
@@ -30,8 +31,8 @@ _IMAGE = {
     "properties": {
         "id": {"type": "string", "pattern": r"^[A-Za-z0-9_][A-Za-z0-9._~-]{0,254}\Z"},
         "name": {"type": ["string", "null"], "maxLength": 255},
-        "status": {"enum": _STATUSES},
-        "visibility": {"enum": ["public", "private", "shared", "community"]},
+        "status": {"enum": STATUSES},
+        "visibility": {"enum": VISIBILITIES},
         "protected": {"type": "boolean"},
         "os_hidden": {"type": "boolean"},
         "owner": {"type": ["string", "null"], "maxLength": 255},
@@ -89,15 +90,24 @@ def load_images(path: Path | None = None) -> list[dict[str, Any]]:
     Raises:
         ImageFileError: it cannot be read, or an image in it is none.
     """
-    name = str(path or "images.yaml")
-    document = _parse(name, _read(path))
+    name, document = load_document(path)
     images = document.get("images") if isinstance(document, dict) else document
     if not isinstance(images, list):
         raise ImageFileError(
             f"{name}: a list of images is wanted, or an object with it as `images`"
         )
-    _check(name, images)
+    check_images(images, f"{name}: ")
     return [complete(image) for image in images]
+
+
+def load_document(path: Path | None = None) -> tuple[str, Any]:
+    """Return the name of a file and what is in it, of the images that ship with us without a path.
+
+    Raises:
+        ImageFileError: it cannot be read, or is neither YAML nor JSON.
+    """
+    name = str(path or "images.yaml")
+    return name, _parse(name, _read(path))
 
 
 def _read(path: Path | None) -> str:
@@ -124,16 +134,22 @@ def _parse(name: str, text: str) -> Any:
         raise ImageFileError(f"{name}: {error}") from error
 
 
-def _check(name: str, images: list[Any]) -> None:
+def check_images(images: list[Any], prefix: str = "") -> None:
+    """Check images before `complete` is asked to complete them.
+
+    Raises:
+        ImageFileError: one is none, or has the id of another; the text, after the prefix, names
+            the image and the field.
+    """
     validator = Draft202012Validator(_IMAGE, format_checker=_CHECKER)
     seen: set[str] = set()
     for number, image in enumerate(images, 1):
         error: ValidationError | None = next(validator.iter_errors(image), None)
         if error is not None:
             field = ".".join(map(str, error.absolute_path)) or "the image"
-            raise ImageFileError(f"{name}: {_called(number, image)}: {field}: {error.message}")
+            raise ImageFileError(f"{prefix}{_called(number, image)}: {field}: {error.message}")
         if image["id"] in seen:
-            raise ImageFileError(f"{name}: {_called(number, image)}: this id was there before")
+            raise ImageFileError(f"{prefix}{_called(number, image)}: this id was there before")
         seen.add(image["id"])
 
 

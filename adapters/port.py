@@ -56,6 +56,7 @@ class Context:
         auth: the caller's keystoneauth plugin: token and catalog. None where no Keystone is.
         deadline: on `time.monotonic()`'s clock; past it the store is no longer waited for.
         call_seconds: one entry for each call made to the store, appended by the adapter.
+        roles: the caller's roles in the project; `admin` may see and change what others may not.
     """
 
     project_id: str
@@ -63,6 +64,7 @@ class Context:
     auth: BaseAuthPlugin | None = None
     deadline: float = math.inf
     call_seconds: list[float] = field(default_factory=list)
+    roles: frozenset[str] = frozenset()
 
 
 class ImageServiceError(Exception):

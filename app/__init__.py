@@ -3,6 +3,10 @@
 A request's way: `paths` puts its path right, `create_app`'s first steps say who asks, a
 blueprint (`images`, `image_metadata`, `versions`) checks it (`schemas`) and asks the image store
 (`adapters.port`), `translator` turns what comes back, `responses` and `errors` say it.
+
+`wsgi` puts it together over a real cloud, or over the embedded one of `fakecloud`, which adds an
+identity, an image API and a control plane beside the legacy calls; `cli` and `gunicorn.conf.py`
+run it.
 """
 
 from __future__ import annotations
@@ -10,12 +14,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from nova_image_shim import image_metadata, images, microversions, versions
-from nova_image_shim.context import keep_project, mount, require_good_host
+from nova_image_shim.context import (
+    keep_project,
+    mount,
+    require_good_host,
+    set_caller,
+    www_authenticate_uri,
+)
 from nova_image_shim.errors import register_error_handlers
 from nova_image_shim.paths import LegacyPaths, is_below_mount, is_unroutable
 from nova_image_shim.responses import add_request_ids, compress
@@ -44,7 +54,7 @@ def create_app(
     app.extensions["settings"] = settings
     app.extensions["image_service"] = image_service
     app.extensions["executor"] = ThreadPoolExecutor(settings.threads, "previous")
-    register_error_handlers(app, settings.www_authenticate_uri)
+    register_error_handlers(app, www_authenticate_uri)
     _register_blueprints(app, settings.mounts)
     _register_steps(app, settings, authenticate)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
@@ -84,11 +94,8 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
     @app.before_request
     def identify() -> None:
         """Say who asks, before anything is said of the path, as the middleware at Nova does."""
-        if not is_below_mount(request.path):
-            return
-        g.caller = authenticate(request)
-        trace = CURRENT.get()
-        trace.user_id, trace.project_id = g.caller.user_id, g.caller.project_id or "-"
+        if is_below_mount(request.path):
+            set_caller(authenticate(request))
 
     app.before_request(_refuse_unroutable)
     app.before_request(_negotiate)

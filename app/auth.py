@@ -1,4 +1,4 @@
-"""Who may ask where no Keystone is: anyone, over the embedded store."""
+"""Who may ask where nobody is asked who it is: anyone with a token of any kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def accept_any_token(request: Request) -> Caller:
-    """Take any token for the project in the path: the embedded store's way, which checks nothing.
+    """Take any token for the project in the path: the way of `SHIM_FAKE_OPEN`.
 
     Where the path names no project it is the one of the token's own name.
 

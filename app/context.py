@@ -33,10 +33,11 @@ class Caller:
     user_id: str
     project_id: str | None
     auth: BaseAuthPlugin | None = None
+    roles: frozenset[str] = frozenset()
 
 
 class Authenticate(Protocol):
-    """How a request becomes a caller: Keystone's way, or the embedded store's."""
+    """How a request becomes a caller: Keystone's way, or the embedded cloud's."""
 
     def __call__(self, request: Request, /) -> Caller:
         """Return the caller.
@@ -57,6 +58,13 @@ def image_service() -> ImageService:
     """Return the running application's image store."""
     found: ImageService = current_app.extensions["image_service"]
     return found
+
+
+def set_caller(caller: Caller) -> None:
+    """Keep who asks, for the views and for the log."""
+    g.caller = caller
+    trace = CURRENT.get()
+    trace.user_id, trace.project_id = caller.user_id, caller.project_id or "-"
 
 
 def keep_project(_endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -85,6 +93,7 @@ def make_context() -> Context:
         auth=caller.auth,
         deadline=time.monotonic() + settings().request_timeout_seconds,
         call_seconds=trace.call_seconds,
+        roles=caller.roles,
     )
 
 
@@ -106,6 +115,11 @@ def compute_base() -> str:
     # Not `request.host`, which is empty for a name with an underscore, as containers have.
     host = request.headers.get("Host") or request.host
     return f"{request.scheme}://{host.removesuffix(_USUAL_PORTS[request.scheme])}{root}"
+
+
+def www_authenticate_uri() -> str:
+    """Return where a client is sent for a token: the public Keystone, or the embedded one."""
+    return settings().www_authenticate_uri or f"{compute_base()}/identity"
 
 
 def make_translator(context: Context) -> Translator:

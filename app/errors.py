@@ -17,6 +17,8 @@ from nova_image_shim.schemas import first_message
 from nova_image_shim.wire import JSON, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Flask
 
 _log = logging.getLogger(__name__)
@@ -128,19 +130,22 @@ def fault_response(
     return response
 
 
-def register_error_handlers(app: Flask, www_authenticate_uri: str) -> None:
+def register_error_handlers(app: Flask, www_authenticate_uri: Callable[[], str]) -> None:
     """Make every error that a view raises, and every one of Flask's own, a legacy fault.
 
     Args:
         app: the application.
-        www_authenticate_uri: where a client gets a token, for the `WWW-Authenticate` header.
+        www_authenticate_uri: says during a request where a client gets a token, for the
+            `WWW-Authenticate` header.
     """
-    challenge = f'Keystone uri="{www_authenticate_uri}"'
+
+    def challenge() -> str:
+        return f'Keystone uri="{www_authenticate_uri()}"'
 
     def unauthenticated(_error: Unauthenticated) -> Response:
         message = "The request you have made requires authentication."
         error = {"code": 401, "title": "Unauthorized", "message": message}
-        headers = {"WWW-Authenticate": challenge}
+        headers = {"WWW-Authenticate": challenge()}
         return Response(to_json({"error": error}), 401, headers, content_type=JSON)
 
     def port_error(error: port.ImageServiceError) -> Response:
@@ -150,7 +155,7 @@ def register_error_handlers(app: Flask, www_authenticate_uri: str) -> None:
         message = error.text if row.message is None else row.message
         response = fault_response(row.status, message, retry_after=error.retry_after)
         if row.status == 401:
-            response.headers["WWW-Authenticate"] = challenge
+            response.headers["WWW-Authenticate"] = challenge()
         return response
 
     app.register_error_handler(Fault, lambda error: fault_response(error.status, error.message))

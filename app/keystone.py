@@ -62,7 +62,12 @@ class KeystoneAuthenticate:
         if token is None:
             raise Unauthenticated
         # A plugin of our own: auth_token's would send the service user's token along to Glance.
-        return Caller(token.user_id or "-", token.project_id, AccessInfoPlugin(token))
+        return Caller(
+            token.user_id or "-",
+            token.project_id,
+            AccessInfoPlugin(token),
+            roles=frozenset(token.role_names or ()),
+        )
 
 
 class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library has no types

@@ -121,7 +121,8 @@ def _servers(text: str) -> tuple[str, ...]:
 
 
 def _bind(text: str) -> str:
-    if not _host_and_port(text):
+    # Port 0 has the system choose one; the line that says that we are ready tells which.
+    if not _host_and_port(re.sub(r":0\Z", ":1", text)):
         raise _Wrong("host:port, an IPv6 address in brackets")
     return text
 
@@ -212,6 +213,7 @@ class Settings:
     workers: int = _setting("WEB_CONCURRENCY", 0, _integer(1, 128))
     threads: int = _setting("SHIM_THREADS", 16, _integer(1, 256))
     memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, _file)
+    fake_open: bool = _setting("SHIM_FAKE_OPEN", default=False, parse=_flag)
 
     glance_endpoint: str | None = _setting("SHIM_GLANCE_ENDPOINT", None, _url)
     glance_page_size: int = _setting("SHIM_GLANCE_PAGE_SIZE", 1000, _integer(1, 10000))
@@ -289,7 +291,7 @@ class Settings:
             )
         if not (self.allow_public or is_loopback(self.bind)):
             found.append(
-                f"SHIM_BIND={self.bind!r}: SHIM_BACKEND=memory checks no token: allowed is a "
+                f"SHIM_BIND={self.bind!r}: SHIM_BACKEND=memory is no security: allowed is a "
                 "loopback address, or any with SHIM_ALLOW_PUBLIC=1"
             )
         return found
@@ -300,9 +302,9 @@ class Settings:
         return self.workers or (1 if self.backend == "memory" else 2)
 
     @property
-    def www_authenticate_uri(self) -> str:
-        """Return where a client is sent for a token."""
-        return self.public_keystone or self.keystone.auth_url or f"http://{self.bind}"
+    def www_authenticate_uri(self) -> str | None:
+        """Return where a client is sent for a token; None for the embedded identity."""
+        return self.public_keystone or self.keystone.auth_url
 
 
 def setting_names() -> list[str]:

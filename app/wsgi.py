@@ -7,9 +7,8 @@ import os
 from typing import TYPE_CHECKING
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.image_file import ImageFileError, load_images
-from nova_image_shim.adapters.memory import MemoryImageService
-from nova_image_shim.auth import accept_any_token
+from nova_image_shim.adapters.image_file import ImageFileError
+from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def check(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.from_environ(environ)
         if settings.backend == "memory":
-            load_images(settings.memory_images)
+            load_seed(settings.memory_images)
     except (SettingsError, ImageFileError) as error:
         raise SystemExit(f"nova-image-shim cannot start:\n{error}") from error
     return settings
@@ -42,14 +41,17 @@ def application() -> Flask:
 
 
 def _over_memory(settings: Settings) -> Flask:
-    images = load_images(settings.memory_images)
+    from nova_image_shim.fakecloud import create_cloud_app  # noqa: PLC0415
+    from nova_image_shim.fakecloud.cloud import FakeCloud  # noqa: PLC0415
+
+    seed = load_seed(settings.memory_images)
     _log.warning(
-        "SHIM_BACKEND=memory: %d images in memory, lost at the end; tokens are NOT checked, "
-        "anyone who reaches %s sees every project",
-        len(images),
-        settings.bind,
+        "SHIM_BACKEND=memory: an embedded cloud of %d images, lost at the end; it is NO security: "
+        "its passwords are known to all, and at /_fake/ anyone who reaches it changes everything%s",
+        len(seed.images),
+        "; SHIM_FAKE_OPEN=1: any token is taken" if settings.fake_open else "",
     )
-    return create_app(settings, MemoryImageService(images), accept_any_token)
+    return create_cloud_app(settings, FakeCloud(seed))
 
 
 def _over_glance(settings: Settings) -> Flask:

@@ -72,7 +72,7 @@ def shim(folder: Path, cloud: RealCloud, name: str = "shim", **settings: str) ->
     }
     (port,) = free_ports(1)
     environ["SHIM_BIND"] = f"{services.HOST}:{port}"
-    command = ["-c", str(ROOT / "gunicorn.conf.py")]
+    command = ["-c", str(ROOT / "app" / "gunicorn.conf.py")]
     return Contestant(name, *_gunicorn(folder, command, port, environ, "/healthcheck"))
 
 

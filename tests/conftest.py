@@ -11,12 +11,17 @@ from nova_image_shim import create_app
 from nova_image_shim.adapters.image_file import load_images
 from nova_image_shim.adapters.memory import MemoryImageService
 from nova_image_shim.auth import accept_any_token
+from nova_image_shim.fakecloud import create_cloud_app
+from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask.testing import FlaskClient
+
+    from nova_image_shim.fakecloud.seed import Seed
 
 
 @pytest.fixture
@@ -79,3 +84,21 @@ def _forget(request: pytest.FixtureRequest) -> Iterator[None]:
     for name in ("glance", "keystone"):
         if name in request.fixturenames:
             request.getfixturevalue(name).reset()
+
+
+@pytest.fixture(scope="session")
+def seed() -> Seed:
+    """Return the seed that ships with the embedded cloud."""
+    return load_seed()
+
+
+@pytest.fixture
+def fake_cloud(seed: Seed) -> FakeCloud:
+    """Return an embedded cloud of the seed that ships with it."""
+    return FakeCloud(seed)
+
+
+@pytest.fixture
+def cloud_client(fake_cloud: FakeCloud) -> FlaskClient:
+    """Return a client of the embedded cloud; it sends no token of its own."""
+    return create_cloud_app(Settings(), fake_cloud).test_client()

@@ -28,6 +28,7 @@ from fakes import (
     token_of,
     waits,
 )
+from flask import g
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
@@ -293,6 +294,14 @@ def test_an_admin_is_no_exception(moody: MoodyKeystone) -> None:
     moody.change = lambda data: data["roles"].append({"id": "1", "name": "admin"})
     answer = ask(over(moody), "/v2/alt/images")
     assert (400, malformed("alt", "demo")) == (answer.status_code, answer.json)
+
+
+@pytest.mark.parametrize("more", [[], ["admin", "reader"]])
+def test_a_caller_has_the_roles_of_its_token(moody: MoodyKeystone, more: list[str]) -> None:
+    moody.change = lambda data: data["roles"].extend({"id": name, "name": name} for name in more)
+    with over(moody).test_client() as client:
+        client.get("/v2/demo/images", headers={"X-Auth-Token": token_of("demo")})
+        assert frozenset({"member", *more}) == g.caller.roles
 
 
 # Identity headers

@@ -31,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "WEB_CONCURRENCY": 0,
     "SHIM_THREADS": 16,
     "SHIM_MEMORY_IMAGES": None,
+    "SHIM_FAKE_OPEN": False,
     "SHIM_GLANCE_ENDPOINT": None,
     "SHIM_GLANCE_PAGE_SIZE": 1000,
     "SHIM_GLANCE_CONNECT_TIMEOUT": 5.0,
@@ -132,6 +133,7 @@ GOOD = [
     ("SHIM_BIND", "127.0.0.1:1", "127.0.0.1:1"),
     ("SHIM_BIND", "0.0.0.0:65535", "0.0.0.0:65535"),
     ("SHIM_BIND", "[::]:8774", "[::]:8774"),
+    ("SHIM_BIND", "127.0.0.1:0", "127.0.0.1:0"),
     ("SHIM_BIND", "nova_shim.example-1:8774", "nova_shim.example-1:8774"),
     *numbers("WEB_CONCURRENCY", 1, 2, 128),
     *numbers("SHIM_THREADS", 1, 256),
@@ -152,7 +154,9 @@ GOOD = [
     *numbers("SHIM_MAX_LIMIT", 1, 1000000000),
     *addresses("SHIM_GLANCE_ENDPOINT", "SHIM_WWW_AUTHENTICATE_URI", "OS_AUTH_URL"),
     *addresses("SHIM_COMPUTE_LINK_PREFIX", "SHIM_GLANCE_LINK_PREFIX"),
-    *switches("SHIM_ALLOW_PUBLIC", "SHIM_PREVIOUS_LINKS", "SHIM_ALTERNATE_LINK_PROJECT"),
+    *switches(
+        "SHIM_FAKE_OPEN", "SHIM_ALLOW_PUBLIC", "SHIM_PREVIOUS_LINKS", "SHIM_ALTERNATE_LINK_PROJECT"
+    ),
     *switches("SHIM_SHOW_IMAGE_SIZE", "SHIM_SHOW_DISK_CONFIG", "SHIM_COMPRESS"),
     *[("SHIM_V2_STATUS", word, word) for word in ("CURRENT", "SUPPORTED", "DEPRECATED")],
     *numbers("SHIM_TRUSTED_PROXIES", 0, 16),
@@ -211,6 +215,7 @@ NO_SERVER: tuple[str, ...] = (
     "a/b:1",
 )
 NO_SERVER += ("::1:80", "[::1]", "[x]:80", "http://a:80", "unix:/tmp/socket", "a:1:2")
+NO_BIND = ({*NO_SERVER} - {"keystone:0"}) | {"keystone:00"}  # 0 has the system choose
 NO_IPV6 = ("[:::]:80", "[1.2.3.4]:80", "[::1::]:80", "[.]:80")
 
 
@@ -232,10 +237,10 @@ AN_ADDRESS = "an address as http://host:port/path, without user, query and fragm
 A_FILE = "the path of a file that exists"
 BAD = [
     *refused("SHIM_BACKEND", "one of memory, glance", "Glance", "swift", "memory,glance"),
-    *refused("SHIM_BIND", "host:port, an IPv6 address in brackets", *NO_SERVER, *NO_IPV6),
+    *refused("SHIM_BIND", "host:port, an IPv6 address in brackets", *NO_BIND, *NO_IPV6),
     *refused(
-        "SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT SHIM_SHOW_IMAGE_SIZE "
-        "SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS",
+        "SHIM_FAKE_OPEN SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT "
+        "SHIM_SHOW_IMAGE_SIZE SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS",
         "1 for on or 0 for off",
         *NOT_ONE_OR_ZERO,
     ),
@@ -323,7 +328,7 @@ def test_mistakes_of_memory_are_told_together() -> None:
     assert [
         "SHIM_COMPRESS='on': allowed is 1 for on or 0 for off",
         "WEB_CONCURRENCY='2': SHIM_BACKEND=memory lives in one process: allowed is 1",
-        "SHIM_BIND='0.0.0.0:80': SHIM_BACKEND=memory checks no token: allowed is a loopback "
+        "SHIM_BIND='0.0.0.0:80': SHIM_BACKEND=memory is no security: allowed is a loopback "
         "address, or any with SHIM_ALLOW_PUBLIC=1",
     ] == mistakes(wrong)
 
@@ -503,7 +508,7 @@ def test_memory_listens_to_this_machine_only_unless_told_otherwise(
 ) -> None:
     assert only_here == is_loopback(bind)
     allowed = "a loopback address, or any with SHIM_ALLOW_PUBLIC=1"
-    refusal = f"SHIM_BIND={bind!r}: SHIM_BACKEND=memory checks no token: allowed is {allowed}"
+    refusal = f"SHIM_BIND={bind!r}: SHIM_BACKEND=memory is no security: allowed is {allowed}"
     if only_here:
         assert bind == Settings.from_environ({"SHIM_BIND": bind}).bind
     else:
@@ -532,13 +537,15 @@ def test_one_process_serves_memory_and_two_a_cloud_unless_set(
 @pytest.mark.parametrize(
     ("environ", "address"),
     [
-        ({}, "http://127.0.0.1:8774"),
-        ({"SHIM_BIND": "[::1]:80"}, "http://[::1]:80"),
+        ({}, None),
+        ({"SHIM_WWW_AUTHENTICATE_URI": "http://cloud/identity"}, "http://cloud/identity"),
         (CLOUD, "http://keystone:5000/v3"),
         (CLOUD | {"SHIM_WWW_AUTHENTICATE_URI": "https://public/v3/"}, "https://public/v3"),
     ],
 )
-def test_a_client_is_sent_to_keystone_for_a_token(environ: dict[str, str], address: str) -> None:
+def test_a_client_is_sent_to_keystone_for_a_token(
+    environ: dict[str, str], address: str | None
+) -> None:
     assert address == Settings.from_environ(environ).www_authenticate_uri
 
 

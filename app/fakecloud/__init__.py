@@ -1,0 +1,43 @@
+"""The embedded cloud: an identity, a catalog and an image API beside the legacy calls.
+
+Mounted over the memory store only. It checks passwords so that clients can be tested against
+it, not so that anybody is kept out.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nova_image_shim import create_app
+from nova_image_shim.fakecloud.authenticate import FakeAuthenticate
+from nova_image_shim.fakecloud.control import mount
+from nova_image_shim.fakecloud.control_plane import ControlPlane
+from nova_image_shim.fakecloud.services import register_services
+from nova_image_shim.fakecloud.welcome import welcome
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from nova_image_shim.fakecloud.cloud import FakeCloud
+    from nova_image_shim.settings import Settings
+
+
+def create_cloud_app(
+    settings: Settings, cloud: FakeCloud, plane: ControlPlane | None = None
+) -> Flask:
+    """Return the application with the embedded cloud mounted.
+
+    Args:
+        settings: what `Settings.from_environ` gave, with the memory backend.
+        cloud: the state behind it, kept in `app.extensions["fake_cloud"]`.
+        plane: what steers it; None to make one.
+    """
+    authenticate = FakeAuthenticate(cloud.identity, accept_any=settings.fake_open)
+    app = create_app(settings, cloud.images, authenticate)
+    app.extensions["fake_cloud"] = cloud
+    app.extensions["fake_authenticate"] = authenticate
+    app.extensions["welcome"] = partial(welcome, cloud.seed)
+    register_services(app)
+    mount(app, plane or ControlPlane(cloud), settings.bind)
+    return app

@@ -1,0 +1,41 @@
+"""Who may ask, according to the embedded identity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nova_image_shim.auth import accept_any_token
+from nova_image_shim.context import Caller
+from nova_image_shim.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from nova_image_shim.fakecloud.identity import Identity
+
+
+class FakeAuthenticate:
+    """Ask the embedded identity who a token stands for.
+
+    Args:
+        identity: which tokens are good.
+        accept_any: take any token instead, as `auth.accept_any_token` does.
+    """
+
+    def __init__(self, identity: Identity, *, accept_any: bool = False) -> None:
+        self._identity = identity
+        self._accept_any = accept_any
+
+    def __call__(self, request: Request, /) -> Caller:
+        """Return the caller.
+
+        Raises:
+            Unauthenticated: there is no token, or none that is good.
+        """
+        if self._accept_any:
+            return accept_any_token(request)
+        token = self._identity.validate(request.headers.get("X-Auth-Token", "").strip())
+        if token is None:
+            raise Unauthenticated
+        project_id = token.project.id if token.project else None
+        return Caller(token.user.id, project_id, roles=frozenset(token.roles))

@@ -1,0 +1,184 @@
+"""Users, projects and tokens of the embedded cloud: state and rules, no HTTP.
+
+Nothing here is security: the passwords are known to everyone who reads the documentation.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from cachetools import TLRUCache
+
+from nova_image_shim.fakecloud.seed import Project, User
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nova_image_shim.fakecloud.seed import Seed
+
+FIXED_TOKENS = ("demo", "alt", "admin")
+API_KEY = "apikey"  # the method of a login in Rackspace's dialect
+_MOST_TOKENS = 10_000
+
+
+class Named(NamedTuple):
+    """The one domain there is, and how a request names a domain, a project or a user."""
+
+    id: str | None = None
+    name: str | None = None
+
+
+DOMAIN = Named("default", "Default")
+
+
+class Unauthorized(Exception):
+    """The login is refused; the text says why, for the log only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token and all that it stands for.
+
+    Args:
+        project: None for a token without a project.
+        methods: how its user came by it: `password`, `token`, `apikey`.
+        audit_ids: its own, and that of the login it goes back to if that is another.
+    """
+
+    id: str = field(repr=False)
+    user: User
+    project: Project | None
+    methods: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+    audit_ids: tuple[str, ...]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Return the names of the user's roles in the project."""
+        return self.user.roles.get(self.project.id, ()) if self.project else ()
+
+
+class Identity:
+    """Who is who, and which tokens are good.
+
+    Args:
+        seed: users and projects.
+        now: the cloud's clock.
+    """
+
+    def __init__(self, seed: Seed, now: Callable[[], datetime]) -> None:
+        self._seed = seed
+        self._now = now
+        self._lock = threading.Lock()
+        self._fixed = {name: found for name in FIXED_TOKENS if (found := self._holder(name))}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every token but the fixed ones, and let new ones last as the seed says."""
+        with self._lock:
+            self.token_seconds: float = self._seed.token_seconds
+            self._tokens: TLRUCache[str, Token] = TLRUCache(
+                _MOST_TOKENS,
+                ttu=lambda _id, token, _now: token.expires_at.timestamp(),
+                timer=lambda: self._now().timestamp(),
+            )
+
+    def user(self, named: Named, domain: Named = DOMAIN) -> User:
+        """Return a user by id, or by name and domain.
+
+        Raises:
+            Unauthorized: there is none.
+        """
+        for user in self._seed.users:
+            if _is(user, named, domain):
+                return user
+        raise Unauthorized(f"there is no user {named.id or named.name!r} in the domain")
+
+    def project(self, named: Named, domain: Named = DOMAIN) -> Project:
+        """Return a project by id, or by name and domain.
+
+        Raises:
+            Unauthorized: there is none.
+        """
+        for project in self._seed.projects:
+            if _is(project, named, domain):
+                return project
+        raise Unauthorized(f"there is no project {named.id or named.name!r} in the domain")
+
+    def projects_of(self, user: User) -> list[Project]:
+        """Return the projects in which a user has a role, in the order of its roles."""
+        known = {project.id: project for project in self._seed.projects}
+        return [known[project_id] for project_id, names in user.roles.items() if names]
+
+    def issue(
+        self,
+        user: User,
+        project: Project | None,
+        methods: tuple[str, ...],
+        parent: Token | None = None,
+    ) -> Token:
+        """Return a new token; one got by another ends when that one does.
+
+        Raises:
+            Unauthorized: the user has no role in the project.
+        """
+        if project and project not in self.projects_of(user):
+            raise Unauthorized(f"user {user.name!r} has no role in project {project.name!r}")
+        now = self._now()
+        token = Token(
+            id=uuid.uuid4().hex,
+            user=user,
+            project=project,
+            methods=tuple(dict.fromkeys((*(parent.methods if parent else ()), *methods))),
+            issued_at=now,
+            expires_at=parent.expires_at if parent else self._end(now),
+            audit_ids=(uuid.uuid4().hex[:22], *(parent.audit_ids[-1:] if parent else ())),
+        )
+        with self._lock:
+            self._tokens[token.id] = token
+        return token
+
+    def validate(self, token_id: str) -> Token | None:
+        """Return a token that is good, None for any other."""
+        if fixed := self._fixed.get(token_id):
+            now = self._now()
+            return Token(token_id, *fixed, ("password",), now, self._end(now), (token_id,))
+        with self._lock:
+            return self._tokens.get(token_id)
+
+    def revoke(self, token_id: str) -> None:
+        """Make a token bad; a fixed one stays good."""
+        with self._lock:
+            self._tokens.pop(token_id, None)
+
+    def _end(self, now: datetime) -> datetime:
+        try:
+            return now + timedelta(seconds=self.token_seconds)
+        except OverflowError:  # the clock is in the year 9999
+            return datetime.max.replace(tzinfo=UTC)
+
+    def _holder(self, name: str) -> tuple[User, Project] | None:
+        """Return what a fixed token stands for; None if no project has its name.
+
+        The user is the one of the same name, else another of the project, else one made up.
+        """
+        for project in self._seed.projects:
+            if project.name == name:
+                users = [user for user in self._seed.users if project in self.projects_of(user)]
+                users.sort(key=lambda user: user.name != name)
+                made_up = User(name, name, "", "", {project.id: ("member",)})
+                return (users or [made_up])[0], project
+        return None
+
+
+def _is(item: User | Project, named: Named, domain: Named) -> bool:
+    """Tell whether an id, or a name in a domain, is this one's; a domain's name has any case."""
+    if named.id is not None:
+        return item.id == named.id
+    in_domain = domain.id == DOMAIN.id or (domain.name or "").casefold() == "default"
+    return in_domain and item.name == named.name

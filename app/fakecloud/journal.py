@@ -1,0 +1,114 @@
+"""The requests that the embedded cloud has seen, newest last; no token and no body among them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from wsgiref.types import WSGIEnvironment
+
+MOST_REQUESTS = 10_000
+_LONGEST = 2048  # characters kept of a path, a query or a user agent
+_SECRET_LENGTH = 8  # a shorter token is a word such as `demo`, and no secret
+_SECRET_HEADERS = ("HTTP_X_AUTH_TOKEN", "HTTP_X_SUBJECT_TOKEN")
+_TOKEN_IN_PATH = re.compile(r"(/v2\.0/tokens/)[^/]+")  # Identity v2.0 has them there
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request.
+
+    Args:
+        number: 1, 2, 3 ... in order of arrival; goes on after a clear.
+        time: when it came, by the cloud's clock: UTC, ISO 8601 with milliseconds.
+        method: as sent.
+        path: as sent, still percent-encoded.
+        query: as sent, without the question mark; empty for none.
+        user_agent: empty for none.
+        status: of the answer; None while there is none, for good where a rule closed the
+            connection.
+        rule: the id of the fault rule that acted, None for none.
+    """
+
+    number: int
+    time: str
+    method: str
+    path: str
+    query: str
+    user_agent: str
+    status: int | None = None
+    rule: int | None = None
+
+
+class Journal:
+    """The last requests, at most 10,000.
+
+    Args:
+        now: the cloud's clock.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._entries: deque[Entry] = deque(maxlen=MOST_REQUESTS)
+        self._last = 0
+
+    def begin(self, environ: WSGIEnvironment) -> Entry:
+        """Add a request that has just come; its status is set on the entry later."""
+        path, query = _target(environ)
+        time = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        hide = _hider(environ)
+        with self._lock:
+            self._last += 1
+            entry = Entry(
+                self._last,
+                time,
+                environ["REQUEST_METHOD"],
+                hide(path),
+                hide(query),
+                hide(environ.get("HTTP_USER_AGENT", "")),
+            )
+            self._entries.append(entry)
+        return entry
+
+    def entries(self, after: int = 0, limit: int = MOST_REQUESTS) -> list[dict[str, Any]]:
+        """Return requests in order of arrival.
+
+        Args:
+            after: only those with a higher number.
+            limit: of these only the newest.
+        """
+        with self._lock:
+            found = [asdict(entry) for entry in self._entries if entry.number > after]
+        return found[-limit:]
+
+    def clear(self) -> None:
+        """Forget them all."""
+        with self._lock:
+            self._entries.clear()
+
+
+def _target(environ: WSGIEnvironment) -> tuple[str, str]:
+    """Return path and query as the client sent them, where the server tells."""
+    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"])
+    return target.partition("?")[0], str(environ.get("QUERY_STRING", ""))
+
+
+def _hider(environ: WSGIEnvironment) -> Callable[[str], str]:
+    """Return what shortens a text and strikes the request's own tokens out of it."""
+    secrets = [environ.get(name, "").strip() for name in _SECRET_HEADERS]
+
+    def hide(text: str) -> str:
+        text = _TOKEN_IN_PATH.sub(r"\1***", text)
+        for secret in secrets:
+            if len(secret) >= _SECRET_LENGTH:
+                text = text.replace(secret, "***")
+        return text[:_LONGEST]
+
+    return hide

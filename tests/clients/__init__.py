@@ -1,0 +1,1 @@
+"""Real clients, of several languages and years, against the service."""

@@ -1,0 +1,119 @@
+"""A client: how it is run, and what it reads from its environment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from fakes import clean_environ
+
+from .install import CLIENTS as FOLDER
+from .install import PROGRAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .world import Task
+
+TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client and its program.
+
+    Args:
+        name: and version.
+        language: that it is written in.
+        piece: of `install.PIECES`, by which it runs.
+        program: the command, its words parted by spaces; `{args}` are the file with the task and
+            the file for what is seen.
+        environ: the variables it reads, or that its users name its options after.
+        steps: as `judge.Judge` takes them.
+    """
+
+    name: str
+    language: str
+    piece: str
+    program: str
+    environ: Mapping[str, str]
+    steps: Mapping[str, Any]
+
+    @property
+    def speaks_v3(self) -> bool:
+        """Tell whether it logs in by identity v3, the only one that Keystone still has."""
+        return self.environ.get("OS_AUTH_URL", "").endswith("/v3")
+
+    def command(self, task: Path, seen: Path) -> list[str]:
+        """Return the command that runs the program."""
+        words = {
+            "python": sys.executable,
+            "programs": PROGRAMS,
+            "piece": FOLDER / self.piece,
+            "args": f"{task} {seen}",
+        }
+        return self.program.format(**words).split()
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where and as whom to log in; a project of the user's name is meant.
+
+    Args:
+        identity: the address below which are `v3` and `v2.0`.
+        user: and password.
+    """
+
+    identity: str
+    user: str
+    password: str
+
+    def environ(self, client: Client) -> dict[str, str]:
+        """Return the client's variables."""
+        return {name: value.format(**asdict(self)) for name, value in client.environ.items()}
+
+
+class ClientError(AssertionError):
+    """The client's program did not come to its end."""
+
+
+def drive(client: Client, login: Login, task: Task, folder: Path) -> list[dict[str, Any]]:
+    """Run a client's program and return what it saw, step by step.
+
+    Args:
+        client: which.
+        login: where it is to log in.
+        task: what it is to do.
+        folder: for files of this run.
+
+    Raises:
+        ClientError: it failed; with what it said.
+    """
+    task_file, seen_file = folder / "task.json", folder / "seen"
+    task_file.write_text(json.dumps(asdict(task)))
+    environ = _plain_environ() | {"HOME": str(folder)} | login.environ(client)
+    done = subprocess.run(
+        client.command(task_file, seen_file),
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    seen = seen_file.read_text().splitlines() if seen_file.exists() else []
+    if done.returncode != 0:
+        steps = [json.loads(line)["step"] for line in seen]
+        raise ClientError(f"{client.name} failed after {steps}:\n{done.stdout}{done.stderr}")
+    return [json.loads(line) for line in seen]
+
+
+def _plain_environ() -> dict[str, str]:
+    """Return an environment without proxies and without a word of OpenStack."""
+    proxies = {"http_proxy", "https_proxy", "all_proxy"}
+    environ = {key: v for key, v in clean_environ().items() if key.lower() not in proxies}
+    return environ | {"LC_ALL": "C.UTF-8", "PYTHONWARNINGS": "ignore"}

@@ -1,0 +1,38 @@
+"""What the clients are run against: the real cloud with the service in its catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import serve, shim
+from real.cloud import NotInstalledError, RealCloud
+from real.conftest import real_environ
+
+from .authfront import AuthFront
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def real_compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCloud]:
+    """Return a running Keystone and Glance whose catalog has the live service as its compute."""
+    cloud = RealCloud()
+    with shim(tmp_path_factory.mktemp("shim") / "log", **real_environ(cloud)) as url:
+        cloud.compute_url = f"{url}/v2/%(tenant_id)s"
+        try:
+            cloud.__enter__()
+        except NotInstalledError as error:
+            pytest.skip(f"{error}; `make test-clients` does it")
+        try:
+            yield cloud
+        finally:
+            cloud.__exit__()
+
+
+@pytest.fixture(scope="session")
+def auth_front(real_compute: RealCloud) -> Iterator[str]:
+    """Return the address of an identity v2.0 in front of the real Keystone."""
+    with serve(AuthFront(real_compute.auth_url)) as url:
+        yield url

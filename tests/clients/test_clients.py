@@ -1,0 +1,94 @@
+"""Real clients, each doing all it can do with images, against the service."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import shim
+from real.state import USERS
+
+from .clients import Client, Login, drive
+from .install import why_missing
+from .judge import Judge
+from .table import CLIENTS, MORE_CLIENTS
+from .world import glance_images, make_task, nova_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from real.cloud import RealCloud
+
+pytestmark = pytest.mark.clients
+
+# How many clients must have run against each cloud, one of each of these languages among them;
+# with less a missing tool chain would pass for a success.
+REQUIRED = int(os.environ.get("REQUIRE_CLIENTS", "0"))
+REQUIRED_LANGUAGES = {"Python", "Node", "Go"}
+
+# With this set, those that cost time and show nothing new are tested too.
+MORE = MORE_CLIENTS if os.environ.get("MORE_CLIENTS") else ()
+
+EVERY_CLIENT = pytest.mark.parametrize("client", [*CLIENTS, *MORE], ids=lambda client: client.name)
+
+
+@pytest.fixture(scope="module")
+def ran() -> dict[str, list[Client]]:
+    """Return which clients have come to their end against which cloud."""
+    return {"embedded": [], "real": []}
+
+
+def skip_unless_installed(client: Client) -> None:
+    if reason := why_missing(client.piece):
+        pytest.skip(f"{client.name} ({client.language}) is not installed: {reason}")
+
+
+def check(client: Client, login: Login, images: list[dict[str, Any]], folder: Path) -> None:
+    """Drive a client, and fail with all that it saw otherwise than it is."""
+    task = make_task(images)
+    seen = drive(client, login, task, folder)
+    newest_first = [nova_image(image) for image in reversed(images)]
+    assert [] == Judge(newest_first, task, client.steps).complaints(seen)
+
+
+@EVERY_CLIENT
+def test_against_the_embedded_cloud(
+    client: Client, tmp_path: Path, ran: dict[str, list[Client]]
+) -> None:
+    skip_unless_installed(client)
+    images = [{"id": str(uuid.uuid4()), "owner": "demo", **image} for image in glance_images()]
+    seed = tmp_path / "images.json"
+    seed.write_text(json.dumps(images, default=lambda time: time.isoformat()))
+    with shim(tmp_path / "log", SHIM_MEMORY_IMAGES=str(seed)) as url:
+        shown = [{key: v for key, v in image.items() if key != "owner"} for image in images]
+        check(client, Login(f"{url}/identity", "demo", "demo"), shown, tmp_path)
+    ran["embedded"].append(client)
+
+
+@EVERY_CLIENT
+def test_in_front_of_a_real_keystone_and_glance(
+    client: Client,
+    real_compute: RealCloud,
+    auth_front: str,
+    tmp_path: Path,
+    ran: dict[str, list[Client]],
+) -> None:
+    skip_unless_installed(client)
+    real_compute.purge_images()
+    images = [
+        {"id": real_compute.insert_images("demo", 1, prefix="", **image)[0], **image}
+        for image in glance_images()
+    ]
+    identity = real_compute.keystone_url if client.speaks_v3 else auth_front
+    check(client, Login(identity, "demo", USERS["demo"].password), images, tmp_path)
+    ran["real"].append(client)
+
+
+@pytest.mark.skipif(not REQUIRED, reason="REQUIRE_CLIENTS does not say how many must have run")
+@pytest.mark.parametrize("cloud", ["embedded", "real"])
+def test_enough_clients_have_run(cloud: str, ran: dict[str, list[Client]]) -> None:
+    assert REQUIRED <= len(ran[cloud]), [client.name for client in ran[cloud]]
+    assert set() == REQUIRED_LANGUAGES - {client.language for client in ran[cloud]}

@@ -1,0 +1,16 @@
+"""docs/clients.md names the clients that are tested, and no other."""
+
+from __future__ import annotations
+
+import re
+
+from fakes import ROOT
+
+from .table import CLIENTS, MORE_CLIENTS
+
+ROW = re.compile(r"^\| (.+?) \| (Python|Node|Go|Ruby)\b", re.MULTILINE)
+
+
+def test_every_client_has_its_row() -> None:
+    rows = ROW.findall((ROOT / "docs" / "clients.md").read_text())
+    assert [(client.name, client.language) for client in (*CLIENTS, *MORE_CLIENTS)] == rows

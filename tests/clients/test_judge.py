@@ -1,0 +1,149 @@
+"""The judge of the clients finds what is wrong, and nothing where all is well."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .judge import Judge
+from .world import glance_images, make_task, nova_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GLANCE_IMAGES = [{"id": f"id-{n:02}", **image} for n, image in enumerate(glance_images())]
+IMAGES = [nova_image(image) for image in reversed(GLANCE_IMAGES)]
+IDS = [image["id"] for image in IMAGES]
+TASK = make_task(GLANCE_IMAGES)
+STEPS = {
+    "list": ["id", "name", "status", "minRam", "metadata"],
+    "brief": ["id", "name", "links"],
+    "page": [],
+    "filter": [],
+    "show": ["id", "updated"],
+    "missing": "No image {unknown}",
+    "metadata": [],
+    "delete": [],
+    "version": "v2.0",
+}
+BEFORE = {"kept": "as it is"}
+
+
+def links(image_id: str) -> list[dict[str, str]]:
+    return [
+        {"rel": rel, "href": f"http://a/{image_id}"} for rel in ("self", "bookmark", "alternate")
+    ]
+
+
+def all_well() -> dict[str, dict[str, Any]]:
+    """Return what a client reports that sees everything as it is, by step."""
+    active = [image["id"] for image in IMAGES if image["status"] == "ACTIVE"]
+    steps: dict[str, dict[str, Any]] = {
+        "list": {"images": [{**image, "minRam": str(image["minRam"])} for image in IMAGES]},
+        "brief": {"images": [{**image, "links": links(image["id"])} for image in IMAGES]},
+        "page": {"ids": IDS, "calls": 7},
+        "filter": {"by": {"status": "ACTIVE"}, "ids": active},
+        "show": {"images": [i for id_ in TASK.show for i in IMAGES if i["id"] == id_]},
+        "missing": {"error": f"No image {TASK.unknown}"},
+        "metadata": {
+            "before": BEFORE,
+            "after_set": {**BEFORE, **TASK.set},
+            "after_delete": dict(BEFORE),
+        },
+        "delete": {"left": [id_ for id_ in IDS if id_ != TASK.delete]},
+        "version": {"version": "v2.0"},
+    }
+    return {name: {"step": name, **copy.deepcopy(step)} for name, step in steps.items()}
+
+
+def complaints(seen: dict[str, dict[str, Any]]) -> list[str]:
+    return Judge(IMAGES, TASK, STEPS).complaints(list(seen.values()))
+
+
+def test_there_is_no_complaint_where_all_is_well() -> None:
+    assert [] == complaints(all_well())
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_left_out_is_a_complaint(step: str) -> None:
+    seen = all_well()
+    del seen[step]
+    assert [f"steps: {sorted(STEPS.keys() - {step})} instead of {sorted(STEPS)}"] == complaints(
+        seen
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        pytest.param(
+            lambda seen: seen["list"]["images"].pop(),
+            "list: 38 ids instead of 39; missing ['id-00'], unexpected []",
+            id="an image is not listed",
+        ),
+        pytest.param(
+            lambda seen: seen["brief"]["images"].append(seen["brief"]["images"][0]),
+            "brief: 40 ids instead of 39; missing [], unexpected []",
+            id="an image is listed twice",
+        ),
+        pytest.param(
+            lambda seen: seen["list"]["images"][-1].pop("status"),
+            "list: plain: status is None, not 'ACTIVE'",
+            id="a field is missing",
+        ),
+        pytest.param(
+            lambda seen: seen["list"]["images"][-2].update(minRam=0),
+            "list: debian 12 (bookworm): minRam is 0, not 512",
+            id="a field is wrong",
+        ),
+        pytest.param(
+            lambda seen: seen["brief"]["images"][0]["links"].pop(),
+            "brief: ['self', 'bookmark'] instead of ['self', 'bookmark', 'alternate']",
+            id="a link is missing",
+        ),
+        pytest.param(
+            lambda seen: seen["page"]["ids"].reverse(),
+            f"page: {IDS[::-1]!r} instead of {IDS!r}",
+            id="pages come in another order",
+        ),
+        pytest.param(
+            lambda seen: seen["page"].update(calls=1),
+            "page: only 1 calls",
+            id="the pages were none",
+        ),
+        pytest.param(
+            lambda seen: seen["filter"]["ids"].append("id-04"),
+            "filter: by {'status': 'ACTIVE'}: 39 ids instead of 38; "
+            "missing [], unexpected ['id-04']",
+            id="a filter finds what does not match",
+        ),
+        pytest.param(
+            lambda seen: seen["missing"].update(error="none"),
+            f"missing: 'none' instead of 'No image {TASK.unknown}'",
+            id="an unknown image is no error",
+        ),
+        pytest.param(
+            lambda seen: seen["metadata"]["after_delete"].update(colour="blue"),
+            "metadata: {'kept': 'as it is', 'colour': 'blue'} instead of {'kept': 'as it is'}",
+            id="deleted metadata is still there",
+        ),
+        pytest.param(
+            lambda seen: seen["delete"]["left"].append(TASK.delete),
+            "delete: 39 ids instead of 38; missing [], unexpected ['id-38']",
+            id="a deleted image is still there",
+        ),
+        pytest.param(
+            lambda seen: seen["version"].update(version="v2.1"),
+            "version: 'v2.1' instead of 'v2.0'",
+            id="another version",
+        ),
+    ],
+)
+def test_what_is_wrong_is_a_complaint(
+    spoil: Callable[[dict[str, dict[str, Any]]], object], expected: str
+) -> None:
+    seen = all_well()
+    spoil(seen)
+    assert [expected] == complaints(seen)

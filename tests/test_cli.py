@@ -1,0 +1,182 @@
+"""The command, what it says when it is ready, and how it refuses to start: the real process."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from fakes import clean_environ
+
+from nova_image_shim.adapters.image_file import complete
+from nova_image_shim.cli import main
+from nova_image_shim.fakecloud.seed import Project, Seed, User
+from nova_image_shim.fakecloud.welcome import welcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = Path(sys.executable).parent / "nova-image-shim"
+READY = re.compile(r"nova-image-shim ready: (http://\S+:\d+)\n")
+
+
+@contextlib.contextmanager
+def serving(folder: Path, **environ: str) -> Iterator[tuple[str, list[str]]]:
+    """Run `nova-image-shim serve` away from the repository; give its address and what it said."""
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(COMMAND), "serve"],
+            cwd=folder,
+            env=clean_environ() | {"SHIM_BIND": "127.0.0.1:0"} | environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        said = []
+        assert process.stdout
+        for line in process.stdout:
+            said.append(line)
+            if match := READY.fullmatch(line):
+                yield match[1], said
+                return
+        raise AssertionError((folder / "log").read_text())
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_it_answers_once_it_says_so_at_the_port_that_it_names(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, said):
+        answer = requests.get(f"{url}/v2/demo/images", headers={"X-Auth-Token": "demo"}, timeout=10)
+        assert 200 == answer.status_code
+        assert 0 != int(url.rpartition(":")[2])
+    assert [*welcome(Seed(), url), f"nova-image-shim ready: {url}"] == "".join(said).splitlines()
+    assert "it is NO security" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::1]:0"])
+def test_the_address_named_can_be_gone_to(tmp_path: Path, bind: str) -> None:
+    with serving(tmp_path, SHIM_BIND=bind, SHIM_ALLOW_PUBLIC="1") as (url, _said):
+        assert "OK" == requests.get(f"{url}/healthcheck", timeout=10).text
+    assert url.startswith("http://[::1]:" if "::" in bind else "http://127.0.0.1:")
+
+
+def test_a_login_as_shown_works(tmp_path: Path) -> None:
+    with serving(tmp_path) as (_url, said):
+        shown = re.findall(r"export (.*)", "".join(said))
+        variables = dict(pair.split("=") for line in shown for pair in line.split())
+        user = {
+            "name": variables["OS_USERNAME"],
+            "password": variables["OS_PASSWORD"],
+            "domain": {"name": variables["OS_USER_DOMAIN_NAME"]},
+        }
+        project = {
+            "name": variables["OS_PROJECT_NAME"],
+            "domain": {"name": variables["OS_PROJECT_DOMAIN_NAME"]},
+        }
+        identity = {"methods": ["password"], "password": {"user": user}}
+        body = {"auth": {"identity": identity, "scope": {"project": project}}}
+        address = f"{variables['OS_AUTH_URL']}/auth/tokens"
+        assert 201 == requests.post(address, json=body, timeout=10).status_code
+
+
+@pytest.mark.parametrize(
+    ("environ", "reason"),
+    [
+        ({"SHIM_THREADS": "x"}, "SHIM_THREADS='x': allowed is a whole number from 1 to 256"),
+        ({"SHIM_MEMORY_IMAGES": "seed.json"}, "seed.json: user 1 (name a): password: a text of 1"),
+        (
+            {"GUNICORN_CMD_ARGS": "--workers 2"},
+            "SHIM_BACKEND=memory lives in one process at SHIM_BIND",
+        ),
+    ],
+)
+def test_a_start_that_is_refused_says_why(
+    tmp_path: Path, environ: dict[str, str], reason: str
+) -> None:
+    (tmp_path / "seed.json").write_text('{"users": [{"name": "a", "password": 1}]}')
+    done = subprocess.run(
+        [str(COMMAND), "serve"],
+        cwd=tmp_path,
+        env=clean_environ() | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "nova-image-shim cannot start:" in done.stderr
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 2), (["x"], 2), (["serve", "x"], 2)])
+def test_a_bad_command_is_refused(
+    arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert (status, True) == (end.value.code, "usage: nova-image-shim" in capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"), [(["--help"], "serve"), (["serve", "--help"], "SHIM_BACKEND=glance")]
+)
+def test_help_tells_what_there_is(
+    arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert (0, True) == (end.value.code, word in capsys.readouterr().out)
+
+
+BASE = "http://cloud:1"
+HEAD = [
+    "An embedded cloud for tests: everything is in memory, nothing is secure.",
+    f"Its control plane: {BASE}/_fake/",
+    "",
+]
+
+
+def login(user: str, password: str, project: str) -> list[str]:
+    return [
+        f"  export OS_AUTH_URL={BASE}/identity/v3 OS_IDENTITY_API_VERSION=3",
+        f"  export OS_USERNAME={user} OS_PASSWORD={password} OS_USER_DOMAIN_NAME=Default",
+        f"  export OS_PROJECT_NAME={project} OS_PROJECT_DOMAIN_NAME=Default "
+        "OS_REGION_NAME=RegionOne",
+        "",
+    ]
+
+
+CURL = [f"  curl -H 'X-Auth-Token: demo' '{BASE}/v2/demo/images/detail'", ""]
+ACME = (Project("1", "acme corp"),)
+
+
+@pytest.mark.parametrize(
+    ("seed", "lines"),
+    [
+        ({}, [*HEAD, *CURL, *login("demo", "demo", "demo")]),
+        ({"users": ()}, [*HEAD, *CURL]),
+        ({"projects": ACME, "users": ()}, HEAD),
+        (
+            {
+                "projects": ACME,
+                "users": (
+                    User("0", "nobody", "x", "x", {}),
+                    User("1", "ann bee", "secret", "x", {"1": ("a",)}),
+                ),
+            },
+            [*HEAD, *login("'ann bee'", "...", "'acme corp'")],
+        ),
+    ],
+)
+def test_the_welcome_shows_what_the_seed_has_and_no_password_of_it(
+    seed: dict[str, Any], lines: list[str]
+) -> None:
+    assert lines == welcome(Seed([complete({"id": "a"})], **seed), BASE)

@@ -1,0 +1,410 @@
+"""The embedded image API: Glance v2 to read from, over the store of the legacy calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nova_image_shim.adapters.image_file import complete
+from nova_image_shim.fakecloud import create_cloud_app
+from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.seed import Seed
+from nova_image_shim.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flask.testing import FlaskClient
+
+BASE = "http://localhost"
+UNAUTHORIZED = {
+    "error": {
+        "code": 401,
+        "title": "Unauthorized",
+        "message": "The request you have made requires authentication.",
+    }
+}
+DEMO = {"X-Auth-Token": "demo", "Accept": "application/json"}
+PRIVATE = {"owner": "demo", "visibility": "private"}
+
+
+def image(number: int, **fields: Any) -> dict[str, Any]:
+    times = {"created_at": f"2020-01-01T00:00:{number:02}Z", "updated_at": "2021-01-01T00:00:00Z"}
+    return complete({"id": f"i{number}", "name": f"n{number}", **PRIVATE, **times, **fields})
+
+
+def over(images: Iterable[dict[str, Any]]) -> FlaskClient:
+    return create_cloud_app(Settings(), FakeCloud(Seed(list(images)))).test_client()
+
+
+def ids(client: FlaskClient, query: str = "", token: str = "demo") -> str:
+    """Return the ids listed, without the letter before the number."""
+    answer: Any = client.get(f"/image/v2/images?{query}", headers={"X-Auth-Token": token})
+    assert 200 == answer.status_code, answer.data
+    return " ".join(found["id"][1:] for found in answer.json["images"])
+
+
+def glance_error(code: int, title: str, message: str) -> dict[str, Any]:
+    return {
+        "message": f"{message}<br /><br />\n\n\n",
+        "code": f"{code} {title}",
+        "title": title,
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *(("/image", 300), ("/image/", 300), ("/image/v2", 300), ("/image/v2/", 300)),
+        ("/image/versions", 200),
+    ],
+)
+def test_versions_need_no_token(cloud_client: FlaskClient, path: str, status: int) -> None:
+    answer: Any = cloud_client.get(path)
+    links = [{"rel": "self", "href": f"{BASE}/image/v2/"}]
+    expected = [
+        {"id": f"v2.{n}", "status": "CURRENT" if n == 9 else "SUPPORTED", "links": links}
+        for n in (9, 7, 6, 5, 4, 3, 2, 1, 0)
+    ]
+    assert (status, {"versions": expected}) == (answer.status_code, answer.json)
+
+
+@pytest.mark.parametrize(
+    "path", ["/image/v2/images", "/image/v2/images/x", "/image/v2/schemas/image", "/image/v2/x/y"]
+)
+@pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": "made-up"}])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_all_else_needs_one(
+    cloud_client: FlaskClient, path: str, headers: dict[str, str], method: str
+) -> None:
+    answer: Any = cloud_client.open(path, method=method, headers=headers)
+    assert (401, UNAUTHORIZED) == (answer.status_code, answer.json)
+    assert f'Keystone uri="{BASE}/identity"' == answer.headers["WWW-Authenticate"]
+
+
+SHOWN = {
+    "id": "2f6f4a1e-5c0b-4c35-9f6e-3a1d1c2b0008",
+    "name": "Café 日本 🐍",
+    "status": "active",
+    "visibility": "private",
+    "protected": False,
+    "os_hidden": False,
+    "checksum": None,
+    "os_hash_algo": None,
+    "os_hash_value": None,
+    "owner": "demo",
+    "size": 4194304,
+    "virtual_size": None,
+    "disk_format": "raw",
+    "container_format": "bare",
+    "min_ram": 0,
+    "min_disk": 0,
+    "created_at": "2024-10-07T00:00:00Z",
+    "updated_at": "2024-10-07T00:00:10Z",
+    "tags": [],
+    "self": "/v2/images/2f6f4a1e-5c0b-4c35-9f6e-3a1d1c2b0008",
+    "file": "/v2/images/2f6f4a1e-5c0b-4c35-9f6e-3a1d1c2b0008/file",
+    "schema": "/v2/schemas/image",
+    "description": "naïve ☃",
+}
+
+
+def test_an_image_is_shown_as_glance_shows_it(cloud_client: FlaskClient) -> None:
+    answer: Any = cloud_client.get(f"/image{SHOWN['self']}", headers=DEMO)
+    assert (200, SHOWN) == (answer.status_code, answer.json)
+
+
+def test_members_and_locations_are_not_shown() -> None:
+    client = over([image(1, visibility="shared", members={"alt": "accepted"}, locations=[{}])])
+    answer: Any = client.get("/image/v2/images/i1", headers=DEMO)
+    assert not {"members", "locations"} & answer.json.keys()
+
+
+def test_a_list_has_its_first_page_and_its_schema(cloud_client: FlaskClient) -> None:
+    name = "name=Caf%C3%A9+%E6%97%A5%E6%9C%AC+%F0%9F%90%8D"
+    answer: Any = cloud_client.get(f"/image/v2/images?{name}", headers=DEMO)
+    expected = {
+        "images": [SHOWN],
+        "first": f"/v2/images?{name}",
+        "schema": "/v2/schemas/images",
+    }
+    assert (200, expected) == (answer.status_code, answer.json)
+    bare: Any = cloud_client.get("/image/v2/images", headers=DEMO)
+    assert "/v2/images" == bare.json["first"]
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (6, [5])])
+def test_next_leads_through_all_pages(limit: int, sizes: list[int]) -> None:
+    client = over(image(number) for number in range(5))
+    found, path = [], f"/v2/images?limit={limit}&owner=demo"
+    while path:
+        answer: Any = client.get(f"/image{path}", headers=DEMO)
+        found.append([item["id"] for item in answer.json["images"]])
+        path = answer.json.get("next", "")
+        assert f"/v2/images?limit={limit}&owner=demo" == answer.json["first"]
+    pages = [page for page in found if page]  # after a last full page comes an empty one
+    assert (sizes, ["i4", "i3", "i2", "i1", "i0"]) == (
+        [len(page) for page in pages],
+        [image_id for page in pages for image_id in page],
+    )
+
+
+def test_a_page_holds_25_images_unless_asked_and_1000_at_most() -> None:
+    client = over(complete({"id": f"i{number}", **PRIVATE}) for number in range(1100))
+    assert [25, 0, 1000] == [
+        len(ids(client, query).split()) for query in ("", "limit=0", "limit=2000")
+    ]
+
+
+VISIBLE = [
+    image(1),
+    image(2, visibility="public", owner="alt"),
+    image(3, owner="alt"),
+    image(4, visibility="shared", owner="alt", members={"demo": "accepted"}),
+    image(5, visibility="shared", owner="alt", members={"demo": "pending"}),
+    image(6, visibility="community", owner="alt"),
+    image(7, visibility="community"),
+    image(8, os_hidden=True),
+    image(9, visibility="community", owner="admin"),
+]
+
+
+@pytest.mark.parametrize(
+    ("token", "listed", "shown"),
+    [
+        ("demo", "7 4 2 1", "1 2 4 5 6 7 8 9"),
+        ("alt", "6 5 4 3 2", "2 3 4 5 6 7 9"),
+        ("admin", "9 5 4 3 2 1", "1 2 3 4 5 6 7 8 9"),
+    ],
+)
+def test_each_project_sees_its_own_and_an_admin_sees_more(
+    token: str, listed: str, shown: str
+) -> None:
+    client = over(VISIBLE)
+    assert listed == ids(client, token=token)
+    headers = {"X-Auth-Token": token}
+    statuses = {
+        number: client.get(f"/image/v2/images/i{number}", headers=headers).status_code
+        for number in range(1, 10)
+    }
+    assert shown.split() == [str(number) for number in statuses if statuses[number] == 200]
+    assert {200, 404} >= set(statuses.values())
+
+
+MANY = [
+    image(1, name="b", size=5, min_ram=1, tags=["x", "y"], protected=True, os_distro="debian"),
+    image(2, name="a", size=7, min_disk=2, tags=["x"], status="queued", disk_format="raw"),
+    image(3, name="b", size=None, visibility="public", container_format="ami", name2="x,y"),
+    image(4, name="in:a", status="saving", updated_at="2022-01-01T00:00:00Z", visibility="shared"),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", "4 3 2 1"),
+        ("name=b", "3 1"),
+        ("name=B", ""),
+        ("name=in:a,b", "3 2 1"),
+        ("name=eq:in:a", "4"),
+        ("name=in:%22in:a%22,a", "4 2"),
+        ("id=in:i1,i4", "4 1"),
+        ("id=i2", "2"),
+        ("status=queued", "2"),
+        ("status=in:queued,saving", "4 2"),
+        ("visibility=public", "3"),
+        ("visibility=all", "4 3 2 1"),
+        ("owner=demo&visibility=private", "2 1"),
+        ("owner=alt", ""),
+        ("tag=x", "2 1"),
+        ("tag=x&tag=y", "1"),
+        ("protected=true", "1"),
+        ("protected=False", "4 3 2"),
+        ("disk_format=raw", "2"),
+        ("container_format=in:ami,ova", "3"),
+        ("os_distro=debian", "1"),
+        ("os_distro=", ""),
+        ("name2=x,y", "3"),
+        ("size=7", "2"),
+        ("size_min=6", "2"),
+        ("size_max=5", "1"),
+        ("size_min=5&size_max=7", "2 1"),
+        ("min_ram=0", "4 3 2"),
+        ("min_ram_min=1", "1"),
+        ("min_disk_max=1", "4 3 1"),
+        ("updated_at=gte:2022-01-01T00:00:00Z", "4"),
+        ("updated_at=gt:2022-01-01", ""),
+        ("updated_at=lt:2022-01-01", "3 2 1"),
+        ("updated_at=2022-01-01T00:00:00Z", "4"),
+        ("created_at=lte:2020-01-01T01:00:02%2B01:00", "2 1"),
+        ("created_at=neq:2020-01-01T00:00:02Z", "4 3 1"),
+        ("os_hidden=false&member_status=accepted", "4 3 2 1"),
+        ("sort=name", "4 3 1 2"),
+        ("sort=name:asc", "2 1 3 4"),
+        ("sort=name:desc,id:asc", "4 1 3 2"),
+        ("sort_key=name&sort_dir=asc", "2 1 3 4"),
+        ("sort_key=size&sort_dir=asc", "3 4 1 2"),
+        ("sort_key=name&sort_key=created_at&sort_dir=asc&sort_dir=desc", "2 3 1 4"),
+        ("sort_dir=asc", "1 2 3 4"),
+        ("marker=i3", "2 1"),
+        ("marker=i3&name=b", "1"),
+        ("marker=i2&sort_dir=asc", "3 4"),
+        ("marker=i1&sort=name:asc", "3 4"),
+        ("name=b&limit=1", "3"),
+        ("unknown=x", ""),
+    ],
+)
+def test_a_list_is_filtered_and_ordered(query: str, found: str) -> None:
+    assert found == ids(over(MANY), query)
+
+
+def test_a_marker_may_be_seen_without_being_listed() -> None:
+    client = over([image(1), image(2, visibility="community", owner="alt"), image(3)])
+    assert ("3 1", "1") == (ids(client), ids(client, "marker=i2"))
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", "5 2 1"),
+        ("member_status=accepted", "5 2 1"),
+        ("member_status=pending", "5 3 1"),
+        ("member_status=rejected", "5 4 1"),
+        ("member_status=all", "5 4 3 2 1"),
+    ],
+)
+def test_what_is_shared_with_the_caller_is_listed_by_the_state_of_that(
+    query: str, found: str
+) -> None:
+    states = ("accepted", "pending", "rejected")
+    shared = [
+        image(number, visibility="shared", owner="alt", members={"demo": state})
+        for number, state in enumerate(states, 2)
+    ]
+    hidden = image(6, visibility="shared", owner="alt", members={"demo": "pending"}, os_hidden=True)
+    own = image(5, visibility="shared", members={"alt": "pending"})
+    other = image(7, visibility="shared", owner="alt", members={"admin": "pending"})
+    assert found == ids(over([image(1), *shared, own, hidden, other]), query)
+
+
+@pytest.mark.parametrize("version", ["v2", "v2.0", "v2.3", "v2.9"])
+def test_any_version_in_the_path_is_v2(version: str) -> None:
+    client = over([image(1)])
+    expected = client.get("/image/v2/images", headers=DEMO).json
+    assert expected == client.get(f"/image/{version}/images", headers=DEMO).json
+
+
+SORT_KEYS = "name, status, container_format, disk_format, size, id, created_at, updated_at"
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("marker=nowhere", "No image found with ID nowhere"),
+        ("marker=i2", "No image found with ID i2"),
+        ("limit=x", "limit param must be an integer of at least 0"),
+        ("limit=-1", "limit param must be an integer of at least 0"),
+        ("limit=", "limit param must be an integer of at least 0"),
+        ("min_ram=x", "min_ram param must be an integer of at least 0"),
+        ("size_min=1.5", "size_min param must be an integer of at least 0"),
+        ("sort=x", f"Invalid sort key: x. It must be one of the following: {SORT_KEYS}."),
+        ("sort_key=x", f"Invalid sort key: x. It must be one of the following: {SORT_KEYS}."),
+        ("sort_dir=up", "Invalid sort direction: up"),
+        ("sort=name:up", "Invalid sort direction: up"),
+        (
+            "sort_key=id&sort_dir=asc&sort_dir=desc",
+            "Number of sort dirs does not match the number of sort keys",
+        ),
+        ("visibility=all,public", "Invalid visibility value: all,public"),
+        ("protected=1", "Invalid value '1' for 'protected' filter."),
+        (
+            "created_at=yesterday",
+            'Bad "created_at" query filter format. Use ISO 8601 DateTime notation.',
+        ),
+        ("os_hidden=true", "The embedded image API lists nothing but os_hidden=false"),
+        ("member_status=some", "Invalid status: some"),
+    ],
+)
+def test_a_bad_query_is_a_400_that_says_what_is_wrong(query: str, message: str) -> None:
+    client = over([image(1), image(2, owner="alt")])
+    answer: Any = client.get(f"/image/v2/images?{query}", headers=DEMO)
+    assert (400, glance_error(400, "Bad Request", message)) == (answer.status_code, answer.json)
+
+
+READS_ONLY = (
+    "The embedded image API only reads. Use the compute service's image calls, or the control "
+    "plane at /_fake/, to change images."
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("POST", "images"), ("DELETE", "images/i1"), ("PATCH", "images/i1")),
+        *(("PUT", "images/i1/file"), ("POST", "images/i1/members"), ("POST", "schemas/image")),
+        ("POST", "tasks"),
+    ],
+)
+def test_nothing_is_written(method: str, path: str) -> None:
+    client = over([image(1)])
+    answer: Any = client.open(f"/image/v2/{path}", method=method, headers=DEMO)
+    assert (403, glance_error(403, "Forbidden", READS_ONLY)) == (answer.status_code, answer.json)
+    assert "1" == ids(client)
+
+
+NOTHING = "The embedded image API has nothing at this path."
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/image/v2/images/nowhere", "No image found with ID nowhere"),
+        ("/image/v2/images/i2", "No image found with ID i2"),
+        *((f"/image/{path}", NOTHING) for path in ("v1", "v2/x", "v2/images/", "v2/images/i1/x")),
+    ],
+)
+def test_what_is_not_there_is_glances_404(path: str, message: str) -> None:
+    answer: Any = over([image(1), image(2, owner="alt")]).get(path, headers=DEMO)
+    assert (404, glance_error(404, "Not Found", message)) == (answer.status_code, answer.json)
+
+
+def test_another_method_on_a_version_document_is_glances_405(cloud_client: FlaskClient) -> None:
+    answer: Any = cloud_client.post("/image", headers=DEMO)
+    message = "The embedded image API has no such method here."
+    assert glance_error(405, "Method Not Allowed", message) == answer.json
+    assert {"GET", "HEAD"} == set(answer.headers["Allow"].split(", "))
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "text/html, application/json"])
+def test_an_error_is_a_page_unless_json_is_wanted(accept: str | None) -> None:
+    headers = {"X-Auth-Token": "demo"} | ({"Accept": accept} if accept else {})
+    answer = over([]).get("/image/v2/images/<b>", headers=headers)
+    page = (
+        "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n"
+        "  <h1>404 Not Found</h1>\n  No image found with ID &lt;b&gt;<br /><br />\n"
+        " </body>\n</html>\n"
+    )
+    assert (404, "text/html; charset=UTF-8", page) == (
+        answer.status_code,
+        answer.headers["Content-Type"],
+        answer.text,
+    )
+
+
+def test_a_change_by_the_legacy_call_is_seen_at_once(cloud_client: FlaskClient) -> None:
+    path = f"/images/{SHOWN['id']}"
+    changed = cloud_client.put(
+        f"/v2/demo{path}/metadata/colour", json={"meta": {"colour": "red"}}, headers=DEMO
+    )
+    shown: Any = cloud_client.get(f"/image/v2{path}", headers=DEMO)
+    assert (200, "red") == (changed.status_code, shown.json["colour"])
+    cloud_client.delete(f"/v2/demo{path}", headers=DEMO)
+    assert 404 == cloud_client.get(f"/image/v2{path}", headers=DEMO).status_code
+
+
+def test_the_schema_names_what_an_image_has(cloud_client: FlaskClient) -> None:
+    schema: Any = cloud_client.get("/image/v2/schemas/image", headers=DEMO)
+    assert SHOWN.keys() - {"description"} == schema.json["properties"].keys()
+    listed: Any = cloud_client.get("/image/v2/schemas/images", headers=DEMO)
+    assert schema.json == listed.json["properties"]["images"]["items"]

@@ -1,0 +1,217 @@
+"""The pytest plugin, used by other projects' tests in processes of their own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from fakes import ROOT, clean_environ
+from keystoneauth1.identity import v3
+from keystoneauth1.session import Session
+
+from nova_image_shim.fakecloud.testing import serve_legacy_cloud
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nova_image_shim.fakecloud.testing import LegacyCloud
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+EXAMPLE, SEED_FIXTURE = BLOCK.findall((ROOT / "docs" / "fake-cloud.md").read_text("utf-8"))
+
+
+def run_pytest(
+    folder: Path, *args: str, python: str = sys.executable, **files: str
+) -> tuple[int, str]:
+    """Run pytest over files written to a folder; return its exit code and what it printed."""
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [python, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *args],
+        cwd=folder,
+        env=clean_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode, done.stdout
+
+
+def test_the_documented_example_is_a_test_that_passes(tmp_path: Path) -> None:
+    assert len(EXAMPLE.strip().splitlines()) <= 10
+    code, output = run_pytest(tmp_path, test_example=EXAMPLE)
+    assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
+
+
+def test_a_project_has_a_seed_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "seed.yaml").write_text("- {id: mine, name: my-image}\n", encoding="utf-8")
+    test = (
+        "def test_seed(legacy_cloud):\n"
+        "    assert ['my-image'] == [image['name'] for image in legacy_cloud.images()]\n"
+    )
+    code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_seed=test)
+    assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
+
+
+def test_a_login_is_one_of_the_seed(tmp_path: Path) -> None:
+    seed = (
+        "projects: [{id: p-1, name: acme}]\n"
+        "users: [{name: ann, password: a-secret, roles: {p-1: [member]}}]\n"
+    )
+    (tmp_path / "seed.yaml").write_text(seed, encoding="utf-8")
+    test = """
+import requests
+
+def test_login(legacy_cloud):
+    cloud = legacy_cloud
+    assert ("ann", "a-secret", "acme") == (cloud.username, cloud.password, cloud.project_name)
+    headers = {"X-Auth-Token": cloud.token}
+    assert 200 == requests.get(f"{cloud.url}/v2/p-1/images", headers=headers).status_code
+"""
+    code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_login=test)
+    assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
+
+
+def test_without_a_user_nobody_can_log_in(tmp_path: Path) -> None:
+    (seed := tmp_path / "seed.yaml").write_text("users: []\n", encoding="utf-8")
+    with (
+        pytest.raises(ValueError, match=r"^the seed has no user to log in as$"),
+        serve_legacy_cloud(seed),
+    ):
+        pass
+
+
+def test_a_bad_seed_is_refused_with_item_and_reason(tmp_path: Path) -> None:
+    (tmp_path / "seed.yaml").write_text("- {id: mine, status: odd}\n", encoding="utf-8")
+    test = "def test_seed(legacy_cloud):\n    pass\n"
+    code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_seed=test)
+    assert 1 == code
+    assert "seed.yaml: image 1 (id mine): status: 'odd' is not one of ['queued'" in output
+
+
+def test_importing_it_brings_nothing_along(tmp_path: Path) -> None:
+    test = (
+        "import sys\n\n\n"
+        "def test_modules(pytestconfig):\n"
+        "    assert pytestconfig.pluginmanager.has_plugin('nova_image_shim')\n"
+        "    brought = {'flask', 'werkzeug', 'requests', 'nova_image_shim'}\n"
+        "    assert set() == brought & sys.modules.keys()\n"
+    )
+    code, output = run_pytest(tmp_path, test_modules=test)
+    assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
+
+
+def test_it_can_be_left_out(tmp_path: Path) -> None:
+    test = "def test_one():\n    pass\n\n\ndef test_two(legacy_cloud):\n    pass\n"
+    code, output = run_pytest(tmp_path, "-p", "no:nova_image_shim", test_both=test)
+    assert 1 == code
+    assert "fixture 'legacy_cloud' not found" in output
+    assert "1 passed, 1 error" in output
+
+
+def test_each_test_begins_anew(tmp_path: Path) -> None:
+    test = """
+import pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test_anew(legacy_cloud, number):
+    assert [] == legacy_cloud.requests() == legacy_cloud.rules()
+    assert legacy_cloud.images()
+    assert 0 == legacy_cloud.ahead_seconds
+    assert 3600 == legacy_cloud.token_seconds
+    legacy_cloud.load_images([])
+    legacy_cloud.add_rule(status=503)
+    legacy_cloud.advance_clock(60)
+    legacy_cloud.set_token_seconds(60)
+"""
+    code, output = run_pytest(tmp_path, test_anew=test)
+    assert (0, "2 passed") == (code, output.splitlines()[-1][:8]), output
+
+
+def test_a_login_is_one_of_the_embedded_identity(legacy_cloud: LegacyCloud) -> None:
+    environ = legacy_cloud.environ()
+    assert {
+        "OS_AUTH_URL": f"{legacy_cloud.url}/identity/v3",
+        "OS_IDENTITY_API_VERSION": "3",
+        "OS_USERNAME": "demo",
+        "OS_PASSWORD": "demo",
+        "OS_PROJECT_NAME": "demo",
+        "OS_TENANT_NAME": "demo",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+    } == environ
+    auth = v3.Password(
+        auth_url=environ["OS_AUTH_URL"],
+        username=environ["OS_USERNAME"],
+        password=environ["OS_PASSWORD"],
+        project_name=environ["OS_PROJECT_NAME"],
+        user_domain_name=environ["OS_USER_DOMAIN_NAME"],
+        project_domain_name=environ["OS_PROJECT_DOMAIN_NAME"],
+    )
+    session = Session(auth)
+    images = session.get("/images", endpoint_filter={"service_type": "compute"}).json()["images"]
+    session.session.close()
+    fixed = requests.get(
+        f"{legacy_cloud.url}/v2/demo/images",
+        headers={"X-Auth-Token": legacy_cloud.token},
+        timeout=10,
+    )
+    assert images
+    assert fixed.json()["images"] == images
+
+
+def test_the_control_plane_is_there_as_methods(legacy_cloud: LegacyCloud) -> None:
+    image = legacy_cloud.add_image({"id": "one", "os-distro": "debian"}, status="queued")
+    assert ("queued", "debian") == (image["status"], image["os-distro"])
+    changed = legacy_cloud.change_image("one", {"os-distro": None}, status="active")
+    assert "active" == changed["status"]
+    assert changed == legacy_cloud.image("one")
+    assert "os-distro" not in changed
+    legacy_cloud.delete_image("one")
+    rule = legacy_cloud.add_rule({"path": "/v2"}, status=503)
+    assert [rule] == legacy_cloud.rules() == [legacy_cloud.rule(rule["id"])]
+    assert 503 == requests.get(f"{legacy_cloud.url}/v2", timeout=10).status_code
+    legacy_cloud.delete_rule(rule["id"])
+    assert [503] == [seen["status"] for seen in legacy_cloud.requests()]
+    legacy_cloud.clear_requests()
+    assert [] == legacy_cloud.requests() == legacy_cloud.rules()
+    legacy_cloud.advance_clock(60)
+    assert 60 == legacy_cloud.ahead_seconds
+    legacy_cloud.reset()
+    assert 0 == legacy_cloud.ahead_seconds
+
+
+@pytest.mark.wheel
+def test_a_project_outside_has_it_from_the_wheel(tmp_path: Path) -> None:
+    """Nothing of this repository but the wheel is at hand: files left out of it are missed."""
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", str(tmp_path / "dist"), str(ROOT)],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True, timeout=120)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel, "pytest"],
+        check=True,
+        timeout=500,
+    )
+    page = (
+        "import requests\n\n\n"
+        "def test_page(legacy_cloud):\n"
+        "    page = requests.get(legacy_cloud.url + '/_fake/', headers={'Accept': 'text/html'})\n"
+        "    style = requests.get(legacy_cloud.url + '/_fake/static/control.css')\n"
+        "    assert '<h1>Fake cloud</h1>' in page.text\n"
+        "    assert 200 == style.status_code\n"
+    )
+    (project := tmp_path / "project").mkdir()
+    code, output = run_pytest(project, python=python, test_example=EXAMPLE, test_page=page)
+    assert (0, "2 passed") == (code, output.splitlines()[-1][:8]), output

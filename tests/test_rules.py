@@ -1,0 +1,197 @@
+"""Fault rules: which are refused, which requests they match, and how often they act."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nova_image_shim.fakecloud.refusals import Refused
+from nova_image_shim.fakecloud.rules import Rules
+
+EFFECTS = "a rule needs one of status, latency_seconds, body, close"
+PATTERN = "allowed is a pattern of 1 to 255 characters"
+STATUS = "status: allowed is an HTTP status of 400 or more"
+RETRY_AFTER = "retry_after: allowed is a whole number of seconds, or a text for the header"
+LATENCY = "latency_seconds: allowed is a number from 0 to 60"
+SEED = "seed: allowed is a whole number from 0 to 9007199254740992"
+TIMES = "times: allowed is a whole number from 1 to 1000000000"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"status": 400},
+        {"status": 511, "retry_after": "Fri, 31 Dec 1999 23:59:59 GMT"},
+        {"status": 503, "retry_after": "no date"},
+        {"status": 503, "body": "garbage"},
+        {"status": 503, "body": "cut", "latency_seconds": 60},
+        {"latency_seconds": 0.001},
+        {"body": "cut"},
+        {"close": True, "latency_seconds": 2},
+        {
+            "method": "PUT",
+            "path": "/v2/*",
+            "user_agent": "*libcloud*",
+            "status": 500,
+            "probability": 0.5,
+            "seed": 2**53,
+            "times": 1,
+        },
+    ],
+)
+def test_a_rule_is_shown_as_given(rule: dict[str, Any]) -> None:
+    rules = Rules()
+    expected = {"id": 1, **rule, "hits": 0}
+    assert expected == rules.add(rule)
+    assert [expected] == rules.shown()
+
+
+def test_retry_after_may_be_a_number() -> None:
+    expected = {"id": 1, "status": 503, "retry_after": "2", "hits": 0}
+    assert expected == Rules().add({"status": 503, "retry_after": 2})
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ([], "a JSON object is wanted"),
+        (None, "a JSON object is wanted"),
+        ({}, EFFECTS),
+        ({"path": "/v2/*", "times": 1}, EFFECTS),
+        ({"status": 503, "delay": 2}, "delay: there is no such field"),
+        ({"status": 200}, STATUS),
+        ({"status": 499}, STATUS),
+        ({"status": 600}, STATUS),
+        ({"status": "503"}, "status: Not a valid integer."),
+        ({"status": None}, "status: Field may not be null."),
+        ({"status": 503, "method": "get"}, "method: allowed is a method such as GET"),
+        ({"status": 503, "method": 1}, "method: Not a valid string."),
+        ({"status": 503, "path": ""}, f"path: {PATTERN}"),
+        ({"status": 503, "path": "x" * 256}, f"path: {PATTERN}"),
+        ({"status": 503, "user_agent": ""}, f"user_agent: {PATTERN}"),
+        ({"status": 503, "retry_after": ""}, RETRY_AFTER),
+        ({"status": 503, "retry_after": "1\r\nX: y"}, RETRY_AFTER),
+        ({"status": 503, "retry_after": True}, RETRY_AFTER),
+        ({"status": 503, "retry_after": 1.5}, RETRY_AFTER),
+        ({"body": "cut", "retry_after": 1}, "retry_after: goes with status only"),
+        ({"latency_seconds": -1}, LATENCY),
+        ({"latency_seconds": 60.1}, LATENCY),
+        ({"latency_seconds": "1"}, LATENCY),
+        ({"latency_seconds": float("nan")}, LATENCY),
+        ({"body": "half"}, "body: allowed is cut or garbage"),
+        ({"close": False}, "close: allowed is true"),
+        ({"close": "yes"}, "close: allowed is true"),
+        (
+            {"close": True, "status": 503},
+            "close: a closed connection has no answer: leave out status and body",
+        ),
+        (
+            {"close": True, "body": "cut"},
+            "close: a closed connection has no answer: leave out status and body",
+        ),
+        ({"status": 503, "probability": 1.1}, "probability: allowed is a number from 0 to 1"),
+        ({"status": 503, "probability": 1, "seed": -1}, SEED),
+        ({"status": 503, "probability": 1, "seed": 0.5}, SEED),
+        ({"status": 503, "seed": 1}, "seed: goes with probability only"),
+        ({"status": 503, "times": 0}, TIMES),
+        ({"status": 503, "times": 10**9 + 1}, TIMES),
+        ({"status": 200, "times": 0}, f"{STATUS}; {TIMES}"),
+    ],
+)
+def test_a_bad_rule_is_refused_with_all_that_is_wrong(rule: Any, text: str) -> None:
+    rules = Rules()
+    with pytest.raises(Refused) as caught:
+        rules.add(rule)
+    assert text == str(caught.value)
+    assert [] == rules.shown()
+
+
+def test_there_are_at_most_100() -> None:
+    rules = Rules()
+    for _ in range(100):
+        rules.add({"status": 503})
+    with pytest.raises(Refused, match=r"^allowed are 100 rules: delete some first$"):
+        rules.add({"status": 503})
+
+
+@pytest.mark.parametrize(
+    ("rule", "acts"),
+    [
+        ({}, True),
+        ({"method": "GET"}, True),
+        ({"method": "HEAD"}, False),
+        ({"path": "/v2/demo/images/one two"}, True),
+        ({"path": "/v2/*"}, True),
+        ({"path": "/v2/*/images/*"}, True),
+        ({"path": "/v2/*/images/*/metadata"}, False),
+        ({"path": "/v?/demo/images/*"}, True),
+        ({"path": "/v[13]/*"}, False),
+        ({"path": "/v2/demo"}, False),
+        ({"path": "/V2/*"}, False),
+        ({"path": "v2"}, False),
+        ({"user_agent": "*libcloud*"}, True),
+        ({"user_agent": "libcloud"}, False),
+        ({"path": "/v2/*", "user_agent": "fog*"}, False),
+    ],
+)
+def test_patterns_cover_the_whole_of_what_they_match(rule: dict[str, str], acts: bool) -> None:
+    rules = Rules()
+    rules.add({"status": 503, **rule})
+    found = rules.take("GET", "/v2/demo/images/one two", "apache-libcloud/3.8")
+    assert acts == (found is not None)
+    assert [int(acts)] == [shown["hits"] for shown in rules.shown()]
+
+
+def test_the_first_rule_that_acts_is_the_one() -> None:
+    rules = Rules()
+    rules.add({"status": 500, "path": "/v3/*"})
+    rules.add({"status": 502, "times": 2})
+    rules.add({"status": 503})
+    taken = [rules.take("GET", "/v2", "") for _ in range(4)]
+    assert [502, 502, 503, 503] == [rule.wanted["status"] for rule in taken if rule]
+    assert [0, 2, 2] == [shown["hits"] for shown in rules.shown()]
+
+
+def draws(rule: dict[str, Any]) -> list[bool]:
+    rules = Rules()
+    rules.add(rule)
+    return [rules.take("GET", "/", "") is not None for _ in range(1000)]
+
+
+def test_a_probability_is_kept_and_can_be_repeated() -> None:
+    half = {"status": 503, "probability": 0.5}
+    assert draws(half) == draws(half | {"seed": 0}) == draws(half)
+    assert draws(half | {"seed": 1}) != draws(half)
+    assert 450 < sum(draws(half)) < 550
+    assert {True} == set(draws(half | {"probability": 1}))
+    assert {False} == set(draws(half | {"probability": 0}))
+
+
+def test_times_count_what_acted() -> None:
+    assert 3 == sum(draws({"status": 503, "probability": 0.1, "times": 3}))
+
+
+def test_requests_that_do_not_match_use_up_no_draw() -> None:
+    rules, other = Rules(), Rules()
+    for store in (rules, other):
+        store.add({"status": 503, "probability": 0.5, "path": "/a"})
+    acted = []
+    for _ in range(100):
+        rules.take("GET", "/b", "")
+        acted.append(rules.take("GET", "/a", "") is not None)
+    assert acted == [other.take("GET", "/a", "") is not None for _ in range(100)]
+
+
+def test_rules_are_taken_away() -> None:
+    rules = Rules()
+    for status in (500, 502, 503):
+        rules.add({"status": status})
+    rules.remove(2)
+    assert [1, 3] == [shown["id"] for shown in rules.shown()]
+    with pytest.raises(KeyError):
+        rules.remove(2)
+    rules.clear()
+    assert [] == rules.shown()
+    assert rules.take("GET", "/", "") is None
+    assert 4 == rules.add({"status": 503})["id"]
