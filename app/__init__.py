@@ -14,7 +14,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -27,6 +27,7 @@ from nova_image_shim.context import (
     www_authenticate_uri,
 )
 from nova_image_shim.errors import register_error_handlers
+from nova_image_shim.list_cache import Uncached
 from nova_image_shim.paths import LegacyPaths, is_below_mount, is_unroutable
 from nova_image_shim.responses import add_request_ids, compress
 from nova_image_shim.telemetry import CURRENT, Trace, log_access
@@ -34,11 +35,16 @@ from nova_image_shim.telemetry import CURRENT, Trace, log_access
 if TYPE_CHECKING:
     from nova_image_shim.adapters.port import ImageService
     from nova_image_shim.context import Authenticate
+    from nova_image_shim.list_cache import ListCache
     from nova_image_shim.settings import Settings
 
 
 def create_app(
-    settings: Settings, image_service: ImageService, authenticate: Authenticate
+    settings: Settings,
+    image_service: ImageService,
+    authenticate: Authenticate,
+    *,
+    list_cache: ListCache | None = None,
 ) -> Flask:
     """Return the application.
 
@@ -46,6 +52,7 @@ def create_app(
         settings: what `Settings.from_environ` gave.
         image_service: where the images are.
         authenticate: who may ask.
+        list_cache: where lists are kept for a while, None for nowhere.
     """
     app = Flask("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
@@ -57,6 +64,7 @@ def create_app(
     register_error_handlers(app, www_authenticate_uri)
     _register_blueprints(app, settings.mounts)
     _register_steps(app, settings, authenticate)
+    _register_cache(app, list_cache)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -123,3 +131,16 @@ def _negotiate() -> None:
     """Settle the microversion, which only one mount has; the others ignore the headers."""
     if mount() == microversions.MOUNT:
         microversions.require_known_version()
+
+
+def _register_cache(app: Flask, list_cache: ListCache | None) -> None:
+    app.extensions["list_cache"] = list_cache or Uncached()
+    if list_cache is None:
+        return
+
+    @app.after_request
+    def note_write(response: Response) -> Response:
+        """Tell the cache of every write, also of one whose end is not known."""
+        if request.method not in {"GET", "HEAD"} and "caller" in g:
+            list_cache.note_write(g.caller.project_id or "")
+        return response

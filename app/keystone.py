@@ -54,19 +54,21 @@ class KeystoneAuthenticate:
         if not _TOKEN.fullmatch(request.headers.get("X-Auth-Token", "").strip()):
             raise Unauthenticated
         try:
-            token = self._protocol.validated(request.environ)
+            valid = self._protocol.validated(request.environ)
         except Exception as error:
             # keystoneauth's exceptions, Keystone's answers in no known shape: all the same here.
             self._protocol.forget_discovery()
             raise KeystoneUnavailable(f"{type(error).__name__}: {error}") from error
-        if token is None:
+        if valid is None:
             raise Unauthenticated
+        token: access.AccessInfo = valid.token_auth.user
         # A plugin of our own: auth_token's would send the service user's token along to Glance.
         return Caller(
             token.user_id or "-",
             token.project_id,
             AccessInfoPlugin(token),
             roles=frozenset(token.role_names or ()),
+            token=valid.token_info["token"],
         )
 
 
@@ -85,8 +87,8 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         super().__init__(None, {"oslo_config_config": _oslo_config(settings)})
         self._token_cache.initialize({_CACHE_KEY: _token_cache(settings)})
 
-    def validated(self, environ: WSGIEnvironment) -> access.AccessInfo | None:
-        """Return what Keystone says of a request's token, None where it is not good.
+    def validated(self, environ: WSGIEnvironment) -> _AuthTokenRequest | None:
+        """Return a request's token as auth_token takes it, None where it is not good.
 
         The tokens and access rules are judged by the library. What is left out is its way of
         handing on what it knows, headers for an application behind it: two thirds of the time.
@@ -96,7 +98,7 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         good = request.user_token_valid
         if request.service_token:  # which lets a token pass that has just expired
             good = good and request.service_token_valid
-        return request.token_auth.user if good else None
+        return request if good else None
 
     def _create_session(self, **kwargs: Any) -> Session:
         # The option `http_connect_timeout` of auth_token knows no fractions.

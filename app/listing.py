@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from nova_image_shim.adapters.port import (
@@ -14,9 +14,10 @@ from nova_image_shim.adapters.port import (
     MarkerNotFound,
     Page,
 )
+from nova_image_shim.wire import to_elements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor, Future
 
     from nova_image_shim.adapters.port import Context, Image, ImageService
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
     from nova_image_shim.translator import GlanceQuery
 
 _log = logging.getLogger(__name__)
+
+
+class Listed(NamedTuple):
+    """A whole list in the legacy form.
+
+    Args:
+        pages: its entries as the elements of JSON arrays, one piece for each page of the store.
+        last_id: the id after which the next page begins, None where no such link is due.
+        previous: where the page before begins, None where no such link is due.
+        is_whole: False where the page before could not be found out.
+    """
+
+    pages: list[bytes]
+    last_id: str | None
+    previous: Previous | None
+    is_whole: bool = True
 
 
 class Previous(NamedTuple):
@@ -82,6 +99,29 @@ class Listing:
             first_page_size=min(asked.page_size or page_size, page_size),
             marker=asked.marker,
         )
+
+    def gather(
+        self, to_entry: Callable[[Image], dict[str, Any]], executor: Executor | None
+    ) -> Listed:
+        """Ask for all of it, and translate it to bytes page by page.
+
+        Args:
+            to_entry: the translation of one image.
+            executor: looks for the page before meanwhile; None where no link to it is wanted.
+
+        Raises:
+            ImageServiceError: as `pages`, or what the store answers.
+        """
+        searched = self.start_previous(executor) if executor else None
+        pages: list[bytes] = []
+        count, last_id = 0, ""
+        for images in self.pages():
+            pages.append(to_elements([to_entry(image) for image in images]))
+            count += len(images)
+            last_id = images[-1]["id"] if images else last_id
+        previous = searched.result() if searched else None
+        is_whole = searched is None or previous is not None
+        return Listed(pages, last_id if count == self.limit else None, previous, is_whole)
 
     def pages(self) -> Iterator[list[Image]]:
         """Yield the images page by page until there are `limit` of them or no more.
