@@ -14,6 +14,7 @@ from bench.against_glance import run_against_glance
 from bench.check import require_same_answers
 from bench.measure import Course, run_course
 from bench.memory import run_memory
+from bench.polling import run_polling
 from bench.report import write_report
 from bench.slow import run_slow
 from bench.stage import IMAGES, NON_ASCII, Stage, start_contestants
@@ -71,6 +72,7 @@ def run_full(course: Course) -> dict[str, Any]:
         sizes = [25, 100, 1000, 10000]
         waits = run_against_glance(stage, sizes, course.rounds, course.seconds)
         found["against_glance"] = [sample._asdict() for sample in waits]
+        found["polling"] = run_polling(stage)
     return found
 
 

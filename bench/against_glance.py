@@ -82,15 +82,20 @@ class _Question(NamedTuple):
 
 
 def _question(stage: Stage, shim: contestants.Contestant, size: int) -> _Question:
-    """Fill Glance with so many images, and have all caches of tokens filled."""
-    stage.cloud.purge_images()
-    ids = stage.cloud.insert_images(USER, size, prefix="image", **PROPERTIES)
-    token = {"X-Auth-Token": stage.cloud.token(USER)}
+    """Fill Glance, and the caches of tokens."""
+    ids, token = fill_glance(stage, size)
     pages = _pages(stage.cloud.glance_url, ids[::-1])
     question = _Question(size, pages, [shim.address(stage.project)], token)
     for _ in range(WARM_UP):
         question.ask_shim(1)
     return question
+
+
+def fill_glance(stage: Stage, size: int) -> tuple[list[str], dict[str, str]]:
+    """Have Glance hold so many images and no others; return ids, oldest first, and a token."""
+    stage.cloud.purge_images()
+    ids = stage.cloud.insert_images(USER, size, prefix="image", **PROPERTIES)
+    return ids, {"X-Auth-Token": stage.cloud.token(USER)}
 
 
 def _pages(glance_url: str, newest_first: Sequence[str]) -> list[str]:

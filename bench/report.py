@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     Found = dict[str, Any]
 
 BEGIN, END = "<!-- begin: make bench writes this -->\n", "<!-- end -->\n"
+POLLING = {
+    "per_second": "answers/s",
+    "p50_ms": "p50 ms",
+    "p95_ms": "p95 ms",
+    "glance_cpu_ms": "CPU of Glance ms an answer",
+    "glance_cores": "cores busy with Glance",
+    "shim_cpu_ms": "CPU of the shim ms an answer",
+}
 NAMES = {"models": "glanceclient's models", "nova": "Nova 34"}
 
 
@@ -57,6 +65,9 @@ def lines(found: Found) -> Iterator[str]:
     yield ""
     header = ("images", "Glance p50 ms", "through the shim", "CPU of Glance ms", "of the shim")
     yield from table(header, _glance_rows(found))
+    yield "### 32 clients polling 1000 images of the real Glance"
+    yield ""
+    yield from table(("lists kept for", *POLLING.values()), _polling_rows(found))
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -111,6 +122,11 @@ def _glance_rows(found: Found) -> Iterator[tuple[str, ...]]:
     for images in dict.fromkeys(sample["images"] for sample in found["against_glance"]):
         mine = [sample for sample in found["against_glance"] if sample["images"] == images]
         yield str(images), *(Figure.of([one[field] for one in mine]).text() for field in fields)
+
+
+def _polling_rows(found: Found) -> Iterator[tuple[str, ...]]:
+    for seconds, values in found["polling"].items():
+        yield f"{seconds} s", *(f"{values[name]:.3g}" for name in POLLING)
 
 
 def _cell(values: list[float]) -> str:

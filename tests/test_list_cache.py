@@ -456,6 +456,27 @@ def test_two_processes_with_one_store_ask_once() -> None:
     assert answers[0].data == answers[1].data
 
 
+@dataclass
+class Late(Spied):
+    """A store in which a list is there only from the second look on."""
+
+    looked: set[str] = field(default_factory=set)
+
+    def get(self, key: str) -> bytes | None:
+        is_first = key not in self.looked
+        self.looked.add(key)
+        return None if is_first else super().get(key)
+
+
+def test_a_list_that_came_while_one_took_the_turn_is_taken() -> None:
+    store = Late()
+    cached = Cached(store=store)
+    expected = cached.client().get(DETAIL).data
+    store.looked.clear()
+    assert expected == cached.client().get(DETAIL).data
+    assert ["demo"] == cached.service.asked
+
+
 def test_where_the_other_process_fails_one_asks_for_itself() -> None:
     cached = Cached()
 
