@@ -81,10 +81,20 @@ def wsgi_app(
     module: str,
     glance_url: str,
     *,
+    name: str = "",
     threads: int = THREADS,
     trust_env: bool = True,
 ) -> Contestant:
-    """Prepare one of the applications of this folder: `floor` or `models`."""
+    """Prepare one of the applications of this folder: `floor` or `models`.
+
+    Args:
+        folder: where it may write.
+        module: which.
+        glance_url: whom it asks.
+        name: in tables, if not the module's.
+        threads: of each worker.
+        trust_env: whether the floor's requests looks for proxies on every request.
+    """
     (port,) = free_ports(1)
     bind = f"{services.HOST}:{port}"
     conf = GUNICORN_CONF.format(bind=bind, workers=WORKERS, threads=threads)
@@ -95,7 +105,9 @@ def wsgi_app(
         "BENCH_THREADS": str(threads),
         "BENCH_TRUST_ENV": str(int(trust_env)),
     }
-    return Contestant(module, *_gunicorn(folder, [f"bench.{module}:app"], port, environ, "/"))
+    return Contestant(
+        name or module, *_gunicorn(folder, [f"bench.{module}:app"], port, environ, "/")
+    )
 
 
 def nginx(folder: Path, glance_url: str) -> Contestant:

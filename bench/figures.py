@@ -28,7 +28,9 @@ class Figure(NamedTuple):
 
     def text(self) -> str:
         """Return both, with as many digits as say something."""
-        digits = 0 if self.value >= 100 else 1 if self.value >= 10 else 2
+        digits = (
+            0 if self.value >= 100 else 1 if self.value >= 10 else 2 if self.value >= 0.1 else 3
+        )
         return f"{self.value:.{digits}f} ± {self.noise:.{digits}f}"
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from bench.figures import Load
+
     Found = dict[str, Any]
 
 BEGIN, END = "<!-- begin: make bench writes this -->\n", "<!-- end -->\n"
@@ -50,7 +52,10 @@ def lines(found: Found) -> Iterator[str]:
     yield ""
     everyone = contestants(found)
     shown = [NAMES.get(name, name) for name in everyone]
-    yield from table(("images", *shown, "of the floor", "of Nova"), _cpu_rows(found, everyone))
+    yield from table(("images", *shown), _cpu_rows(found, everyone))
+    yield "### CPU time of the shim, as a ratio to that of"
+    yield ""
+    yield from table(("images", *shown[1:]), _ratio_rows(found, everyone[1:]))
     yield "### Requests a second, and p50 / p95 in ms"
     yield ""
     yield from table(("images", "clients", *shown), _speed_rows(found, everyone))
@@ -87,15 +92,17 @@ def _target_rows(found: Found) -> Iterator[tuple[str, ...]]:
 
 
 def _cpu_rows(found: Found, everyone: list[str]) -> Iterator[tuple[str, ...]]:
-    for load in loads(found):
-        if load[1] != 1:
-            continue
-        cells = [_cell(series(found, "cpu_ms", name, load)) for name in everyone]
-        others = [
-            ratio(found, "cpu_ms", "shim", name, load).text() if name in everyone else "-"
-            for name in ("floor", "nova")
-        ]
-        yield load[0], *cells, *others
+    for load in _of_one_client(found):
+        yield load[0], *(_cell(series(found, "cpu_ms", name, load)) for name in everyone)
+
+
+def _ratio_rows(found: Found, others: list[str]) -> Iterator[tuple[str, ...]]:
+    for load in _of_one_client(found):
+        yield load[0], *(ratio(found, "cpu_ms", "shim", name, load).text() for name in others)
+
+
+def _of_one_client(found: Found) -> list[Load]:
+    return [load for load in loads(found) if load[1] == 1]
 
 
 def _speed_rows(found: Found, everyone: list[str]) -> Iterator[tuple[str, ...]]:

@@ -104,6 +104,9 @@ def start_contestants(stage: Stage, names: Collection[str] | None = None) -> lis
     makers: dict[str, Callable[[], Contestant]] = {
         "shim": lambda: contestants.shim(folder("shim"), cloud, SHIM_GLANCE_ENDPOINT=url),
         "floor": lambda: contestants.wsgi_app(folder("floor"), "floor", url),
+        "bare floor": lambda: contestants.wsgi_app(
+            folder("floor"), "floor", url, name="bare floor", trust_env=False
+        ),
         "nginx": lambda: contestants.nginx(folder("nginx"), url),
         "models": lambda: contestants.wsgi_app(folder("models"), "models", url),
         "nova": lambda: contestants.nova(folder("nova"), cloud, url),
