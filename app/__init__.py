@@ -120,10 +120,13 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
 
 
 def _refuse_unroutable() -> None:
-    """Refuse what leads nowhere before anything is said of its version, as Nova does."""
+    """Refuse what leads nowhere before anything is said of its version, as Nova does.
+
+    Beside the mounts there is no version, and others may have the word.
+    """
     if is_unroutable(request.environ):
         raise NotFound
-    if request.routing_exception is not None:
+    if request.routing_exception is not None and is_below_mount(request.path):
         raise request.routing_exception
 
 

@@ -163,7 +163,7 @@ def register_error_handlers(app: Flask, www_authenticate_uri: Callable[[], str])
     app.register_error_handler(port.ImageServiceError, port_error)
     app.register_error_handler(KeystoneUnavailable, _keystone_unavailable)
     app.register_error_handler(ValidationError, _validation_error)
-    app.register_error_handler(HTTPException, _http_exception)
+    app.register_error_handler(HTTPException, http_exception)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -176,7 +176,7 @@ def _validation_error(error: ValidationError) -> Response:
     return fault_response(400, first_message(error))
 
 
-def _http_exception(error: HTTPException) -> Response:
+def http_exception(error: HTTPException) -> Response:
     """Answer what Flask itself refuses: no route, a wrong method (with `Allow`), a bad request."""
     original = error.get_response()
     response = fault_response(original.status_code)

@@ -226,6 +226,7 @@ def test_the_log_shows_no_token_and_no_password(
     for path in (f"/v2.0/tokens/{token}?x=1", f"/identity//v2.0//tokens/{token}", "/v2.0/tenants"):
         cloud_client.get(path, headers={"X-Auth-Token": token})
     cloud_client.get(f"/v2.0/%74okens/{token}/x", headers={"X-Auth-Token": "demo"})
+    cloud_client.get(f"/v2.0/tokens/{token}%2Fx", headers={"X-Auth-Token": "demo"})
     encoded = f"%{ord(token[0]):x}{token[1:]}"
     cloud_client.get(f"/v2.0/tokens/{encoded}", headers={"X-Auth-Token": "demo"})
     lines = [record.getMessage() for record in caplog.records]

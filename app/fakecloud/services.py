@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import request
 from werkzeug.exceptions import HTTPException
 
+from nova_image_shim.errors import http_exception
 from nova_image_shim.fakecloud import (
     glance_v2,
     glance_wire,
@@ -31,8 +32,8 @@ _TOKEN_IN_PATH = re.compile(r"(.*/v2\.0/tokens/).+")
 
 def register_services(app: Flask) -> None:
     """Add the services to an application, in whose `extensions` their state is."""
-    app.before_request(_hide_token)
-    app.before_request(_refuse_elsewhere)
+    app.url_value_preprocessor(_hide_token)  # these come before any step can refuse
+    app.register_error_handler(HTTPException, _http_exception)
     app.register_blueprint(identity_versions.blueprint)
     for name, blueprint in (("v3", identity_v3.blueprint), ("v2.0", identity_v2.blueprint)):
         for root in ("/identity", ""):  # some clients take no path with the host
@@ -44,14 +45,13 @@ def register_services(app: Flask) -> None:
         app.register_blueprint(glance_v2.blueprint, name=full_name, url_prefix=f"/image/v{version}")
 
 
-def _hide_token() -> None:
+def _hide_token(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
     """Keep the token that v2.0 has in a path out of the log, which shows the target."""
     if match := _TOKEN_IN_PATH.fullmatch(request.path):
         request.environ["RAW_URI"] = f"{match[1]}***"
 
 
-def _refuse_elsewhere() -> Response | None:
+def _http_exception(error: HTTPException) -> Response:
     """Refuse an unknown path or method in the form of the service whose path it is below."""
-    form = _FORMS.get(request.path.split("/")[1])
-    error = request.routing_exception
-    return form(error) if form and isinstance(error, HTTPException) else None
+    form = _FORMS.get(request.path.split("/")[1], http_exception)
+    return form(error)
