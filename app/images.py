@@ -111,7 +111,10 @@ def _list(suffix: str, to_entry: Callable[[Translator, Image], dict[str, Any]]) 
     def gather(translator: Translator) -> listing.Listed:
         return wanted.gather(partial(to_entry, translator), executor)
 
-    asked = [image_service().endpoint(context), suffix, wanted.limit, wanted.marker, *wanted.query]
+    def asked() -> list[Any]:
+        store = image_service().endpoint(context)
+        return [store, suffix, wanted.limit, wanted.marker, *wanted.query]
+
     listed, age = list_cache().find(g.caller, asked, translator, gather, context.deadline)
     links = _links(f"{translator.links.images[:-1]}{suffix}", pairs, listed)
     tail = {"images_links": links} if links else {}

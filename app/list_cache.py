@@ -20,7 +20,7 @@ from nova_image_shim.adapters.port import ImageServiceUnavailable
 from nova_image_shim.kept_list import KeptList
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from nova_image_shim.context import Caller
     from nova_image_shim.listing import Listed
@@ -60,7 +60,7 @@ class Uncached:
     def find(
         self,
         caller: Caller,  # noqa: ARG002
-        asked: Sequence[Any],  # noqa: ARG002
+        asked: Callable[[], list[Any]],  # noqa: ARG002
         translator: Translator,
         gather: Gather,
         deadline: float,  # noqa: ARG002
@@ -91,7 +91,7 @@ class ListCache:
     def find(
         self,
         caller: Caller,
-        asked: Sequence[Any],
+        asked: Callable[[], list[Any]],
         translator: Translator,
         gather: Gather,
         deadline: float,
@@ -100,7 +100,7 @@ class ListCache:
 
         Args:
             caller: for whom.
-            asked: what else the list depends on: the store's address, filters, marker and limit.
+            asked: tells what else a list depends on: the store's address, filters, marker, limit.
             translator: whose links the list gets.
             gather: asks the store, and translates.
             deadline: on `time.monotonic()`'s clock, until when one waits for another's answer.
@@ -112,7 +112,7 @@ class ListCache:
         def marked() -> KeptList:
             return KeptList.gathered(lambda links: gather(replace(translator, links=links)))
 
-        key = self._key(caller, asked)
+        key = self._key(caller, asked())
         kept = self._load(key)
         age = kept and int(kept.age())
         if kept is None:
@@ -124,10 +124,10 @@ class ListCache:
         generation = secrets.token_hex(8).encode()
         self._store.set(_generation_key(project_id), generation, self._memory_seconds)
 
-    def _key(self, caller: Caller, asked: Sequence[Any]) -> str:
+    def _key(self, caller: Caller, asked: list[Any]) -> str:
         generation = self._store.get(_generation_key(caller.project_id or ""))
         who = [caller.user_id, caller.project_id, sorted(caller.roles), _scope(caller.token)]
-        everything = [_FORM, self._looks, (generation or _NEVER_WRITTEN).hex(), who, list(asked)]
+        everything = [_FORM, self._looks, (generation or _NEVER_WRITTEN).hex(), who, asked]
         return _hashed("list", json.dumps(everything, sort_keys=True))
 
     def _load(self, key: str) -> KeptList | None:
