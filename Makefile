@@ -10,6 +10,8 @@
 # make soak               ten minutes of load: memory, files and threads stay level
 # make fuzz               100,000 random inputs; `make fuzz-real`: random steps against a real Glance
 # make parity             the same requests to a real Nova, which it installs too, and to the service
+# make bench              how fast it is beside Nova and others, into docs/performance.md
+# make bench-short        the same for continuous integration: fails where it lost grossly
 # make lint               ruff and mypy
 # make docs               the documentation as a site in docs/_build, warnings being errors
 # make dist               the wheel and the sdist in dist/, checked
@@ -25,7 +27,7 @@ OLDEST := .venv-min
 PLAIN := not real and not chaos and not clients and not deploy and not wheel
 
 .PHONY: run test test-min test-real test-clients test-more-clients test-deploy test-wheel chaos \
-	soak fuzz fuzz-real parity lint docs dist pictures screenshots clean
+	soak fuzz fuzz-real parity bench bench-short lint docs dist pictures screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
@@ -58,6 +60,14 @@ fuzz-real: $(VENV)/tested-real
 	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest \
 		tests/real/test_machine.py --hypothesis-seed=$(SEED) $(PYTEST_ARGS)
 
+bench: $(VENV)/benched
+	$(VENV)/bin/python bench/install.py nova
+	PYTHONPATH=.:tests $(VENV)/bin/python -m bench $(BENCH_ARGS)
+
+bench-short: $(VENV)/benched
+	$(VENV)/bin/python bench/install.py
+	PYTHONPATH=.:tests $(VENV)/bin/python -m bench --short
+
 # Where Keystone and Glance cannot be had, the tests on them are skipped.
 test-clients: $(VENV)/tested
 	-$(VENV)/bin/python tests/real/install.py
@@ -86,6 +96,7 @@ lint: $(LINT)/installed
 	$(LINT)/bin/ruff format --check
 	$(LINT)/bin/mypy -p nova_image_shim -m pytest_nova_image_shim
 	$(LINT)/bin/mypy tests
+	MYPYPATH=tests $(LINT)/bin/mypy -p bench
 
 docs: $(SITE)/installed
 	$(SITE)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build
@@ -117,6 +128,10 @@ $(VENV)/tested-deploy: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,deploy]
 	touch $@ $(VENV)/tested $(VENV)/installed
 
+$(VENV)/benched: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,bench]
+	touch $@ $(VENV)/tested $(VENV)/installed
+
 $(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
 	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check uv
 	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode \
@@ -130,7 +145,7 @@ $(SITE)/installed: pyproject.toml | $(SITE)/bin/python
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
-		--config-settings editable_mode=strict --editable .[lint,test,real,deploy]
+		--config-settings editable_mode=strict --editable .[lint,test,real,deploy,bench]
 	touch $@
 
 %/bin/python:

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from weakref import WeakKeyDictionary
 
 import orjson
 import requests
@@ -24,10 +25,13 @@ from urllib3.util import Timeout
 
 from nova_image_shim.adapters import port
 from nova_image_shim.adapters.glance_errors import raise_for_answer
+from nova_image_shim.adapters.http_session import EnvironmentOnceSession
 from nova_image_shim.adapters.transport import BoundedTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    from keystoneauth1.plugin import BaseAuthPlugin
 
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"
 _OLDEST_FIRST = [
@@ -75,7 +79,11 @@ class GlanceImageService(port.ImageService):
 
     def __init__(self, options: GlanceOptions) -> None:
         self._options = options
-        self._session = Session(verify=options.cacert or True, redirect=False)
+        # A request looks more than once, and keystoneauth then goes through the whole catalog.
+        self._found: WeakKeyDictionary[BaseAuthPlugin, str | None] = WeakKeyDictionary()
+        self._session = Session(
+            session=EnvironmentOnceSession(), verify=options.cacert or True, redirect=False
+        )
         self._transport = BoundedTransport(
             max_bytes=options.max_answer_bytes,
             total_seconds=math.inf,  # each call brings what is left of its request's time
@@ -99,10 +107,14 @@ class GlanceImageService(port.ImageService):
         return found.rstrip("/").removesuffix("/v2")
 
     def _catalog_endpoint(self, context: port.Context) -> str | None:
-        if context.auth is None:
-            return None
+        auth = context.auth
+        if auth is not None and auth not in self._found:
+            self._found[auth] = self._look_up(auth)
+        return self._found[auth] if auth is not None else None
+
+    def _look_up(self, auth: BaseAuthPlugin) -> str | None:
         try:
-            return context.auth.get_endpoint(
+            return auth.get_endpoint(
                 self._session,
                 service_type="image",
                 region_name=self._options.region_name,

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -29,6 +29,7 @@ from nova_image_shim.context import (
     www_authenticate_uri,
 )
 from nova_image_shim.errors import register_error_handlers
+from nova_image_shim.list_cache import Uncached
 from nova_image_shim.paths import LegacyPaths, is_below_mount, is_unroutable
 from nova_image_shim.responses import add_request_ids, compress
 from nova_image_shim.retirement import refuser, register_announcements
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from nova_image_shim.adapters.port import ImageService
     from nova_image_shim.context import Authenticate
+    from nova_image_shim.list_cache import ListCache
     from nova_image_shim.metrics import Metrics
     from nova_image_shim.settings import Settings
 
@@ -50,6 +52,7 @@ def create_app(
     *,
     metrics: Metrics | None = None,
     checks: Mapping[str, Callable[[], object]] = MappingProxyType({}),
+    list_cache: ListCache | None = None,
 ) -> Flask:
     """Return the application.
 
@@ -59,6 +62,7 @@ def create_app(
         authenticate: who may ask.
         metrics: where requests are counted, None for nowhere.
         checks: what `/healthcheck/ready` looks at, by name; one that raises has failed.
+        list_cache: where lists are kept for a while, None for nowhere.
     """
     app = Flask("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
@@ -74,6 +78,7 @@ def create_app(
         app.register_blueprint(api_docs.blueprint)
     _register_steps(app, settings, authenticate)
     _register_end(app, settings, metrics)
+    _register_cache(app, list_cache)
     register_announcements(app, settings)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
@@ -160,3 +165,16 @@ def _negotiate() -> None:
     """Settle the microversion, which only one mount has; the others ignore the headers."""
     if mount() == microversions.MOUNT:
         microversions.require_known_version()
+
+
+def _register_cache(app: Flask, list_cache: ListCache | None) -> None:
+    app.extensions["list_cache"] = list_cache or Uncached()
+    if list_cache is None:
+        return
+
+    @app.after_request
+    def note_write(response: Response) -> Response:
+        """Tell the cache of every write, also of one whose end is not known."""
+        if request.method not in {"GET", "HEAD"} and "caller" in g:
+            list_cache.note_write(g.caller.project_id or "")
+        return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flask import current_app, g, request
@@ -15,10 +15,13 @@ from nova_image_shim.telemetry import CURRENT
 from nova_image_shim.translator import Links, Translator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Request
     from keystoneauth1.plugin import BaseAuthPlugin
 
     from nova_image_shim.adapters.port import ImageService
+    from nova_image_shim.list_cache import ListCache, Uncached
     from nova_image_shim.settings import Settings
 
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?/?\Z")
@@ -28,12 +31,21 @@ _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a token stands for; `project_id` is None for a token without a project."""
+    """Whom a token stands for.
+
+    Args:
+        user_id: who asks.
+        project_id: for which project, None for a token without one.
+        auth: the token and its catalog, for the image store.
+        roles: their names.
+        token: all that Keystone says of the token.
+    """
 
     user_id: str
     project_id: str | None
     auth: BaseAuthPlugin | None = None
     roles: frozenset[str] = frozenset()
+    token: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Authenticate(Protocol):
@@ -57,6 +69,12 @@ def settings() -> Settings:
 def image_service() -> ImageService:
     """Return the running application's image store."""
     found: ImageService = current_app.extensions["image_service"]
+    return found
+
+
+def list_cache() -> ListCache | Uncached:
+    """Return the running application's cache of lists."""
+    found: ListCache | Uncached = current_app.extensions["list_cache"]
     return found
 
 

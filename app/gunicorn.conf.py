@@ -5,13 +5,25 @@ It lies in the package so that an installed one has it, and is linked where guni
 
 import os
 
+from gunicorn.glogging import Logger
+
 from nova_image_shim.announce import announce
 from nova_image_shim.logs import logging_config
 from nova_image_shim.metrics_port import port_at
+from nova_image_shim.tuning import tune_process
 from nova_image_shim.worker import worker_class
 from nova_image_shim.wsgi import check
 
 settings = check(os.environ)
+tune_process()  # the workers inherit it
+
+
+class SilentAccess(Logger):
+    """gunicorn's logger without its access line, which it would make up and then drop."""
+
+    def access(self, *args):
+        """Say nothing: the access line is the application's own."""
+
 
 wsgi_app = "nova_image_shim.wsgi:application()"
 bind = settings.bind
@@ -22,8 +34,8 @@ worker_class = worker_class(
 workers = settings.worker_count
 threads = settings.pool_size
 worker_connections = 1000 + threads  # so many clients may stay connected besides those served
-# The access line is the application's own.
 logconfig_dict = logging_config(settings.log_level, settings.log_format, settings.secrets)
+logger_class = SilentAccess
 limit_request_line = 8190
 limit_request_field_size = 16384  # a token with a large catalog is the longest header
 forwarded_allow_ips = ""  # no peer's X-Forwarded-* counts here: SHIM_TRUSTED_PROXIES decides

@@ -5,14 +5,16 @@ Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/images.py.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, g, request
 
 from nova_image_shim import listing
 from nova_image_shim.adapters.port import ImageNotAuthorized, ImageNotFound
 from nova_image_shim.context import (
     image_service,
+    list_cache,
     make_context,
     make_translator,
     require_own_project,
@@ -22,12 +24,11 @@ from nova_image_shim.errors import Fault
 from nova_image_shim.responses import answer, no_content
 from nova_image_shim.schemas import load_list_query, parse_query
 from nova_image_shim.telemetry import CURRENT
-from nova_image_shim.translator import to_glance_query
+from nova_image_shim.translator import Translator, to_glance_query
 from nova_image_shim.wire import to_json, to_json_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from nova_image_shim.adapters.port import Context, Image
     from nova_image_shim.schemas import Pairs
@@ -44,9 +45,7 @@ def index() -> Response:
 
     Faults: 400 for a bad query, and what the image store's errors mean.
     """
-    context = make_context()
-    translator = make_translator(context)
-    return _list(context, f"{translator.links.images[:-1]}", translator.brief)
+    return _list("", Translator.brief)
 
 
 @blueprint.get("/images/detail")
@@ -55,9 +54,7 @@ def detail() -> Response:
 
     `images_links` is present only where a next or previous page is due. Faults: as `index`.
     """
-    context = make_context()
-    translator = make_translator(context)
-    return _list(context, f"{translator.links.images}detail", translator.full)
+    return _list("/detail", Translator.full)
 
 
 @blueprint.get("/images/<image_id>")
@@ -99,12 +96,40 @@ def require_possible_id(image_id: str) -> None:
         raise ImageNotFound(f"{image_id[:_LONGEST_ID]!r} can be no image")
 
 
-def _list(context: Context, url: str, to_entry: Callable[[Image], dict[str, Any]]) -> Response:
-    """Answer a list, translated to bytes page by page so that only one page is held at a time."""
+def _list(suffix: str, to_entry: Callable[[Translator, Image], dict[str, Any]]) -> Response:
+    """Answer a list.
+
+    Args:
+        suffix: of the address, behind `/images`.
+        to_entry: what an image becomes.
+    """
+    context = make_context()
+    translator = make_translator(context)
     pairs = parse_query(request.environ.get("QUERY_STRING", ""))
+    wanted = _wanted(context, pairs)
+    executor = current_app.extensions["executor"] if settings().previous_links else None
+
+    def gather(translator: Translator) -> listing.Listed:
+        return wanted.gather(partial(to_entry, translator), executor)
+
+    def asked() -> list[Any]:
+        store = image_service().endpoint(context)
+        return [store, suffix, wanted.limit, wanted.marker, *wanted.query]
+
+    listed, age = list_cache().find(g.caller, asked, translator, gather, context.deadline)
+    CURRENT.get().note_list(listed.total, len(listed.pages), cached=age is not None)
+    links = _links(f"{translator.links.images[:-1]}{suffix}", pairs, listed)
+    tail = {"images_links": links} if links else {}
+    response = answer(*to_json_list("images", listed.pages, tail))
+    if age is not None:
+        response.headers["Age"] = str(age)
+    return response
+
+
+def _wanted(context: Context, pairs: Pairs) -> listing.Listing:
     asked = load_list_query(pairs)
     conf = settings()
-    wanted = listing.Listing.wanted(
+    return listing.Listing.wanted(
         image_service(),
         context,
         asked,
@@ -112,26 +137,14 @@ def _list(context: Context, url: str, to_entry: Callable[[Image], dict[str, Any]
         page_size=conf.glance_page_size,
         max_limit=conf.max_limit,
     )
-    executor = current_app.extensions["executor"]
-    previous = wanted.start_previous(executor) if conf.previous_links else None
-    chunks: list[bytes] = []
-    count, last_id = 0, ""
-    trace = CURRENT.get()
-    for images in wanted.pages():
-        chunks.append(to_json([to_entry(image) for image in images]))
-        trace.count_page(len(images))
-        count += len(images)
-        last_id = images[-1]["id"] if images else last_id
-    links = _links(url, pairs, last_id if count == wanted.limit else None, previous)
-    return answer(to_json_list("images", chunks, {"images_links": links} if links else {}))
 
 
-def _links(
-    url: str, pairs: Pairs, last_id: str | None, previous: Future[listing.Previous | None] | None
-) -> list[dict[str, str]]:
+def _links(url: str, pairs: Pairs, listed: listing.Listed) -> list[dict[str, str]]:
     links = []
-    if last_id is not None:
-        links.append({"rel": "next", "href": listing.next_href(url, pairs, last_id)})
-    if previous is not None and (before := previous.result()) is not None:
-        links.append({"rel": "previous", "href": listing.previous_href(url, pairs, before)})
+    if listed.last_id is not None:
+        links.append({"rel": "next", "href": listing.next_href(url, pairs, listed.last_id)})
+    if listed.previous is not None:
+        links.append(
+            {"rel": "previous", "href": listing.previous_href(url, pairs, listed.previous)}
+        )
     return links

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from nova_image_shim.adapters.port import (
@@ -14,9 +14,10 @@ from nova_image_shim.adapters.port import (
     MarkerNotFound,
     Page,
 )
+from nova_image_shim.wire import to_elements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor, Future
 
     from nova_image_shim.adapters.port import Context, Image, ImageService
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
     from nova_image_shim.translator import GlanceQuery
 
 _log = logging.getLogger(__name__)
+
+
+class Listed(NamedTuple):
+    """A whole list in the legacy form.
+
+    Args:
+        pages: its entries as the elements of JSON arrays, one piece for each page of the store.
+        total: how many entries there are.
+        last_id: the id after which the next page begins, None where no such link is due.
+        previous: where the page before begins, None where no such link is due.
+        is_whole: False where the page before could not be found out.
+    """
+
+    pages: list[bytes]
+    total: int
+    last_id: str | None
+    previous: Previous | None
+    is_whole: bool = True
 
 
 class Previous(NamedTuple):
@@ -83,8 +102,34 @@ class Listing:
             marker=asked.marker,
         )
 
+    def gather(
+        self, to_entry: Callable[[Image], dict[str, Any]], executor: Executor | None
+    ) -> Listed:
+        """Ask for all of it, and translate it to bytes page by page.
+
+        Args:
+            to_entry: the translation of one image.
+            executor: looks for the page before meanwhile; None where no link to it is wanted.
+
+        Raises:
+            ImageServiceError: as `pages`, or what the store answers.
+        """
+        searched = self.start_previous(executor) if executor else None
+        pages: list[bytes] = []
+        count, last_id = 0, ""
+        for images in self.pages():
+            pages.append(to_elements([to_entry(image) for image in images]))
+            count += len(images)
+            last_id = images[-1]["id"] if images else last_id
+        previous = searched.result() if searched else None
+        is_whole = searched is None or previous is not None
+        return Listed(pages, count, last_id if count == self.limit else None, previous, is_whole)
+
     def pages(self) -> Iterator[list[Image]]:
         """Yield the images page by page until there are `limit` of them or no more.
+
+        A list that was yielded is emptied when the next is asked for, so that one page is held at
+        a time.
 
         Raises:
             MarkerNotFound: the request's own marker is none.
@@ -96,16 +141,18 @@ class Listing:
         left, size, marker = self.limit, self.first_page_size, self.marker
         seen = {marker}
         while True:
-            page = self._page(size if self.query.properties else _least(size, left), marker)
-            images = self.query.matching(page.images)[:left]
-            yield images
+            least = size if self.query.properties else _least(size, left)
+            images, following = self._page(least, marker)
+            images = self.query.matching(images)[:left]
             left = left and left - len(images)
-            if left == 0 or page.next_marker is None:
+            yield images
+            images.clear()
+            if left == 0 or following is None:
                 return
-            if page.next_marker in seen:
-                raise ImageServiceUnavailable(f"Glance's next page is {page.next_marker} again")
-            seen.add(page.next_marker)
-            size, marker = self.page_size, page.next_marker
+            if following in seen:
+                raise ImageServiceUnavailable(f"Glance's next page is {following} again")
+            seen.add(following)
+            size, marker = self.page_size, following
 
     def _page(self, size: int, marker: str | None) -> Page:
         try:

@@ -56,6 +56,7 @@ class Metrics:
         self._tokens = Counter(
             "token_lookups", "Tokens looked up; a miss asks Keystone.", ["result"], **common
         )
+        self._kept = Counter("list_cache_hits", "Lists answered from the cache.", **common)
         self._brownouts = Counter(
             "brownout_refusals", "Requests refused by SHIM_BROWNOUT.", ["client"], **common
         )
@@ -101,6 +102,8 @@ class Metrics:
         if trace.images is not None and trace.pages is not None:
             self._images.observe(trace.images)
             self._pages.observe(trace.pages)
+        if trace.list_cached:
+            self._kept.inc()
         if trace.token_cached is not None:
             child(self._tokens, "hit" if trace.token_cached else "miss").inc()
         if trace.brownout:

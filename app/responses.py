@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
-from typing import TYPE_CHECKING
 
 from flask import Response, request
 
 from nova_image_shim.telemetry import CURRENT
 from nova_image_shim.wire import JSON, VND_JSON
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _SMALLEST_BYTES = 1024
 _COMPRESSED_TYPES = {JSON, VND_JSON}
 _LEVEL = 1  # the least time; JSON lists shrink to a tenth even so
-_CODINGS: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": lambda data: gzip.compress(data, _LEVEL, mtime=0),
-    "deflate": lambda data: zlib.compress(data, _LEVEL),
-}
+_WBITS = {"gzip": 31, "deflate": 15}  # how zlib is told of the form around the data
 
 
-def answer(body: bytes, status: int = 200) -> Response:
+def answer(*pieces: bytes) -> Response:
     """Return a JSON answer of the type that the client asked for; any `Accept` gets JSON."""
-    return Response(body, status, content_type=_media_type())
+    response = Response(pieces, content_type=_media_type())
+    response.content_length = sum(map(len, pieces))
+    return response
 
 
 def no_content() -> Response:
@@ -59,9 +53,11 @@ def compress(response: Response) -> Response:
         return response
     response.vary.add("Accept-Encoding")
     accepted = request.accept_encodings
-    coding = accepted.best_match(_CODINGS) if accepted else None
+    coding = accepted.best_match(_WBITS) if accepted else None
     large = (response.content_length or 0) > _SMALLEST_BYTES
     if coding and large and accepted.quality(coding) >= accepted.quality("identity"):
-        response.set_data(_CODINGS[coding](response.get_data()))
+        coder = zlib.compressobj(_LEVEL, wbits=_WBITS[coding])
+        packed = [coder.compress(piece) for piece in response.iter_encoded()]
+        response.set_data(b"".join([*packed, coder.flush()]))
         response.headers["Content-Encoding"] = coding
     return response

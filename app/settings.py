@@ -141,6 +141,7 @@ class Settings:
 
     keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
     token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
+    cache_seconds: int = _setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
     memcached_servers: tuple[str, ...] = _setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
     public_keystone: str | None = _setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
 
@@ -236,6 +237,11 @@ class Settings:
             found.append(
                 f"WEB_CONCURRENCY='{self.workers}': SHIM_BACKEND=memory lives in one process: "
                 "allowed is 1"
+            )
+        if self.cache_seconds:
+            found.append(
+                f"SHIM_CACHE_SECONDS='{self.cache_seconds}': SHIM_BACKEND=memory has no Glance to "
+                "spare: allowed is 0"
             )
         if not (self.allow_public or is_loopback(self.bind)):
             found.append(

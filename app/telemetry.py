@@ -44,6 +44,7 @@ class Trace:
         keystone_calls: method, status (0 where no answer came) and seconds of each.
         calls: each call to the image store.
         pages, images: of a list, how many; None for what is no list.
+        list_cached: whether that list was kept from an earlier request.
         brownout: whether it was refused to rehearse the end of the service.
         started: on `time.monotonic()`'s clock.
     """
@@ -61,6 +62,7 @@ class Trace:
     calls: list[Call] = field(default_factory=list)
     pages: int | None = None
     images: int | None = None
+    list_cached: bool = False
     brownout: bool = False
     started: float = field(default_factory=time.monotonic)
 
@@ -84,10 +86,9 @@ class Trace:
             call=_call_of(request.endpoint),
         )
 
-    def count_page(self, images: int) -> None:
-        """Take note of one more page of a list."""
-        self.pages = (self.pages or 0) + 1
-        self.images = (self.images or 0) + images
+    def note_list(self, images: int, pages: int, *, cached: bool) -> None:
+        """Take note of a list that is answered."""
+        self.images, self.pages, self.list_cached = images, pages, cached
 
 
 _NO_REQUEST = Trace("-")

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import iso8601
 
-_GLANCE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_is_in_glance_form = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII).fullmatch
+_check = datetime.fromisoformat
 _LOST_PLUS = re.compile(r"([T ]\d\d:?\d\d\S*) (\d\d(:?\d\d)?)", re.ASCII)
 
 
@@ -42,8 +43,8 @@ def to_nova_time(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     try:
-        if _GLANCE_TIME.fullmatch(value):  # as Glance writes it: only to be checked
-            datetime.fromisoformat(value)
+        if _is_in_glance_form(value):
+            _check(value)
             return value
         return parse_time(value).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
     except ValueError:

@@ -204,9 +204,8 @@ def to_metadata(image: Image) -> dict[str, Any]:
 
     `block_device_mapping` and `mappings` are shown decoded where they hold JSON text.
     """
-    metadata: dict[str, Any] = {
-        key: value for key, value in image.items() if key not in BASE_ATTRIBUTES
-    }
+    everything: Mapping[str, Any] = image
+    metadata = {key: everything[key] for key in everything if key not in BASE_ATTRIBUTES}
     for key in JSON_PROPERTIES:
         if isinstance(text := metadata.get(key), str):
             metadata[key] = _decoded(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 JSON = "application/json"
 VND_JSON = "application/vnd.openstack.compute+json"
 
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+# From one such character to the last of the same string, escapes between them apart.
+_NOT_ASCII = re.compile(rb'[\x80-\xff](?:[^"\\]*[\x80-\xff])?')
+_SMALL_BYTES = 2**16
 
 
 def to_json(value: Any) -> bytes:
@@ -33,17 +36,31 @@ def to_json(value: Any) -> bytes:
         return json.dumps(value).encode()
     if data.isascii():
         return data
-    return _NOT_ASCII.sub(lambda run: json.dumps(run[0])[1:-1], data.decode()).encode()
+    return _NOT_ASCII.sub(_escape, data)
 
 
-def to_json_list(name: str, chunks: Iterable[bytes], tail: dict[str, Any]) -> bytes:
-    """Return `{"NAME": [...], **tail}` of JSON arrays that are already bytes.
+def _escape(run: re.Match[bytes]) -> bytes:
+    return encode_basestring_ascii(run[0].decode())[1:-1].encode()
+
+
+def to_elements(values: list[Any]) -> bytes:
+    """Return the elements of a JSON array, without its brackets."""
+    return to_json(values)[1:-1]
+
+
+def to_json_list(name: str, pages: Iterable[bytes], tail: dict[str, Any]) -> list[bytes]:
+    """Return `{"NAME": [...], **tail}` in pieces, or in one where it is small.
+
+    What is large is not put together, which would take its size in memory once more.
 
     Args:
         name: the key of the list.
-        chunks: JSON arrays as `to_json` gives them, whose elements become one list.
+        pages: as `to_elements` gives them.
         tail: further keys of the object.
     """
-    elements = b",".join(chunk[1:-1] for chunk in chunks if chunk != b"[]")
-    end = b"," + to_json(tail)[1:] if tail else b"}"
-    return b'{"%s":[%s]%s' % (name.encode(), elements, end)
+    pieces = [b'{"%s":[' % name.encode()]
+    for page in filter(None, pages):
+        pieces += [b",", page]
+    del pieces[1:2]  # no comma before the first
+    pieces.append(b"]," + to_json(tail)[1:] if tail else b"]}")
+    return pieces if sum(map(len, pieces)) > _SMALL_BYTES else [b"".join(pieces)]

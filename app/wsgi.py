@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from typing import TYPE_CHECKING
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.gate import Gate
 from nova_image_shim.adapters.image_file import ImageFileError
 from nova_image_shim.fakecloud.seed import load_seed
+from nova_image_shim.kept_list import shared_secret
+from nova_image_shim.list_cache import ListCache
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -92,7 +95,33 @@ def _over_glance(settings: Settings) -> Flask:
         "keystone": authenticate.check,
         "glance": lambda: glance.list_page(authenticate.own_context(), {}, limit=1),
     }
-    service = GuardedImageService(glance, gate)
-    app = create_app(settings, service, authenticate, metrics=_metrics(settings), checks=checks)
+    app = create_app(
+        settings,
+        GuardedImageService(glance, gate),
+        authenticate,
+        metrics=_metrics(settings),
+        checks=checks,
+        list_cache=make_list_cache(settings),
+    )
     app.wsgi_app = Visits(app.wsgi_app, gate)  # type: ignore[method-assign]
     return app
+
+
+def make_list_cache(settings: Settings) -> ListCache | None:
+    """Return the cache of lists that the settings ask for."""
+    from nova_image_shim.adapters.cache_store import MemcachedStore, ProcessStore  # noqa: PLC0415
+
+    if not settings.cache_seconds:
+        return None
+    if settings.memcached_servers:
+        shared = MemcachedStore(settings.memcached_servers, connections=settings.pool_size)
+        return ListCache(settings, shared, shared_secret(settings.keystone))
+    if settings.worker_count > 1:
+        _log.warning(
+            "SHIM_CACHE_SECONDS=%d without SHIM_MEMCACHED_SERVERS, and %d workers: a change is "
+            "seen by the workers that did not make it only after that time; WEB_CONCURRENCY=1 "
+            "or memcached mends that",
+            settings.cache_seconds,
+            settings.worker_count,
+        )
+    return ListCache(settings, ProcessStore(), secrets.token_bytes())

@@ -45,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "SHIM_GLANCE_MAX_ANSWER_BYTES": 67108864,
     "SHIM_KEYSTONE_TIMEOUT": 5.0,
     "SHIM_TOKEN_CACHE_SECONDS": 300,
+    "SHIM_CACHE_SECONDS": 0,
     "SHIM_MEMCACHED_SERVERS": (),
     "SHIM_WWW_AUTHENTICATE_URI": None,
     "SHIM_MOUNTS": ("v1.1", "v2", "v2.1"),
@@ -169,6 +170,7 @@ GOOD = [
     *durations("SHIM_KEYSTONE_TIMEOUT", 300),
     *numbers("SHIM_GLANCE_MAX_ANSWER_BYTES", 1024, 2147483648),
     *numbers("SHIM_TOKEN_CACHE_SECONDS", 0, 86400),
+    *numbers("SHIM_CACHE_SECONDS", 0, 3600),
     ("SHIM_MEMCACHED_SERVERS", "cache:11211", ("cache:11211",)),
     ("SHIM_MEMCACHED_SERVERS", "[::1]:1, b_c:65535", ("[::1]:1", "b_c:65535")),
     ("SHIM_MOUNTS", "v2", ("v2",)),
@@ -325,6 +327,7 @@ BAD = [
     *too_long("SHIM_KEYSTONE_TIMEOUT", 300),
     *out_of("SHIM_GLANCE_MAX_ANSWER_BYTES", 1024, 2147483648),
     *out_of("SHIM_TOKEN_CACHE_SECONDS", 0, 86400),
+    *out_of("SHIM_CACHE_SECONDS", 0, 3600),
     *refused(
         "SHIM_MEMCACHED_SERVERS",
         "host:port, several with commas between them",
@@ -397,9 +400,11 @@ def test_all_mistakes_are_told_together() -> None:
 
 def test_mistakes_of_memory_are_told_together() -> None:
     wrong = {"SHIM_COMPRESS": "on", "WEB_CONCURRENCY": "2", "SHIM_BIND": "0.0.0.0:80"}
+    wrong["SHIM_CACHE_SECONDS"] = "5"
     assert [
         "SHIM_COMPRESS='on': allowed is 1 for on or 0 for off",
         "WEB_CONCURRENCY='2': SHIM_BACKEND=memory lives in one process: allowed is 1",
+        "SHIM_CACHE_SECONDS='5': SHIM_BACKEND=memory has no Glance to spare: allowed is 0",
         "SHIM_BIND='0.0.0.0:80': SHIM_BACKEND=memory is no security: allowed is a loopback "
         "address, or any with SHIM_ALLOW_PUBLIC=1",
     ] == mistakes(wrong)

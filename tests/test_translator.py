@@ -21,7 +21,7 @@ from nova_image_shim.translator import (
     to_integer,
     to_metadata,
 )
-from nova_image_shim.wire import to_json, to_json_list
+from nova_image_shim.wire import to_elements, to_json, to_json_list
 
 LINKS = Links.under("http://shim", "v2", "t", "http://glance", project_in_alternate=True)
 
@@ -176,6 +176,8 @@ def test_a_project_is_quoted_in_links() -> None:
         ("Café", rb'"Caf\u00e9"'),
         ("🐍", rb'"\ud83d\udc0d"'),
         ('"\\é\n', rb'"\"\\\u00e9\n"'),
+        (["é", "a", "ö"], rb'["\u00e9","a","\u00f6"]'),
+        ("été 🐍\\é", rb'"\u00e9t\u00e9 \ud83d\udc0d\\\u00e9"'),
         ("\ud800", rb'"\ud800"'),
         (2**70, str(2**70).encode()),
     ],
@@ -184,6 +186,16 @@ def test_every_byte_is_ascii(value: object, expected: bytes) -> None:
     assert expected == to_json(value)
 
 
-def test_a_list_of_chunks_is_one_list() -> None:
-    assert b'{"a":[1,2,3],"b":4}' == to_json_list("a", [b"[1]", b"[]", b"[2,3]"], {"b": 4})
-    assert b'{"a":[]}' == to_json_list("a", [b"[]"], {})
+@pytest.mark.parametrize("large", ["", "x" * 2**16])
+def test_a_list_of_pages_is_one_list(large: str) -> None:
+    pages = [to_elements(values) for values in ([], [1], [], [2, large])]
+    tails: list[dict[str, Any]] = [{}, {"b": 4}]
+    for tail in tails:
+        assert to_json({"a": [1, 2, large], **tail}) == b"".join(to_json_list("a", pages, tail))
+        assert to_json({"a": [], **tail}) == b"".join(to_json_list("a", [b""], tail))
+
+
+def test_only_a_small_list_is_put_together() -> None:
+    assert [b'{"a":[1,2]}'] == to_json_list("a", [b"1", b"2"], {})
+    large = b"1" * 2**16
+    assert [b'{"a":[', large, b",", b"2", b"]}"] == to_json_list("a", [large, b"2"], {})

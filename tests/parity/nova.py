@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from real.cloud import RealCloud
+    from real.processes import Daemon
 
 MANAGE = REAL / "nova" / "bin" / "nova-manage"
 
@@ -44,6 +45,7 @@ lock_path = {folder}/lock
 SERVICES_CONF = """
 [api]
 auth_strategy = keystone
+{api}
 [keystone_authtoken]
 www_authenticate_uri = {auth_url}
 memcached_servers = {memcached}
@@ -81,27 +83,61 @@ def nova(cloud: RealCloud, glance_endpoint: str | None) -> Iterator[str]:
         NotInstalledError: `install.py nova` has not been run since its pins changed.
         ProcessError: it did not start.
     """
-    if not is_installed("nova"):
-        raise NotInstalledError("run python tests/real/install.py nova first")
     with tempfile.TemporaryDirectory(dir=cloud.folder, prefix="nova-") as name:
-        folder = Path(name)
-        _open_databases(folder)
-        _configure(folder, cloud, glance_endpoint)
-        (port,) = free_ports(1)
-        daemon, _ = services.gunicorn("nova", "osapi_compute", "/", folder, port)
+        url, daemon = prepare_nova(Path(name), cloud, glance_endpoint)
         try:
             daemon.start()
-            yield f"http://{services.HOST}:{port}"
+            yield url
         finally:
             daemon.kill()
 
 
-def _configure(folder: Path, cloud: RealCloud, glance_endpoint: str | None) -> None:
+def prepare_nova(
+    folder: Path,
+    cloud: RealCloud,
+    glance_endpoint: str | None,
+    *,
+    api: str = "",
+    hooked: bool = True,
+    workers: int = 1,
+    threads: int = 8,
+) -> tuple[str, Daemon]:
+    """Prepare Nova as `nova` runs it, and return its address with it.
+
+    Args:
+        folder: exists, and is Nova's own.
+        cloud, glance_endpoint: see `nova`.
+        api: lines of `[api]`.
+        hooked, workers, threads: see `services.gunicorn`.
+
+    Raises:
+        NotInstalledError: `install.py nova` has not been run since its pins changed.
+    """
+    if not is_installed("nova"):
+        raise NotInstalledError("run python tests/real/install.py nova first")
+    _open_databases(folder)
+    _configure(folder, cloud, glance_endpoint, api)
+    (port,) = free_ports(1)
+    daemon, _ = services.gunicorn(
+        "nova",
+        "osapi_compute",
+        "/",
+        folder,
+        port,
+        hooked=hooked,
+        workers=workers,
+        threads=threads,
+    )
+    return f"http://{services.HOST}:{port}", daemon
+
+
+def _configure(folder: Path, cloud: RealCloud, glance_endpoint: str | None, api: str) -> None:
     credentials = CREDENTIALS.format(auth_url=cloud.auth_url, password=services.NOVA_PASSWORD)
     text = DATABASES_CONF.format(folder=folder) + SERVICES_CONF.format(
         auth_url=cloud.auth_url,
         memcached=cloud.memcached,
         credentials=credentials,
+        api=api,
         glance=f"endpoint_override = {glance_endpoint}" if glance_endpoint else "",
     )
     (folder / "nova.conf").write_text(text)

@@ -247,6 +247,11 @@ class RealCloud:
         """Start memcached again, empty, on the same port."""
         self._memcached.start()
 
+    @property
+    def glance_pid(self) -> int:
+        """Return Glance's first process, for accounts of what it uses."""
+        return self._glance.pid
+
     # What the services were asked
 
     def glance_calls(self) -> list[Call]:

@@ -129,17 +129,29 @@ def _uv_installs(uv: str, venv: Path, arguments: list[str]) -> bool:
     return subprocess.run(command, check=False).returncode == 0
 
 
-def install_memcached() -> None:
-    """Install Debian's memcached unless one is on PATH, without starting the package's daemon.
+def install_debian(command: str, *packages: str) -> None:
+    """Install Debian packages unless a command is on PATH, without starting their daemons.
+
+    Args:
+        command: what the first package brings.
+        packages: their names.
 
     Raises:
-        InstallError: this is not root on a Debian, or the package could not be installed.
+        InstallError: this is not root on a Debian, or the packages could not be installed.
     """
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise InstallError(
-            "memcached is not on PATH: install it (Debian: apt-get install memcached)"
-        )
-    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "memcached"]
+    if shutil.which(command, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin") is None:
+        names = " ".join(packages)
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            raise InstallError(
+                f"{command} is not on PATH: install it (Debian: apt-get install {names})"
+            )
+        print(f"{command}: installing the Debian package", flush=True)
+        _apt_get_install(packages)
+    print(f"{command}: installed")
+
+
+def _apt_get_install(packages: tuple[str, ...]) -> None:
+    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_daemons():
         if (
@@ -198,10 +210,7 @@ def main(*names: str) -> None:
             print(f"{service}: installing under {REAL / service} with {python}", flush=True)
             install_service(service, python)
         print(f"{service}: installed")
-    if shutil.which("memcached") is None:
-        print("memcached: installing the Debian package", flush=True)
-        install_memcached()
-    print("memcached: installed")
+    install_debian("memcached", "memcached")
 
 
 if __name__ == "__main__":

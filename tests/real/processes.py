@@ -55,6 +55,12 @@ class Daemon:
         self._environ = {**clean_environ(), **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Return the process that leads the group, while it runs."""
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
     def launch(self) -> None:
         """Start the process unless it runs, without waiting for it: `wait` does."""
         if self._process is not None:

@@ -23,16 +23,16 @@ NOVA_PASSWORD = "nova-password"
 
 SCHEMA_IMAGE = Path(__file__).with_name("schema-image.json")
 
-# One worker: each would make its own first calls to Keystone, and the tests count calls. Threads,
-# because gunicorn's sync worker keeps no connection alive. No timeout, because a frozen worker must
-# live on when it is thawed. A long request line is for the service to judge, and so is
-# X-Forwarded-Proto.
+# One worker, unless its speed is measured: each would make its own first calls to Keystone, and the
+# tests count calls. Threads, because gunicorn's sync worker keeps no connection alive. No timeout,
+# because a frozen worker must live on when it is thawed. A long request line is for the service to
+# judge, and so is X-Forwarded-Proto.
 GUNICORN_CONF = """
 wsgi_app = "{service}.wsgi.{module}:application"
 bind = "{bind}"
 worker_class = "gthread"
-workers = 1
-threads = 8
+workers = {workers}
+threads = {threads}
 keepalive = 60
 timeout = 0
 graceful_timeout = 2
@@ -168,7 +168,15 @@ def glance(folder: Path, port: int, *, hooked: bool = True) -> tuple[Daemon, Cal
 
 
 def gunicorn(
-    service: str, module: str, probe: str, folder: Path, port: int, *, hooked: bool = True
+    service: str,
+    module: str,
+    probe: str,
+    folder: Path,
+    port: int,
+    *,
+    hooked: bool = True,
+    workers: int = 1,
+    threads: int = 8,
 ) -> tuple[Daemon, CallLog]:
     """Prepare a service on the given loopback port, over a folder that holds its configuration.
 
@@ -177,11 +185,18 @@ def gunicorn(
         module: of `SERVICE.wsgi`, where the application is.
         probe: a path that answers 200 without a token.
         hooked: log the calls, and let writes take turns; see `calls.HOOKS`.
+        workers, threads: how many of them.
     """
     log = CallLog(folder / "calls.log")
     bind = f"{HOST}:{port}"
-    hooks = log.hooks() if hooked else ""
-    text = GUNICORN_CONF.format(service=service, module=module, bind=bind, hooks=hooks)
+    text = GUNICORN_CONF.format(
+        service=service,
+        module=module,
+        bind=bind,
+        workers=workers,
+        threads=threads,
+        hooks=log.hooks() if hooked else "",
+    )
     (folder / "gunicorn.conf.py").write_text(text)
     command = [str(REAL / service / "bin" / "gunicorn")]
     environ = {f"OS_{service.upper()}_CONFIG_DIR": str(folder)}

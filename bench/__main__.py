@@ -1,0 +1,80 @@
+"""Measure, and write down what was found: `make bench`, and `make bench-short` for CI."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+from bench.against_glance import run_against_glance
+from bench.check import require_same_answers
+from bench.measure import Course, run_course
+from bench.memory import run_memory
+from bench.polling import run_polling
+from bench.report import write_report
+from bench.slow import run_slow
+from bench.stage import IMAGES, NON_ASCII, Stage, start_contestants
+from bench.static_glance import is_slow_possible
+from bench.targets import gross_losses
+
+ALL = (1, 8, 32)
+FULL = Course(
+    {"25": ALL, "100": ALL, "1000": ALL, NON_ASCII: (1,), "10000": (1,)}, rounds=7, seconds=1.5
+)
+SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.7)
+SHORT_CONTESTANTS = ("shim", "floor")
+
+
+def main() -> None:
+    """Run what the command line asks for; exits with 1 on a gross loss of the short form."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="shim and floor only, no report")
+    parser.add_argument("--rounds", type=int, default=FULL.rounds)
+    parser.add_argument("--seconds", type=float, default=FULL.seconds, help="of a measurement")
+    parser.add_argument("--json", type=Path, default=Path("docs/performance.json"))
+    options = parser.parse_args()
+    if options.short:
+        sys.exit("\n".join(gross_losses(run_short())) or 0)
+    found = run_full(FULL._replace(rounds=options.rounds, seconds=options.seconds))
+    options.json.write_text(json.dumps(found, indent=1) + "\n")
+    write_report(found, options.json.parent)
+
+
+def run_short() -> list[dict[str, Any]]:
+    """Return the samples of shim and floor, as JSON has them."""
+    with Stage() as stage:
+        found = start_contestants(stage, SHORT_CONTESTANTS)
+        require_same_answers(stage, found, list(SHORT.clients))
+        return [sample._asdict() for sample in run_course(stage, found, SHORT)]
+
+
+def run_full(course: Course) -> dict[str, Any]:
+    """Return all there is to know, as JSON has it."""
+    found: dict[str, Any] = {
+        "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "load_before": machine.load_average(),
+        "machine": machine.describe(),
+        "rounds": course.rounds,
+    }
+    with Stage() as stage:
+        found["memory"] = run_memory(stage)
+        everyone = start_contestants(stage)
+        require_same_answers(stage, everyone, list(IMAGES))
+        found["samples"] = [one._asdict() for one in run_course(stage, everyone, course)]
+        for one in everyone:
+            one.daemon.kill()
+        if is_slow_possible():
+            found["slow"] = run_slow(stage, course.rounds, requests=1500)
+        sizes = [25, 100, 1000, 10000]
+        waits = run_against_glance(stage, sizes, course.rounds, course.seconds)
+        found["against_glance"] = [sample._asdict() for sample in waits]
+        found["polling"] = run_polling(stage)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Who is measured: how each is started, and where it answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parity.nova import prepare_nova
+from real import services
+from real.processes import Daemon, free_ports
+
+from bench.static_glance import passing_nginx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from real.cloud import RealCloud
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKERS = 2
+THREADS = 16
+
+# What the floor and glanceclient's models are served with: as gunicorn.conf.py, without its log.
+GUNICORN_CONF = """
+bind = "{bind}"
+worker_class = "gthread"
+workers = {workers}
+threads = {threads}
+keepalive = 75
+control_socket_disable = True
+"""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something that answers the list of images.
+
+    Args:
+        name: in tables.
+        url: its address.
+        daemon: the process whose tree is accounted for.
+        path: what is asked, `{project}` in it.
+    """
+
+    name: str
+    url: str
+    daemon: Daemon
+    path: str = "/v2/{project}/images/detail"
+
+    def address(self, project: str) -> str:
+        """Return the address of the list, for a project."""
+        return self.url + self.path.format(project=project)
+
+
+def shim(folder: Path, cloud: RealCloud, name: str = "shim", **settings: str) -> Contestant:
+    """Prepare the service as it is shipped, on the real Keystone."""
+    environ = {
+        "SHIM_BACKEND": "glance",
+        "WEB_CONCURRENCY": str(WORKERS),
+        "SHIM_THREADS": str(THREADS),
+        "OS_AUTH_URL": cloud.auth_url,
+        "OS_USERNAME": cloud.service_user,
+        "OS_PASSWORD": cloud.service_password,
+        "OS_PROJECT_NAME": cloud.service_project,
+        "OS_USER_DOMAIN_NAME": cloud.user_domain_name,
+        "OS_PROJECT_DOMAIN_NAME": cloud.project_domain_name,
+        "OS_REGION_NAME": cloud.region,
+        **settings,
+    }
+    (port,) = free_ports(1)
+    environ["SHIM_BIND"] = f"{services.HOST}:{port}"
+    command = ["-c", str(ROOT / "app" / "gunicorn.conf.py")]
+    return Contestant(name, *_gunicorn(folder, command, port, environ, "/healthcheck"))
+
+
+def wsgi_app(
+    folder: Path,
+    module: str,
+    glance_url: str,
+    *,
+    name: str = "",
+    threads: int = THREADS,
+    trust_env: bool = True,
+) -> Contestant:
+    """Prepare one of the applications of this folder: `floor` or `models`.
+
+    Args:
+        folder: where it may write.
+        module: which.
+        glance_url: whom it asks.
+        name: in tables, if not the module's.
+        threads: of each worker.
+        trust_env: whether the floor's requests looks for proxies on every request.
+    """
+    (port,) = free_ports(1)
+    bind = f"{services.HOST}:{port}"
+    conf = GUNICORN_CONF.format(bind=bind, workers=WORKERS, threads=threads)
+    (folder / "gunicorn.conf.py").write_text(conf)
+    environ = {
+        "PYTHONPATH": str(ROOT),
+        "BENCH_GLANCE": glance_url,
+        "BENCH_THREADS": str(threads),
+        "BENCH_TRUST_ENV": str(int(trust_env)),
+    }
+    return Contestant(
+        name or module, *_gunicorn(folder, [f"bench.{module}:app"], port, environ, "/")
+    )
+
+
+def nginx(folder: Path, glance_url: str) -> Contestant:
+    """Prepare an nginx that only passes on."""
+    daemon, url = passing_nginx(folder, glance_url)
+    return Contestant("nginx", url, daemon, "/v2/images?limit=1000")
+
+
+def nova(folder: Path, cloud: RealCloud, glance_url: str) -> Contestant:
+    """Prepare a real Nova in its best configuration."""
+    api = "response_validation = ignore"
+    url, daemon = prepare_nova(
+        folder, cloud, glance_url, api=api, hooked=False, workers=WORKERS, threads=THREADS
+    )
+    return Contestant("nova", url, daemon)
+
+
+def _gunicorn(
+    folder: Path, arguments: list[str], port: int, environ: Mapping[str, str], probe: str
+) -> tuple[str, Daemon]:
+    folder.mkdir(parents=True, exist_ok=True)
+    url = f"http://{services.HOST}:{port}"
+    command = [str(Path(sys.executable).with_name("gunicorn")), *arguments]
+    # An operator's environment says nothing of proxies, and is looked through all the same.
+    plain = {"no_proxy": "", "HOME": os.environ.get("HOME", "/")}
+    return url, Daemon(command, folder, lambda: _answers(url + probe), {**plain, **environ})
+
+
+def _answers(url: str) -> bool:
+    with services.http() as http:
+        try:
+            return http.get(url, timeout=5).status_code < 500
+        except OSError:
+            return False

@@ -1,0 +1,64 @@
+"""Figures out of samples: medians, spreads, and ratios of what was measured in the same round."""
+
+from __future__ import annotations
+
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Found = dict[str, Any]
+    Load = tuple[str, int]  # the name of the list, and how many clients ask for it
+
+
+class Figure(NamedTuple):
+    """A median and its noise: half the distance between the quartiles, in the same unit."""
+
+    value: float
+    noise: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Figure:
+        """Return the figure of one value for each round."""
+        if len(values) == 1:
+            return cls(values[0], 0)
+        low, _, high = quantiles(values, n=4, method="inclusive")
+        return cls(median(values), (high - low) / 2)
+
+    def text(self) -> str:
+        """Return both, with as many digits as say something."""
+        digits = (
+            0 if self.value >= 100 else 1 if self.value >= 10 else 2 if self.value >= 0.1 else 3
+        )
+        return f"{self.value:.{digits}f} ± {self.noise:.{digits}f}"
+
+
+def series(found: Found, field: str, contestant: str, load: Load) -> list[float]:
+    """Return what one contestant did under one load, round by round; empty where it did not run."""
+    wanted = (contestant, *load)
+    return [
+        sample[field]
+        for sample in found["samples"]
+        if (sample["contestant"], sample["images"], sample["clients"]) == wanted
+    ]
+
+
+def ratio(found: Found, field: str, one: str, other: str, load: Load) -> Figure:
+    """Return how many times the other's value one contestant's is."""
+    pairs = zip(
+        series(found, field, one, load),
+        series(found, field, other, load),
+        strict=True,
+    )
+    return Figure.of([mine / theirs for mine, theirs in pairs])
+
+
+def contestants(found: Found) -> list[str]:
+    """Return the names of all who were measured, in the order of their first turn."""
+    return list(dict.fromkeys(sample["contestant"] for sample in found["samples"]))
+
+
+def loads(found: Found) -> list[Load]:
+    """Return all loads, in the order in which they were measured."""
+    return list(dict.fromkeys((one["images"], one["clients"]) for one in found["samples"]))

@@ -1,0 +1,140 @@
+"""The results as tables in docs/performance.md, between its two marks."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from bench.figures import Figure, contestants, loads, ratio, series
+from bench.targets import targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from bench.figures import Load
+
+    Found = dict[str, Any]
+
+BEGIN, END = "<!-- begin: make bench writes this -->\n", "<!-- end -->\n"
+POLLING = {
+    "per_second": "answers/s",
+    "p50_ms": "p50 ms",
+    "p95_ms": "p95 ms",
+    "glance_cpu_ms": "CPU of Glance ms an answer",
+    "glance_cores": "cores busy with Glance",
+    "shim_cpu_ms": "CPU of the shim ms an answer",
+}
+NAMES = {"models": "glanceclient's models", "nova": "Nova 34"}
+
+
+def write_report(found: Found, folder: Path) -> None:
+    """Put the tables into `folder`/performance.md and draw the plot beside it."""
+    from bench.plot import draw  # noqa: PLC0415 - matplotlib is not needed to read a report
+
+    path = folder / "performance.md"
+    head, _, rest = path.read_text().partition(BEGIN)
+    tail = rest.partition(END)[2]
+    path.write_text(head + BEGIN + "\n" + "\n".join(lines(found)) + "\n" + END + tail)
+    draw(found, folder / "images" / "performance.svg")
+
+
+def lines(found: Found) -> Iterator[str]:
+    """Yield the report's lines."""
+    machine = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
+    yield f"Measured {found['when']}, {found['rounds']} interleaved rounds; load average of the"
+    yield f"machine before: {found['load_before']:.2f}. {machine}."
+    yield ""
+    yield "### What is to be reached"
+    yield ""
+    yield from table(("ratio", "found", "bound", ""), _target_rows(found))
+    yield "### CPU time of a request, one client, ms"
+    yield ""
+    everyone = contestants(found)
+    shown = [NAMES.get(name, name) for name in everyone]
+    yield from table(("images", *shown), _cpu_rows(found, everyone))
+    yield "### CPU time of the shim, as a ratio to that of"
+    yield ""
+    yield from table(("images", *shown[1:]), _ratio_rows(found, everyone[1:]))
+    yield "### Requests a second, and p50 / p95 in ms"
+    yield ""
+    yield from table(("images", "clients", *shown), _speed_rows(found, everyone))
+    yield "### Calls of Glance a request, and memory of a worker in MiB after all that"
+    yield ""
+    yield from table(("", *shown), _other_rows(found, everyone))
+    yield "### Memory of one worker, MiB, and its start"
+    yield ""
+    memory = ((name.replace("_", " "), f"{value:.1f}") for name, value in found["memory"].items())
+    yield from table(("", "found"), memory)
+    yield "### Against the real Glance, one client"
+    yield ""
+    header = ("images", "Glance p50 ms", "through the shim", "CPU of Glance ms", "of the shim")
+    yield from table(header, _glance_rows(found))
+    yield "### 32 clients polling 1000 images of the real Glance"
+    yield ""
+    yield from table(("lists kept for", *POLLING.values()), _polling_rows(found))
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Yield a table's lines and an empty one."""
+    header = list(header)
+    yield f"| {' | '.join(header)} |"
+    yield f"|{' --- |' * len(header)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def _target_rows(found: Found) -> Iterator[tuple[str, ...]]:
+    for target in targets(found):
+        bound = f"{'≥' if target.is_least else '≤'} {target.bound:.3g}"
+        yield target.text, f"{target.found:.3g}", bound, "met" if target.is_met else "**missed**"
+
+
+def _cpu_rows(found: Found, everyone: list[str]) -> Iterator[tuple[str, ...]]:
+    for load in _of_one_client(found):
+        yield load[0], *(_cell(series(found, "cpu_ms", name, load)) for name in everyone)
+
+
+def _ratio_rows(found: Found, others: list[str]) -> Iterator[tuple[str, ...]]:
+    for load in _of_one_client(found):
+        yield load[0], *(ratio(found, "cpu_ms", "shim", name, load).text() for name in others)
+
+
+def _of_one_client(found: Found) -> list[Load]:
+    return [load for load in loads(found) if load[1] == 1]
+
+
+def _speed_rows(found: Found, everyone: list[str]) -> Iterator[tuple[str, ...]]:
+    for load in loads(found):
+        cells = []
+        for name in everyone:
+            fields = ("per_second", "p50_ms", "p95_ms")
+            each = [series(found, field, name, load) for field in fields]
+            numbers = [median(values) for values in each if values]
+            cells.append("{:.3g}; {:.3g} / {:.3g}".format(*numbers) if numbers else "-")
+        yield load[0], str(load[1]), *cells
+
+
+def _other_rows(found: Found, everyone: list[str]) -> Iterator[tuple[str, ...]]:
+    for images in ("25", "1000"):
+        calls = [series(found, "calls", name, (images, 1)) for name in everyone]
+        yield f"calls, {images} images", *(f"{median(v):.1f}" if v else "-" for v in calls)
+    sizes = [series(found, "resident_mib", name, ("25", 1)) for name in everyone]
+    yield "memory, 25 images", *(f"{max(values):.0f}" if values else "-" for values in sizes)
+
+
+def _glance_rows(found: Found) -> Iterator[tuple[str, ...]]:
+    fields = ("glance_p50_ms", "shim_p50_ms", "glance_cpu_ms", "shim_cpu_ms")
+    for images in dict.fromkeys(sample["images"] for sample in found["against_glance"]):
+        mine = [sample for sample in found["against_glance"] if sample["images"] == images]
+        yield str(images), *(Figure.of([one[field] for one in mine]).text() for field in fields)
+
+
+def _polling_rows(found: Found) -> Iterator[tuple[str, ...]]:
+    for seconds, values in found["polling"].items():
+        yield f"{seconds} s", *(f"{values[name]:.3g}" for name in POLLING)
+
+
+def _cell(values: list[float]) -> str:
+    return Figure.of(values).text() if values else "-"

@@ -1,0 +1,117 @@
+"""What the contestants stand on: a real Keystone, the static Glance, tokens, lists of images."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from real import services
+from real.cloud import RealCloud
+from real.install import is_installed
+
+from bench import contestants
+from bench.page_sets import make_page_set
+from bench.static_glance import StaticGlance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    import requests
+
+    from bench.contestants import Contestant
+
+USER = "demo"
+NON_ASCII = "1000 non-ASCII"
+IMAGES = {"25": 25, "100": 100, "1000": 1000, NON_ASCII: 1000, "10000": 10000}
+WARM_UP = 4 * contestants.WORKERS
+ANY_HOST = "compute.example:8774"  # the same links from everyone
+
+
+class Stage:
+    """The running scenery; a context."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.cloud = stack.enter_context(RealCloud())
+            folder = tempfile.TemporaryDirectory(prefix="bench-")
+            self._folder = Path(stack.enter_context(folder))
+            self._folder.chmod(0o755)  # nginx's workers are another user's where root starts it
+            self.project = self.cloud.projects[USER]
+            self.tokens = {name: self.cloud.token(USER) for name in IMAGES}
+            self.page_sets = {
+                name: make_page_set(name, count, ascii_names=name != NON_ASCII)
+                for name, count in IMAGES.items()
+            }
+            by_token = {token: self.page_sets[name] for name, token in self.tokens.items()}
+            self.glance = StaticGlance(self._folder / "glance", by_token, self._schema())
+            self._stack = stack
+            self.start(contestants.Contestant("static Glance", self.glance.url, self.glance.daemon))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _schema(self) -> bytes:
+        url = f"{self.cloud.glance_url}/v2/schemas/image"
+        with services.http() as http:
+            answer = http.get(url, headers={"X-Auth-Token": self.cloud.token(USER)}, timeout=60)
+        answer.raise_for_status()
+        return answer.content
+
+    def folder(self, name: str) -> Path:
+        """Return a new folder."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))
+
+    def start(self, contestant: Contestant) -> Contestant:
+        """Start a contestant, which ends with the stage or by its own `stop`."""
+        self._stack.callback(contestant.daemon.kill)
+        contestant.daemon.start()
+        return contestant
+
+    def warm_up(self, contestant: Contestant, page_set: str) -> None:
+        """Have each worker answer: what a first request costs is measured apart."""
+        for _ in range(WARM_UP):
+            self.size(contestant, page_set)
+
+    def ask(self, contestant: Contestant, page_set: str) -> Any:
+        """Return what a contestant answers."""
+        return self._get(contestant, page_set).json()
+
+    def size(self, contestant: Contestant, page_set: str) -> int:
+        """Return how many bytes a contestant's answer has."""
+        return len(self._get(contestant, page_set).content)
+
+    def _get(self, contestant: Contestant, page_set: str) -> requests.Response:
+        """Ask on a connection of its own, uncompressed as the load does."""
+        headers = {"Host": ANY_HOST, "Accept-Encoding": "identity", **self.headers(page_set)}
+        with services.http() as http:
+            url = contestant.address(self.project)
+            answer = http.get(url, headers=headers, timeout=120)
+        answer.raise_for_status()
+        return answer
+
+    def headers(self, page_set: str) -> Mapping[str, str]:
+        """Return the headers that ask for a list."""
+        return {"X-Auth-Token": self.tokens[page_set]}
+
+
+def start_contestants(stage: Stage, names: Collection[str] | None = None) -> list[Contestant]:
+    """Start over the static Glance all contestants that are installed, or only those named."""
+    folder, cloud, url = stage.folder, stage.cloud, stage.glance.url
+    makers: dict[str, Callable[[], Contestant]] = {
+        "shim": lambda: contestants.shim(folder("shim"), cloud, SHIM_GLANCE_ENDPOINT=url),
+        "floor": lambda: contestants.wsgi_app(folder("floor"), "floor", url),
+        "bare floor": lambda: contestants.wsgi_app(
+            folder("floor"), "floor", url, name="bare floor", trust_env=False
+        ),
+        "nginx": lambda: contestants.nginx(folder("nginx"), url),
+        "models": lambda: contestants.wsgi_app(folder("models"), "models", url),
+        "nova": lambda: contestants.nova(folder("nova"), cloud, url),
+    }
+    able = [name for name in makers if name != "nova" or is_installed("nova")]
+    wanted = [name for name in able if names is None or name in names]
+    # One after another: a port is only free until somebody takes it.
+    return [stage.start(makers[name]()) for name in wanted]

@@ -1,0 +1,155 @@
+"""A Glance that costs next to nothing: nginx, replaying pages that were written down before."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from real import services
+from real.processes import Daemon, free_ports, listens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.page_sets import PageSet
+
+PAGE_SIZES = (1000, 200)  # what the service asks for; what glanceclient, and so Nova, asks for
+ECHO_MODULE = Path("/usr/lib/nginx/modules/ngx_http_echo_module.so")
+SLOW_SECONDS = 0.1
+
+# The token says which list is asked for, so that every contestant can be sent the plain request.
+CONF = """
+{module}
+worker_processes 1;
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000;
+    keepalive_timeout 600;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    default_type application/json;
+    map_hash_bucket_size 1024;
+    {servers}
+}}
+"""
+
+SERVER = """
+    map $http_x_auth_token $page_set {{ {tokens} }}
+    server {{
+        listen {host}:{port};
+        root {folder}/pages;
+        location = /status {{ stub_status; }}
+        location = /versions {{ return 200 "{{}}"; }}
+        location = /v2/schemas/image {{ try_files /schema.json =404; }}
+        location = /v2/images {{ try_files /$page_set/$arg_limit-$arg_marker.json =404; }}
+    }}
+"""
+
+SLOW_SERVER = """
+    server {{
+        listen {host}:{port};
+        root {folder}/pages;
+        location = /v2/images {{
+            echo_sleep {seconds};
+            echo_exec /$page_set/$arg_limit-$arg_marker.json;
+        }}
+    }}
+"""
+
+PASSING_SERVER = """
+    upstream glance {{
+        server {host}:{upstream};
+        keepalive 64;
+        keepalive_requests 1000000;
+    }}
+    server {{
+        listen {host}:{port};
+        location / {{
+            proxy_pass http://glance;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }}
+    }}
+"""
+
+
+class StaticGlance:
+    """nginx with the pages; a context, in which it runs.
+
+    Args:
+        folder: where it may write.
+        page_sets: by the token that asks for them.
+        schema: what `/v2/schemas/image` answers.
+    """
+
+    def __init__(self, folder: Path, page_sets: Mapping[str, PageSet], schema: bytes) -> None:
+        port, slow_port = free_ports(2)
+        self.url = f"http://{services.HOST}:{port}"
+        self.slow_url = f"http://{services.HOST}:{slow_port}"
+        for page_set in page_sets.values():
+            _write_pages(folder / "pages" / page_set.name, page_set)
+        (folder / "pages" / "schema.json").write_bytes(schema)
+        tokens = " ".join(f'"{token}" "{held.name}";' for token, held in page_sets.items())
+        servers = SERVER.format(host=services.HOST, port=port, folder=folder, tokens=tokens)
+        if is_slow_possible():
+            servers += SLOW_SERVER.format(
+                host=services.HOST, port=slow_port, folder=folder, seconds=SLOW_SECONDS
+            )
+        self.daemon = nginx(folder, servers, port)
+
+    def calls(self) -> int:
+        """Return how many requests were answered, this one not counted."""
+        with services.http() as http:
+            text = http.get(f"{self.url}/status", timeout=10).text
+        # Three numbers stand in the third line: accepted, handled, requests.
+        found = re.search(r"^\s*\d+\s+\d+\s+(\d+)", text, re.MULTILINE)
+        assert found, text
+        return int(found[1]) - 1
+
+
+def is_slow_possible() -> bool:
+    """Tell whether nginx can wait before it answers."""
+    return ECHO_MODULE.exists()
+
+
+def passing_nginx(folder: Path, glance_url: str) -> tuple[Daemon, str]:
+    """Prepare an nginx that only passes on, and return its address with it."""
+    (port,) = free_ports(1)
+    upstream = glance_url.rpartition(":")[2]
+    servers = PASSING_SERVER.format(host=services.HOST, port=port, upstream=upstream)
+    return nginx(folder, servers, port), f"http://{services.HOST}:{port}"
+
+
+def nginx(folder: Path, servers: str, port: int) -> Daemon:
+    """Prepare nginx with these parts of its configuration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    module = f"load_module {ECHO_MODULE};" if is_slow_possible() else ""
+    text = CONF.format(folder=folder, servers=servers, module=module)
+    (folder / "nginx.conf").write_text(text)
+    command = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    arguments = ["-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+    return Daemon([command or "nginx", *arguments], folder, lambda: listens(port))
+
+
+def _write_pages(folder: Path, page_set: PageSet) -> None:
+    folder.mkdir(parents=True)
+    for limit in PAGE_SIZES:
+        for marker, body in page_set.pages(limit):
+            (folder / f"{limit}-{marker}.json").write_bytes(body)
+
+
+def page_paths(page_set: PageSet, limit: int) -> Sequence[str]:
+    """Return the paths of a list's pages, in the order in which a client would ask for them."""
+    markers = [f"&marker={marker}" if marker else "" for marker, _ in page_set.pages(limit)]
+    return [f"/v2/images?limit={limit}{marker}" for marker in markers]
