@@ -45,7 +45,7 @@ class Caller:
     project_id: str | None
     auth: BaseAuthPlugin | None = None
     roles: frozenset[str] = frozenset()
-    token: Mapping[str, Any] = field(default_factory=dict)
+    token: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Authenticate(Protocol):

@@ -20,7 +20,7 @@ MODULES = sorted(
 ADAPTERS = "nova_image_shim.adapters"
 WEB = ("flask", "marshmallow", "werkzeug")
 NETWORK = ("requests", "urllib3", "keystoneauth1", "glanceclient")
-CONCRETE = (f"{ADAPTERS}.glance", f"{ADAPTERS}.memory")
+CONCRETE = tuple(f"{ADAPTERS}.{name}" for name in ("cache_store", "glance", "memory"))
 # The composition root alone knows which adapters there are, and the embedded cloud its own.
 COMPOSITION_ROOTS = ("app/wsgi.py", "app/fakecloud/cloud.py")
 
