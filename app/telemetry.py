@@ -113,7 +113,14 @@ def logging_config(level: str) -> dict[str, object]:
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
             # gunicorn brings handlers of its own unless told not to.
-            "gunicorn.error": {"level": level, "propagate": True, "handlers": []},
+            # At DEBUG it tells paths before it is known which token has to be struck out of them.
+            "gunicorn.error": {
+                "level": "INFO" if level == "DEBUG" else level,
+                "propagate": True,
+                "handlers": [],
+            },
             "gunicorn.access": {"level": level, "propagate": False, "handlers": []},
+            # At DEBUG it tells whole answers, and an error may tell a token back.
+            "keystoneauth": {"level": "INFO" if level == "DEBUG" else level},
         },
     }
