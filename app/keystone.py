@@ -173,9 +173,8 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         threads, queue = settings.threads, settings.queue_length
         self._room = Gate("Keystone", places=threads + queue, queue=0, seconds=0)
         self._gate = Gate("Keystone", places=threads, queue=queue, seconds=settings.queue_seconds)
-        # auth_token tells of a failure in up to five lines, where ours is one.
-        loud = settings.log_level == "DEBUG"
-        logging.getLogger(_LOG_NAME).setLevel(logging.DEBUG if loud else logging.CRITICAL + 1)
+        # auth_token tells of a failure in up to five lines, with all that Keystone said.
+        logging.getLogger(_LOG_NAME).setLevel(logging.CRITICAL + 1)
         options = {"oslo_config_config": _oslo_config(settings), "log_name": _LOG_NAME}
         super().__init__(None, options)
         self._token_cache.initialize({_CACHE_KEY: _token_cache(settings)})

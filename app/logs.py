@@ -120,6 +120,7 @@ def logging_config(
         log_format: `text` or `json`.
         secrets: what must never be logged.
     """
+    quiet = "INFO" if level == "DEBUG" else level
     formatter = {"text": RequestFormatter, "json": JsonFormatter}[log_format]
     return {
         "version": 1,
@@ -128,8 +129,11 @@ def logging_config(
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours"}},
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
-            # gunicorn brings handlers of its own unless told not to.
-            "gunicorn.error": {"level": level, "propagate": True, "handlers": []},
+            # gunicorn brings handlers of its own unless told not to. At DEBUG it tells paths before
+            # it is known which token has to be struck out of them.
+            "gunicorn.error": {"level": quiet, "propagate": True, "handlers": []},
             "gunicorn.access": {"level": level, "propagate": False, "handlers": []},
+            # At DEBUG it tells whole answers, and an error may tell a token back.
+            "keystoneauth": {"level": quiet},
         },
     }

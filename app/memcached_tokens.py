@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 0.5  # a server farther off than that is no help
 _PAUSE_SECONDS = 5.0  # after a failure, until the server is tried again
 _SEAL_BYTES = 32
+_PREFIX = "nova-image-shim/"  # Glance may use the same memcached, and does not know our seal
 
 
 class _Server(NamedTuple):
@@ -52,7 +53,7 @@ class MemcachedTokens:
 
     def get(self, key: str) -> bytes | None:
         """Return what was kept under a key, None where there is nothing to be believed."""
-        found = self._ask(key, lambda client: client.get(key))
+        found = self._ask(key, lambda client: client.get(_PREFIX + key))
         if not isinstance(found, bytes):
             return None
         seal, value = found[:_SEAL_BYTES], found[_SEAL_BYTES:]
@@ -64,7 +65,7 @@ class MemcachedTokens:
     def set(self, key: str, value: bytes, time: int = 0) -> None:
         """Keep a value for so many seconds."""
         sealed = self._seal(key, value) + value
-        self._ask(key, lambda client: client.set(key, sealed, expire=time))
+        self._ask(key, lambda client: client.set(_PREFIX + key, sealed, expire=time))
 
     def close(self) -> None:
         """Close all connections."""

@@ -7,6 +7,7 @@ the links' `alternate` form is that of 2014.2.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -219,12 +220,18 @@ def _decoded(text: str) -> object:
     carry must not fail the whole list, as it does in Nova.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         # The entry stands a few levels deep in the answer.
         orjson.dumps([[[[[[[[value]]]]]]]])
     except (ValueError, TypeError, RecursionError):
         return text
     return value
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(digits)
+    return number
 
 
 def _refuse_constant(word: str) -> object:

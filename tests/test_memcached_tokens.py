@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fakes import Peer, Step
 
 KEY = "tokens/0123"
+KEPT = f"nova-image-shim/{KEY}"
 VALUE = b'{"token": {}}'
 
 
@@ -75,6 +76,16 @@ def test_what_one_process_keeps_another_finds(
     assert VALUE == open_tokens(memcached).get(KEY)
 
 
+def test_the_keys_of_other_services_are_let_alone(
+    memcached: str, raw: Client, open_tokens: Callable[..., MemcachedTokens]
+) -> None:
+    raw.set("tokens/shared", b"of Glance's own auth_token")
+    tokens = open_tokens(memcached)
+    assert tokens.get("tokens/shared") is None
+    tokens.set("tokens/shared", VALUE, 60)
+    assert b"of Glance's own auth_token" == raw.get("tokens/shared")
+
+
 def test_nothing_is_found_under_another_key_or_after_its_time(
     memcached: str, open_tokens: Callable[..., MemcachedTokens]
 ) -> None:
@@ -98,7 +109,7 @@ def test_rubbish_is_not_believed(
 ) -> None:
     tokens = open_tokens(memcached)
     for flags in (0, 1, 2, 3):  # of which python-memcached would unpickle one
-        raw.set(KEY, rubbish, flags=flags)
+        raw.set(KEPT, rubbish, flags=flags)
         assert tokens.get(KEY) is None
     tokens.set(KEY, VALUE, 60)
     assert VALUE == tokens.get(KEY)
@@ -111,7 +122,7 @@ def test_a_token_that_somebody_else_sealed_or_moved_is_not_believed(
     open_tokens(memcached, secret="other").set(KEY, VALUE, 60)
     assert tokens.get(KEY) is None
     tokens.set("tokens/admin", VALUE, 60)
-    raw.set(KEY, raw.get("tokens/admin"))
+    raw.set(KEPT, raw.get("nova-image-shim/tokens/admin"))
     assert tokens.get(KEY) is None
 
 
@@ -127,12 +138,20 @@ BROKEN: dict[str, list[Step]] = {
     "an error": [hears_a_line, sends(b"SERVER_ERROR out of memory\r\n"), waits()],
     "no memcached": [hears_a_line, sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"), waits()],
     "binary": [hears_a_line, sends(bytes(range(256)) + b"\r\n" * 3), waits()],
-    "a cut value": [hears_a_line, sends(b"VALUE tokens/0123 0 100\r\nabc")],
-    "a value that stops": [hears_a_line, sends(b"VALUE tokens/0123 0 100\r\nabc"), waits()],
-    "no length": [hears_a_line, sends(b"VALUE tokens/0123 0 x\r\nabc\r\nEND\r\n"), waits()],
+    "a cut value": [hears_a_line, sends(b"VALUE nova-image-shim/tokens/0123 0 100\r\nabc")],
+    "a value that stops": [
+        hears_a_line,
+        sends(b"VALUE nova-image-shim/tokens/0123 0 100\r\nabc"),
+        waits(),
+    ],
+    "no length": [
+        hears_a_line,
+        sends(b"VALUE nova-image-shim/tokens/0123 0 x\r\nabc\r\nEND\r\n"),
+        waits(),
+    ],
     "another key": [hears_a_line, sends(b"VALUE other 0 3\r\nabc\r\nEND\r\n"), waits()],
     "words missing": [hears_a_line, sends(b"VALUE\r\n"), waits()],
-    "drops": [hears_a_line, drips(b"VALUE tokens/0123 0 100\r\n", 0.8)],
+    "drops": [hears_a_line, drips(b"VALUE nova-image-shim/tokens/0123 0 100\r\n", 0.8)],
 }
 
 

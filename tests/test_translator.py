@@ -107,7 +107,17 @@ def test_what_is_no_number_is_nought(value: object, expected: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 300 + "]" * 300, "[" * 100_000, "NaN", "[1e999", "9" * 30, '"\\ud800"', "{'a': 1}", ""],
+    [
+        "[" * 300 + "]" * 300,
+        "[" * 100_000,
+        "NaN",
+        "[1e999",
+        "[1e999]",
+        "9" * 30,
+        '"\\ud800"',
+        "{'a': 1}",
+        "",
+    ],
 )
 def test_json_that_an_answer_cannot_carry_stays_text(text: str) -> None:
     image = cast("Any", {"id": "x", "block_device_mapping": text})
