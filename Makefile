@@ -6,6 +6,9 @@
 # make test-more-clients  the same with ten more, see docs/clients.md
 # make test-deploy        what deploy/ holds: nginx and HAProxy before real services, and the rest
 # make test-wheel         the wheel and the sdist, installed where nothing else is
+# make chaos              every fault of Keystone, Glance and memcached, overload, reload and death
+# make soak               ten minutes of load: memory, files and threads stay level
+# make fuzz               100,000 random inputs; `make fuzz-real`: random steps against a real Glance
 # make parity             the same requests to a real Nova, which it installs too, and to the service
 # make lint               ruff and mypy
 # make docs               the documentation as a site in docs/_build, warnings being errors
@@ -19,21 +22,41 @@ LINT := .venv-lint
 SITE := .venv-docs
 OLDEST := .venv-min
 
-.PHONY: run test test-min test-real test-clients test-more-clients test-deploy test-wheel parity \
-	lint docs dist pictures screenshots clean
+PLAIN := not real and not chaos and not clients and not deploy and not wheel
+
+.PHONY: run test test-min test-real test-clients test-more-clients test-deploy test-wheel chaos \
+	soak fuzz fuzz-real parity lint docs dist pictures screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "not real and not clients and not deploy and not wheel" $(PYTEST_ARGS)
+	$(VENV)/bin/pytest -m "$(PLAIN)" $(PYTEST_ARGS)
 
 test-min: $(OLDEST)/tested
-	$(OLDEST)/bin/pytest -m "not real and not clients and not deploy and not wheel" $(PYTEST_ARGS)
+	$(OLDEST)/bin/pytest -m "$(PLAIN)" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
+
+chaos: $(VENV)/tested
+	LOAD_SECONDS=60 $(VENV)/bin/pytest -m chaos $(PYTEST_ARGS)
+
+soak: $(VENV)/tested
+	SOAK_SECONDS=600 $(VENV)/bin/pytest tests/chaos/test_overload.py -k long_load $(PYTEST_ARGS)
+
+# Every run has a seed of its own, which it prints: `make fuzz SEED=...` makes it again.
+SEED = $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
+
+fuzz: $(VENV)/tested
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(VENV)/bin/pytest tests/fuzz \
+		--hypothesis-seed=$(SEED) $(PYTEST_ARGS)
+
+fuzz-real: $(VENV)/tested-real
+	$(VENV)/bin/python tests/real/install.py
+	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest \
+		tests/real/test_machine.py --hypothesis-seed=$(SEED) $(PYTEST_ARGS)
 
 # Where Keystone and Glance cannot be had, the tests on them are skipped.
 test-clients: $(VENV)/tested

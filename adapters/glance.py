@@ -41,6 +41,8 @@ _REFUSALS_OF_MARKERS = (
     "Forbidding request, image ",
     "Image with the given id ",
 )
+_OPERATIONS = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
+_LONGEST_REQUEST_ID = 64  # `req-` and a UUID are 40
 _CONNECTIONS_PER_THREAD = 3  # a page, the page before it, and one to spare
 
 
@@ -74,14 +76,14 @@ class GlanceImageService(port.ImageService):
     def __init__(self, options: GlanceOptions) -> None:
         self._options = options
         self._session = Session(verify=options.cacert or True, redirect=False)
-        transport = BoundedTransport(
+        self._transport = BoundedTransport(
             max_bytes=options.max_answer_bytes,
             total_seconds=math.inf,  # each call brings what is left of its request's time
             pool_maxsize=options.threads * _CONNECTIONS_PER_THREAD,
             repeat_get=True,
         )
-        self._session.session.mount("http://", transport)
-        self._session.session.mount("https://", transport)
+        self._session.session.mount("http://", self._transport)
+        self._session.session.mount("https://", self._transport)
 
     def endpoint(self, context: port.Context) -> str:
         """Return Glance's address: the configured one, or that of the caller's catalog.
@@ -125,7 +127,7 @@ class GlanceImageService(port.ImageService):
         params += _OLDEST_FIRST if oldest_first else []
         url = f"{self.endpoint(context)}/v2/images?{urlencode(params)}"
         try:
-            answer = self._ask(context, lambda **kwargs: self._session.get(url, **kwargs))
+            answer = self._ask(context, "list", lambda **kwargs: self._session.get(url, **kwargs))
         except port.ImageNotFound as error:  # the address is no Glance v2
             raise port.ImageServiceFailed(f"{url}: {error}") from error
         except (port.ImageBadRequest, port.ImageNotAuthorized) as error:
@@ -181,40 +183,55 @@ class GlanceImageService(port.ImageService):
             answer, _ = client.request(url, method, headers=headers, **kwargs, **request)
             return answer  # type: ignore[no-any-return]
 
-        return self._ask(context, send)
+        return self._ask(context, _OPERATIONS[method], send)
 
     def _ask(
-        self, context: port.Context, send: Callable[..., requests.Response]
+        self, context: port.Context, operation: str, send: Callable[..., requests.Response]
     ) -> requests.Response:
         """Make one call within the request's time, and raise what its answer means."""
         started = time.monotonic()
         if (left := context.deadline - started) <= 0:
             raise port.ImageServiceUnavailable("no time is left to ask Glance")
+        answer = None
         try:
-            answer = send(
-                auth=context.auth,
-                headers={
-                    "Accept": "application/json",
-                    "Accept-Encoding": "identity",
-                    "X-OpenStack-Request-ID": context.request_id,
-                },
-                timeout=Timeout(
-                    connect=self._options.connect_timeout_seconds,
-                    read=self._options.read_timeout_seconds,
-                    total=None if left == math.inf else left,
-                ),
-                raise_exc=False,
-            )
+            answer = send(**self._bounds(context, left))
         except (
             ClientException,
             glanceclient_exc.BaseException,
             requests.RequestException,
         ) as error:
-            raise port.ImageServiceUnavailable(f"{type(error).__name__}: {error}") from error
+            raise port.ImageServiceUnavailable(
+                f"{type(error).__name__}: {error}",
+                retry_after="1" if self._transport.breaker.is_open else None,
+            ) from error
         finally:
-            context.call_seconds.append(time.monotonic() - started)
+            context.calls.append(_call(operation, answer, time.monotonic() - started))
         raise_for_answer(answer)
         return answer
+
+    def _bounds(self, context: port.Context, left: float) -> dict[str, Any]:
+        """Return what every request carries: who asks, in which form, for how long."""
+        return {
+            "auth": context.auth,
+            "headers": {
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "X-OpenStack-Request-ID": context.request_id,
+            },
+            "timeout": Timeout(
+                connect=self._options.connect_timeout_seconds,
+                read=self._options.read_timeout_seconds,
+                total=None if left == math.inf else left,
+            ),
+            "raise_exc": False,
+        }
+
+
+def _call(operation: str, answer: requests.Response | None, seconds: float) -> port.Call:
+    if answer is None:
+        return port.Call(operation, 0, seconds, "")
+    request_id = answer.headers.get("X-OpenStack-Request-ID", "")[:_LONGEST_REQUEST_ID]
+    return port.Call(operation, answer.status_code, seconds, request_id)
 
 
 class _Client(SessionClient):  # type: ignore[misc] # the library has no types

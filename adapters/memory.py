@@ -150,6 +150,7 @@ class MemoryImageService(port.ImageService):
             for key in (*replace, *remove):
                 if key not in image:
                     raise port.ImageConflict(f"Property {key} does not exist.")
+            _require_storable({**add, **replace})
             changed = {key: value for key, value in image.items() if key not in set(remove)}
             changed |= {**add, **replace}
             changed["updated_at"] = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -219,6 +220,21 @@ def _is_listed(context: port.Context, image: port.Image, members: Mapping[str, s
         return False
     accepted = members.get(context.project_id) == "accepted"
     return _is_admin(context) or (image["visibility"] == "shared" and accepted)
+
+
+def _require_storable(properties: Mapping[str, str]) -> None:
+    """Refuse characters beyond the basic plane, as Glance does for the sake of its database.
+
+    Source: glance, glance/common/utils.py, no_4byte_params.
+
+    Raises:
+        ImageBadRequest: a key or a value has one.
+    """
+    for key, value in properties.items():
+        if max(key, default="") > "\uffff":
+            raise port.ImageBadRequest("Property names can't contain 4 byte unicode.")
+        if max(value, default="") > "\uffff":
+            raise port.ImageBadRequest(f"{key.title()} can't contain 4 byte unicode characters.")
 
 
 def _position(image: port.Image) -> tuple[str, str]:

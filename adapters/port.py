@@ -46,6 +46,22 @@ class Page(NamedTuple):
     next_marker: str | None
 
 
+class Call(NamedTuple):
+    """One call made to the store, for the log and the metrics.
+
+    Args:
+        operation: `list`, `get`, `update` or `delete`.
+        status: the answer's HTTP status, 0 where none came.
+        seconds: how long it took, answer read.
+        request_id: the store's own id of it, empty where it gave none.
+    """
+
+    operation: str
+    status: int
+    seconds: float
+    request_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """On whose behalf the store is asked.
@@ -55,7 +71,7 @@ class Context:
         request_id: `req-` and a UUID, told to the store for its log.
         auth: the caller's keystoneauth plugin: token and catalog. None where no Keystone is.
         deadline: on `time.monotonic()`'s clock; past it the store is no longer waited for.
-        call_seconds: one entry for each call made to the store, appended by the adapter.
+        calls: one entry for each call made to the store, appended by the adapter.
         roles: the caller's roles in the project; `admin` may see and change what others may not.
     """
 
@@ -63,7 +79,7 @@ class Context:
     request_id: str
     auth: BaseAuthPlugin | None = None
     deadline: float = math.inf
-    call_seconds: list[float] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     roles: frozenset[str] = frozenset()
 
 

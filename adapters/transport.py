@@ -17,8 +17,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Timeout
+
+from nova_image_shim.adapters.breaker import Breaker
 
 if TYPE_CHECKING:
     import socket
@@ -29,6 +31,10 @@ _LONGEST_SECONDS = 86400  # the platform's own bound of a socket's timeout is no
 
 class AnswerTooLargeError(requests.RequestException):
     """The answer holds more bytes than is allowed."""
+
+
+class UnreachableError(requests.ConnectionError):
+    """No connection was tried, since the last ones failed."""
 
 
 class _Exchange(threading.local):
@@ -106,6 +112,9 @@ class BoundedTransport(HTTPAdapter):
     the first byte of the answer (a kept-alive connection that the other side had just given up
     looks so). Nothing else is: what may have been begun is never begun twice.
 
+    Where several connections in a row could not be made, `breaker` is open: one request a second
+    tries, and the others fail at once.
+
     Args:
         max_bytes: the most bytes of a body, decoded.
         total_seconds: the most time for one exchange, unless the call's own timeout is a
@@ -117,6 +126,7 @@ class BoundedTransport(HTTPAdapter):
     def __init__(
         self, *, max_bytes: int, total_seconds: float, pool_maxsize: int, repeat_get: bool = False
     ) -> None:
+        self.breaker = Breaker()
         self._repeat_get = repeat_get
         self._max_bytes = max_bytes
         self._total_seconds = total_seconds
@@ -135,20 +145,36 @@ class BoundedTransport(HTTPAdapter):
 
         Raises:
             AnswerTooLargeError: the body is larger than allowed.
+            UnreachableError: the breaker is open.
             requests.RequestException: no connection, no answer in time, or a broken one.
         """
+        if reason := self.breaker.refusal():
+            raise UnreachableError(reason, request=request)
         total = _total(kwargs.get("timeout"), self._total_seconds)
         _exchange.deadline = time.monotonic() + total
         _exchange.answered = False
         try:
-            return self._once(request, *args, **kwargs)
+            return self._noted(request, *args, **kwargs)
         except requests.ConnectionError as error:
             again = self._repeat_get and request.method == "GET" and _never_answered(error)
             if not again:
                 raise
-            return self._once(request, *args, **kwargs)
+            return self._noted(request, *args, **kwargs)
         finally:
             _exchange.deadline = math.inf
+
+    def _noted(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Make one exchange and tell the breaker whether there was a connection."""
+        try:
+            response = self._once(request, *args, **kwargs)
+        except requests.RequestException as error:
+            if reason := _unconnected(error):
+                self.breaker.failed(reason)
+            else:
+                self.breaker.succeeded()
+            raise
+        self.breaker.succeeded()
+        return response
 
     def _once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         response = super().send(request, *args, **kwargs)
@@ -176,6 +202,19 @@ def _total(timeout: Any, default: float) -> float:
     """Return the whole time that a call may take, in seconds."""
     own = timeout.total if isinstance(timeout, Timeout) else None
     return min(own, default) if isinstance(own, int | float) else default
+
+
+def _unconnected(error: requests.RequestException) -> Exception | None:
+    """Return why no connection could be made, None if there was one.
+
+    What happens on a connection does not count: a client could bring it about.
+    """
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else None
+    made_none = (requests.ConnectTimeout, requests.exceptions.SSLError)
+    return (
+        reason if isinstance(reason, NewConnectionError) or isinstance(error, made_none) else None
+    )
 
 
 def _never_answered(error: requests.ConnectionError) -> bool:

@@ -11,14 +11,16 @@ run it.
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from nova_image_shim import api_docs, image_metadata, images, microversions, versions
+from nova_image_shim import api_docs, health, image_metadata, images, microversions, versions
 from nova_image_shim.context import (
     keep_project,
     mount,
@@ -29,16 +31,25 @@ from nova_image_shim.context import (
 from nova_image_shim.errors import register_error_handlers
 from nova_image_shim.paths import LegacyPaths, is_below_mount, is_unroutable
 from nova_image_shim.responses import add_request_ids, compress
+from nova_image_shim.retirement import refuser, register_announcements
 from nova_image_shim.telemetry import CURRENT, Trace, log_access
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from nova_image_shim.adapters.port import ImageService
     from nova_image_shim.context import Authenticate
+    from nova_image_shim.metrics import Metrics
     from nova_image_shim.settings import Settings
 
 
 def create_app(
-    settings: Settings, image_service: ImageService, authenticate: Authenticate
+    settings: Settings,
+    image_service: ImageService,
+    authenticate: Authenticate,
+    *,
+    metrics: Metrics | None = None,
+    checks: Mapping[str, Callable[[], object]] = MappingProxyType({}),
 ) -> Flask:
     """Return the application.
 
@@ -46,6 +57,8 @@ def create_app(
         settings: what `Settings.from_environ` gave.
         image_service: where the images are.
         authenticate: who may ask.
+        metrics: where requests are counted, None for nowhere.
+        checks: what `/healthcheck/ready` looks at, by name; one that raises has failed.
     """
     app = Flask("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
@@ -53,12 +66,15 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.extensions["settings"] = settings
     app.extensions["image_service"] = image_service
+    app.extensions["readiness"] = health.Readiness(checks)
     app.extensions["executor"] = ThreadPoolExecutor(settings.threads, "previous")
     register_error_handlers(app, www_authenticate_uri)
     _register_blueprints(app, settings.mounts)
     if settings.serves_docs:
         app.register_blueprint(api_docs.blueprint)
     _register_steps(app, settings, authenticate)
+    _register_end(app, settings, metrics)
+    register_announcements(app, settings)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -69,6 +85,7 @@ def create_app(
 
 def _register_blueprints(app: Flask, mounts: tuple[str, ...]) -> None:
     app.register_blueprint(versions.blueprint)
+    app.register_blueprint(health.blueprint)
     for name in mounts:
         # Both forms are the document itself: some clients follow no redirect.
         app.add_url_rule(f"/{name}", "version", versions.show)
@@ -102,6 +119,13 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
     app.before_request(_refuse_unroutable)
     app.before_request(_negotiate)
 
+    if settings.brownout:
+        app.before_request(refuser(settings.brownout))
+
+
+def _register_end(app: Flask, settings: Settings, metrics: Metrics | None) -> None:
+    """Register what every answer gets, and how it is told of."""
+
     @app.after_request
     def end(response: Response) -> Response:
         if request.path != "/":  # the version list has none at Nova, the documents have
@@ -109,8 +133,16 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
         microversions.add_version_headers(response)
         if settings.compress:
             compress(response)
-        log_access(request, response)
+        trace = CURRENT.get()
+        seconds = time.monotonic() - trace.started
+        log_access(request, response, seconds)
+        if metrics:
+            metrics.record(trace, response.status_code, seconds)
         return response
+
+    if metrics:
+        app.before_request_funcs.setdefault(None, []).insert(0, metrics.begin)
+        app.teardown_request(metrics.end)
 
 
 def _refuse_unroutable() -> None:

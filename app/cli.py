@@ -1,4 +1,4 @@
-"""The command line: `nova-image-shim serve`."""
+"""The command line: `nova-image-shim serve`, `check`, `translate`, `usage`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import os
 import sys
 from importlib import resources
 from typing import TYPE_CHECKING
+
+from nova_image_shim.check.command import add_check
+from nova_image_shim.translate import add_translate
+from nova_image_shim.usage.command import add_usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_serve(commands)
+    add_check(commands)
+    add_translate(commands)
+    add_usage(commands)
     given = parser.parse_args(arguments)
     status: int = given.run(given)
     return status

@@ -92,7 +92,7 @@ def make_context() -> Context:
         request_id=trace.global_request_id,
         auth=caller.auth,
         deadline=time.monotonic() + settings().request_timeout_seconds,
-        call_seconds=trace.call_seconds,
+        calls=trace.calls,
         roles=caller.roles,
     )
 

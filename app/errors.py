@@ -104,7 +104,16 @@ class Unauthenticated(Exception):
 
 
 class KeystoneUnavailable(Exception):
-    """Keystone did not say whether the token is good."""
+    """Keystone did not say whether the token is good.
+
+    Args:
+        reason: for the log.
+        retry_after: when to come again, in seconds as text, if that is known.
+    """
+
+    def __init__(self, reason: str, *, retry_after: str | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 def fault_response(
@@ -169,7 +178,7 @@ def register_error_handlers(app: Flask, www_authenticate_uri: Callable[[], str])
 
 def _keystone_unavailable(error: KeystoneUnavailable) -> Response:
     _log.error("the token could not be validated: %s", error)
-    return fault_response(503)
+    return fault_response(503, retry_after=error.retry_after)
 
 
 def _validation_error(error: ValidationError) -> Response:

@@ -48,7 +48,12 @@ def understand_body() -> None:
     if request.method in {"POST", "PUT"}:
         if request.mimetype not in _BODY_TYPES:
             raise Fault(415, "Unsupported Content-Type")
-        g.body = _schemas().parse_body(request.get_data(cache=False))
+        limit = settings().max_body_bytes
+        request.max_content_length = limit + 1  # a chunked body is cut there, and nothing said
+        data = request.get_data(cache=False)
+        if len(data) > limit:
+            raise Fault(413)
+        g.body = _schemas().parse_body(data)
     require_own_project()
 
 

@@ -21,6 +21,7 @@ from nova_image_shim.context import (
 from nova_image_shim.errors import Fault
 from nova_image_shim.responses import answer, no_content
 from nova_image_shim.schemas import load_list_query, parse_query
+from nova_image_shim.telemetry import CURRENT
 from nova_image_shim.translator import to_glance_query
 from nova_image_shim.wire import to_json, to_json_list
 
@@ -115,8 +116,10 @@ def _list(context: Context, url: str, to_entry: Callable[[Image], dict[str, Any]
     previous = wanted.start_previous(executor) if conf.previous_links else None
     chunks: list[bytes] = []
     count, last_id = 0, ""
+    trace = CURRENT.get()
     for images in wanted.pages():
         chunks.append(to_json([to_entry(image) for image in images]))
+        trace.count_page(len(images))
         count += len(images)
         last_id = images[-1]["id"] if images else last_id
     links = _links(url, pairs, last_id if count == wanted.limit else None, previous)

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import threading
+import time
+import uuid
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from cachetools import TTLCache
 from keystoneauth1 import access, loading
+from keystoneauth1.exceptions import ClientException, EndpointNotFound, HttpError
 from keystoneauth1.identity.access import AccessInfoPlugin
+from keystoneauth1.plugin import BaseAuthPlugin
+from keystoneauth1.service_token import ServiceTokenAuthWrapper
 from keystonemiddleware import auth_token
+from keystonemiddleware.auth_token._exceptions import InvalidToken, ServiceError
 from oslo_config import cfg
 from werkzeug.test import run_wsgi_app
 
+from nova_image_shim.adapters.gate import Gate, NoPlaceError
+from nova_image_shim.adapters.port import Context
 from nova_image_shim.adapters.transport import BoundedTransport
 from nova_image_shim.context import Caller
 from nova_image_shim.errors import KeystoneUnavailable, Unauthenticated
+from nova_image_shim.memcached_tokens import MemcachedTokens
+from nova_image_shim.telemetry import CURRENT, count_keystone_call
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from flask import Request
     from keystoneauth1.session import Session
+    from requests import PreparedRequest
 
     from nova_image_shim.settings import Settings
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # what Keystone could have made, and a header can carry
 _GROUP = "keystone_authtoken"
+_LOG_NAME = "nova_image_shim.auth_token"
 _CACHE_KEY = "nova_image_shim.token_cache"
 _FOUND_KEY = "nova_image_shim.access"
 _CACHED_TOKENS = 4096
@@ -44,6 +57,12 @@ class KeystoneAuthenticate:
     def __init__(self, settings: Settings) -> None:
         self._cache = {_CACHE_KEY: _token_cache(settings)}
         self._protocol = _OneAtATime(settings)
+        self._seconds = settings.keystone_timeout_seconds
+        self._service_auth = (
+            _ServiceAuth(self._protocol.keystone_session, settings)
+            if settings.send_service_token
+            else None
+        )
 
     def __call__(self, request: Request) -> Caller:
         """Return the caller.
@@ -58,23 +77,55 @@ class KeystoneAuthenticate:
         environ = {**request.environ, **self._cache, _FOUND_KEY: found}
         try:
             _body, status, _headers = run_wsgi_app(self._protocol, environ)
+        except _NoAnswer as error:
+            raise self._protocol.unavailable(str(error)) from error
+        except NoPlaceError as error:
+            raise KeystoneUnavailable(str(error), retry_after=error.retry_after) from error
         except Exception as error:
             # keystoneauth's exceptions, Keystone's answers in no known shape: all the same here.
-            self._protocol.forget_discovery()
-            raise KeystoneUnavailable(f"{type(error).__name__}: {error}") from error
+            raise self._protocol.unavailable(f"{type(error).__name__}: {error}") from error
+        finally:
+            trace = CURRENT.get()
+            trace.token_cached = not trace.keystone_calls  # one that another asks for counts, too
         if status.startswith("401"):
             raise Unauthenticated
         if not status.startswith("204"):
-            self._protocol.forget_discovery()
-            raise KeystoneUnavailable(f"auth_token answered {status}")
+            raise self._protocol.unavailable(f"auth_token answered {status}")
         token = found[0]
-        # A plugin of our own: auth_token's would send the service user's token along to Glance.
         return Caller(
             token.user_id or "-",
             token.project_id,
-            AccessInfoPlugin(token),
+            self._plugin_of(token),
             roles=frozenset(token.role_names or ()),
         )
+
+    def _plugin_of(self, token: access.AccessInfo) -> BaseAuthPlugin:
+        """Return what goes along to Glance; auth_token's would always send two tokens."""
+        plugin = AccessInfoPlugin(token)
+        return ServiceTokenAuthWrapper(plugin, self._service_auth) if self._service_auth else plugin
+
+    def check(self) -> None:
+        """Have Keystone validate the service user's own token, as it validates a client's.
+
+        Raises:
+            Exception: any of keystoneauth's or auth_token's; it did not.
+        """
+        try:
+            self._protocol.validate_own_token()
+        except Exception:
+            self._protocol.forget_discovery()
+            raise
+
+    def own_context(self) -> Context:
+        """Return the context of the service user itself.
+
+        Raises:
+            Exception: any of keystoneauth's; there is no token and none can be had.
+        """
+        token = self._protocol.own_token()
+        deadline = time.monotonic() + self._seconds
+        request_id = f"req-{uuid.uuid4()}"
+        return Context(token.project_id or "", request_id, AccessInfoPlugin(token), deadline)
 
 
 def _keep_access(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
@@ -84,11 +135,45 @@ def _keep_access(environ: WSGIEnvironment, start_response: StartResponse) -> lis
     return []
 
 
+class _ServiceAuth(BaseAuthPlugin):
+    """The service user's token, logged in for within Keystone's bounds and not within Glance's."""
+
+    def __init__(self, session: Session, settings: Settings) -> None:
+        super().__init__()
+        options = (settings.service_user or settings.keystone).credentials()
+        kind: Any = loading.get_plugin_loader(options.pop("auth_type"))
+        self._plugin = kind.load_from_options(**options)
+        self._session = session
+
+    def get_token(self, _session: Session) -> str | None:
+        """Return the token; the session is the one that calls Glance."""
+        token: str | None = self._plugin.get_token(self._session)
+        return token
+
+    def invalidate(self) -> bool:
+        """Forget the token, which Glance no longer takes."""
+        return bool(self._plugin.invalidate())
+
+
+class _TracedTransport(BoundedTransport):
+    """A bounded transport whose calls the log and the metrics tell of."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Send a request, return its answer, and take note of both."""
+        started, status = time.monotonic(), 0
+        try:
+            answer = super().send(request, *args, **kwargs)
+            status = answer.status_code
+            return answer
+        finally:
+            count_keystone_call(request.method or "", status, time.monotonic() - started)
+
+
 class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library has no types
     """`auth_token` over a bounded transport, where a burst of one new token is one question."""
 
     def __init__(self, settings: Settings) -> None:
-        self._transport = BoundedTransport(
+        self._transport = _TracedTransport(
             max_bytes=_KEYSTONE_ANSWER_BYTES,
             total_seconds=settings.keystone_timeout_seconds,
             pool_maxsize=settings.threads,
@@ -96,7 +181,14 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         self._seconds = settings.keystone_timeout_seconds
         self._flights: dict[tuple[str, bool], Future[Any]] = {}
         self._guard = threading.Lock()
-        super().__init__(_keep_access, {"oslo_config_config": _oslo_config(settings)})
+        threads, queue = settings.threads, settings.queue_length
+        self._room = Gate("Keystone", places=threads + queue, queue=0, seconds=0)
+        self._gate = Gate("Keystone", places=threads, queue=queue, seconds=settings.queue_seconds)
+        # auth_token tells of a failure in up to five lines, where ours is one.
+        loud = settings.log_level == "DEBUG"
+        logging.getLogger(_LOG_NAME).setLevel(logging.DEBUG if loud else logging.CRITICAL + 1)
+        options = {"oslo_config_config": _oslo_config(settings), "log_name": _LOG_NAME}
+        super().__init__(_keep_access, options)
 
     def _create_session(self, **kwargs: Any) -> Session:
         # The option `http_connect_timeout` of auth_token knows no fractions.
@@ -112,21 +204,65 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
 
         def verify_token(*args: Any, **kwargs: Any) -> Any:
             # Logging in first: auth_token takes a 404 at the login for an unknown token.
-            self._auth.get_access(self._session)
-            data = ask(*args, **kwargs)
+            try:
+                self._auth.get_access(self._session)
+                data = ask(*args, **kwargs)
+            except EndpointNotFound:  # for which auth_token forgets its catalog
+                raise
+            except (ClientException, ServiceError) as error:
+                raise _NoAnswer(_reason(error)) from error
             _require_whole(access.create(body=data))
             return data
 
         server.verify_token = verify_token
         return server
 
+    @property
+    def keystone_session(self) -> Session:
+        """Return the session that Keystone is asked over."""
+        session: Session = self._session
+        return session
+
+    def own_token(self) -> access.AccessInfo:
+        """Return the service user's token, logged in for if there is none."""
+        token: access.AccessInfo = self._auth.get_access(self._session)
+        return token
+
+    def validate_own_token(self) -> None:
+        """Ask Keystone about the service user's own token, with that token."""
+        try:
+            self._identity_server.verify_token(self.own_token().auth_token)
+        except InvalidToken:  # it was revoked meanwhile
+            self._auth.invalidate()
+            self._identity_server.verify_token(self.own_token().auth_token)
+
+    def unavailable(self, reason: str) -> KeystoneUnavailable:
+        """Return the error that says so, and forget where Keystone's versions are.
+
+        What was found of them may have been an outage's page.
+        """
+        self.forget_discovery()
+        retry_after = "1" if self._transport.breaker.is_open else None
+        return KeystoneUnavailable(reason, retry_after=retry_after)
+
     def forget_discovery(self) -> None:
-        """Forget where Keystone's versions are: what was found may have been an outage's page."""
+        """Forget where Keystone's versions are."""
         self._session._discovery_cache.clear()  # noqa: SLF001 - no other way, short of a new plugin
         self._auth._discovery_cache.clear()  # noqa: SLF001
 
     def fetch_token(self, token: str, allow_expired: bool = False) -> Any:
-        """Return the token's data; who comes while it is being asked for gets the same answer."""
+        """Return the token's data, from the cache or from Keystone.
+
+        Raises:
+            NoPlaceError: it is in no cache, and too many wait for Keystone already.
+        """
+        if known := self._token_cache.get(token):
+            return known
+        with self._room.enter():
+            return self._fetch_once(token, allow_expired)
+
+    def _fetch_once(self, token: str, allow_expired: bool) -> Any:
+        """Ask Keystone; who comes while it is being asked gets the same answer."""
         key = (hashlib.sha256(token.encode()).hexdigest(), allow_expired)
         with self._guard:
             flight = self._flights.get(key)
@@ -139,12 +275,26 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
 
     def _fetch_into(self, flight: Future[Any], key: tuple[str, bool], token: str) -> None:
         try:
-            flight.set_result(super().fetch_token(token, allow_expired=key[1]))
+            with self._gate.enter():
+                data = super().fetch_token(token, allow_expired=key[1])
+            flight.set_result(data)
         except BaseException as error:  # noqa: BLE001 - raised again from result() in every thread
             flight.set_exception(error)
         finally:
             with self._guard:
                 del self._flights[key]
+
+
+class _NoAnswer(Exception):
+    """Keystone did not say; unlike auth_token's own errors it reaches the one line of our log."""
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong; of an answer that is its status, which auth_token only logs."""
+    cause = error.__context__ if isinstance(error, ServiceError) else error
+    if isinstance(cause, HttpError):
+        return f"Keystone answered {cause.http_status}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _require_whole(token: access.AccessInfo) -> None:
@@ -184,12 +334,12 @@ class _ProcessCache:
             self._tokens[key] = value
 
 
-def _token_cache(settings: Settings) -> _ProcessCache | _NoCache | None:
-    """Return the cache that auth_token finds in the request, None to have it use memcached."""
+def _token_cache(settings: Settings) -> _ProcessCache | _NoCache | MemcachedTokens:
+    """Return the cache that auth_token finds in the request."""
     if not settings.token_cache_seconds:
         return _NoCache()
     if settings.memcached_servers:
-        return None
+        return MemcachedTokens(settings.memcached_servers, settings.keystone.secret)
     return _ProcessCache(settings.token_cache_seconds)
 
 
@@ -210,7 +360,6 @@ def _oslo_config(settings: Settings) -> cfg.ConfigOpts:
         "cafile": settings.keystone.cacert and str(settings.keystone.cacert),
         "http_request_max_retries": 0,
         "token_cache_time": settings.token_cache_seconds,
-        "memcached_servers": list(settings.memcached_servers) or None,
         "cache": _CACHE_KEY,
         "service_type": "compute",  # the service that access rules of credentials are about
     }

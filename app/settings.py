@@ -11,24 +11,25 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+
+from nova_image_shim import setting_values as values
+from nova_image_shim.setting_values import WrongValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Set
+    from datetime import datetime
+
+    from nova_image_shim.brownout import Brownout
+    from nova_image_shim.config_file import ConfigFile
 
 _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")
 _USER_IN_ADDRESS = re.compile(r"//[^/]*@")
-_PORTS = range(1, 65536)
-_MOUNTS = ("v1.1", "v2", "v2.1")
+_SPARE_THREADS = 4
 
 
 class SettingsError(Exception):
     """One or more settings are wrong; the text has a line for each."""
-
-
-class _Wrong(ValueError):
-    """A value is not allowed; the text says what is."""
 
 
 def _setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
@@ -40,103 +41,6 @@ def _is_secret(name: str) -> bool:
     return any(word in name for word in _SECRETS)
 
 
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or not low <= int(text) <= high:
-            raise _Wrong(f"a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _seconds(high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) or not 0 < float(text) <= high:
-            raise _Wrong(f"seconds, more than 0 and at most {high:g}")
-        return float(text)
-
-    return parse
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise _Wrong(f"one of {', '.join(allowed)}")
-        return text
-
-    return parse
-
-
-def _interface(text: str) -> str:
-    return _choice("public", "internal", "admin")(text.removesuffix("URL"))
-
-
-def _flag(text: str) -> bool:
-    if text not in {"0", "1"}:
-        raise _Wrong("1 for on or 0 for off")
-    return text == "1"
-
-
-def _url(text: str) -> str:
-    """Return an http address without its final slashes."""
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or re.search(r"[\s\"\\?#@]", text):
-        raise _Wrong("an address as http://host:port/path, without user, query and fragment")
-    return text.rstrip("/")
-
-
-def _limit(text: str) -> int:
-    if text == "-1":
-        return -1
-    try:
-        return _integer(0, 10**6)(text)
-    except _Wrong as error:
-        raise _Wrong(f"{error}, or -1 for none") from error
-
-
-def _mounts(text: str) -> tuple[str, ...]:
-    """Return the mounts named, in the order of their versions."""
-    named = {name.strip() for name in text.split(",")}
-    if not named <= set(_MOUNTS):
-        raise _Wrong(f"one or more of {', '.join(_MOUNTS)}, with commas between them")
-    return tuple(name for name in _MOUNTS if name in named)
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
-        raise _Wrong("the path of a file that exists")
-    return path
-
-
-def _servers(text: str) -> tuple[str, ...]:
-    servers = tuple(server.strip() for server in text.split(","))
-    if not all(map(_host_and_port, servers)):
-        raise _Wrong("host:port, several with commas between them")
-    return servers
-
-
-def _bind(text: str) -> str:
-    # Port 0 has the system choose one; the line that says that we are ready tells which.
-    if not _host_and_port(re.sub(r":0\Z", ":1", text)):
-        raise _Wrong("host:port, an IPv6 address in brackets")
-    return text
-
-
-def _host_and_port(text: str) -> bool:
-    match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[(.+)\]):(\d{1,5})", text, re.ASCII)
-    if not match or int(match[2]) not in _PORTS:
-        return False
-    try:
-        return match[1] is None or bool(ipaddress.IPv6Address(match[1]))
-    except ValueError:
-        return False
-
-
 _USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
 _PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
 _CREDENTIAL = ("application_credential_id", "application_credential_secret")
@@ -145,14 +49,14 @@ _PLUGIN_OPTIONS = {
     "v3password": _USER + _PROJECT,
     "v3applicationcredential": _CREDENTIAL,
 }
-_auth_type = _choice(*_PLUGIN_OPTIONS)
+_auth_type = values.choice(*_PLUGIN_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Keystone:
     """The service user and where it finds Keystone: the variables of every OpenStack client."""
 
-    auth_url: str | None = _setting("OS_AUTH_URL", None, _url)
+    auth_url: str | None = _setting("OS_AUTH_URL", None, values.url)
     auth_type: str | None = _setting("OS_AUTH_TYPE", None, _auth_type)
     username: str | None = _setting("OS_USERNAME", None)
     user_id: str | None = _setting("OS_USER_ID", None)
@@ -166,8 +70,8 @@ class Keystone:
     application_credential_id: str | None = _setting("OS_APPLICATION_CREDENTIAL_ID", None)
     application_credential_secret: str | None = _setting("OS_APPLICATION_CREDENTIAL_SECRET", None)
     region_name: str | None = _setting("OS_REGION_NAME", None)
-    interface: str = _setting("OS_INTERFACE", "public", _interface)
-    cacert: Path | None = _setting("OS_CACERT", None, _file)
+    interface: str = _setting("OS_INTERFACE", "public", values.interface)
+    cacert: Path | None = _setting("OS_CACERT", None, values.existing_file)
 
     @property
     def plugin(self) -> str:
@@ -183,6 +87,11 @@ class Keystone:
         names = ["auth_url", *_PLUGIN_OPTIONS[self.plugin]]
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {"auth_type": self.plugin, **given}
+
+    @property
+    def secret(self) -> str:
+        """Return what only this service user knows."""
+        return self.credentials().get("password") or self.application_credential_secret or ""
 
     def missing(self) -> list[tuple[str, ...]]:
         """Return the names of what is missing for a login, alternatives together."""
@@ -207,52 +116,67 @@ _ATTRIBUTES = {item.metadata["name"]: item.name for item in fields(Keystone)}
 class Settings:
     """The service's own settings; README.md has the table."""
 
-    backend: str = _setting("SHIM_BACKEND", "memory", _choice("memory", "glance"))
-    bind: str = _setting("SHIM_BIND", "127.0.0.1:8774", _bind)
-    allow_public: bool = _setting("SHIM_ALLOW_PUBLIC", default=False, parse=_flag)
-    workers: int = _setting("WEB_CONCURRENCY", 0, _integer(1, 128))
-    threads: int = _setting("SHIM_THREADS", 16, _integer(1, 256))
-    memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, _file)
-    fake_open: bool = _setting("SHIM_FAKE_OPEN", default=False, parse=_flag)
+    backend: str = _setting("SHIM_BACKEND", "memory", values.choice("memory", "glance"))
+    bind: str = _setting("SHIM_BIND", "127.0.0.1:8774", values.bind)
+    allow_public: bool = _setting("SHIM_ALLOW_PUBLIC", default=False, parse=values.flag)
+    workers: int = _setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
+    threads: int = _setting("SHIM_THREADS", 16, values.integer(1, 256))
+    queue_seconds: float = _setting("SHIM_QUEUE_SECONDS", 1.0, values.seconds(60))
+    client_timeout_seconds: float = _setting("SHIM_CLIENT_TIMEOUT", 30.0, values.seconds(3600))
+    memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
+    fake_open: bool = _setting("SHIM_FAKE_OPEN", default=False, parse=values.flag)
 
-    glance_endpoint: str | None = _setting("SHIM_GLANCE_ENDPOINT", None, _url)
-    glance_page_size: int = _setting("SHIM_GLANCE_PAGE_SIZE", 1000, _integer(1, 10000))
+    glance_endpoint: str | None = _setting("SHIM_GLANCE_ENDPOINT", None, values.url)
+    glance_page_size: int = _setting("SHIM_GLANCE_PAGE_SIZE", 1000, values.integer(1, 10000))
     glance_connect_timeout_seconds: float = _setting(
-        "SHIM_GLANCE_CONNECT_TIMEOUT", 5.0, _seconds(300)
+        "SHIM_GLANCE_CONNECT_TIMEOUT", 5.0, values.seconds(300)
     )
-    glance_read_timeout_seconds: float = _setting("SHIM_GLANCE_READ_TIMEOUT", 30.0, _seconds(3600))
-    request_timeout_seconds: float = _setting("SHIM_REQUEST_TIMEOUT", 60.0, _seconds(3600))
+    glance_read_timeout_seconds: float = _setting(
+        "SHIM_GLANCE_READ_TIMEOUT", 30.0, values.seconds(3600)
+    )
+    request_timeout_seconds: float = _setting("SHIM_REQUEST_TIMEOUT", 60.0, values.seconds(3600))
     glance_max_answer_bytes: int = _setting(
-        "SHIM_GLANCE_MAX_ANSWER_BYTES", 2**26, _integer(2**10, 2**31)
+        "SHIM_GLANCE_MAX_ANSWER_BYTES", 2**26, values.integer(2**10, 2**31)
     )
 
-    keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, _seconds(300))
-    token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, _integer(0, 86400))
-    memcached_servers: tuple[str, ...] = _setting("SHIM_MEMCACHED_SERVERS", (), _servers)
-    public_keystone: str | None = _setting("SHIM_WWW_AUTHENTICATE_URI", None, _url)
+    keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
+    token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
+    memcached_servers: tuple[str, ...] = _setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
+    public_keystone: str | None = _setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
 
-    mounts: tuple[str, ...] = _setting("SHIM_MOUNTS", _MOUNTS, _mounts)
-    metadata_limit: int = _setting("SHIM_METADATA_LIMIT", 128, _limit)
-    max_body_bytes: int = _setting("SHIM_MAX_BODY_BYTES", 114688, _integer(2**10, 2**26))
-    max_limit: int | None = _setting("SHIM_MAX_LIMIT", None, _integer(1, 10**9))
-    previous_links: bool = _setting("SHIM_PREVIOUS_LINKS", default=True, parse=_flag)
+    mounts: tuple[str, ...] = _setting("SHIM_MOUNTS", values.MOUNTS, values.mounts)
+    metadata_limit: int = _setting("SHIM_METADATA_LIMIT", 128, values.limit_or_none)
+    max_body_bytes: int = _setting("SHIM_MAX_BODY_BYTES", 114688, values.integer(2**10, 2**26))
+    max_limit: int | None = _setting("SHIM_MAX_LIMIT", None, values.integer(1, 10**9))
+    previous_links: bool = _setting("SHIM_PREVIOUS_LINKS", default=True, parse=values.flag)
     alternate_link_project: bool = _setting(
-        "SHIM_ALTERNATE_LINK_PROJECT", default=True, parse=_flag
+        "SHIM_ALTERNATE_LINK_PROJECT", default=True, parse=values.flag
     )
-    compute_link_prefix: str | None = _setting("SHIM_COMPUTE_LINK_PREFIX", None, _url)
-    glance_link_prefix: str | None = _setting("SHIM_GLANCE_LINK_PREFIX", None, _url)
-    show_image_size: bool = _setting("SHIM_SHOW_IMAGE_SIZE", default=True, parse=_flag)
-    show_disk_config: bool = _setting("SHIM_SHOW_DISK_CONFIG", default=True, parse=_flag)
+    compute_link_prefix: str | None = _setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
+    glance_link_prefix: str | None = _setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
+    show_image_size: bool = _setting("SHIM_SHOW_IMAGE_SIZE", default=True, parse=values.flag)
+    show_disk_config: bool = _setting("SHIM_SHOW_DISK_CONFIG", default=True, parse=values.flag)
     v2_status: str = _setting(
-        "SHIM_V2_STATUS", "SUPPORTED", _choice("CURRENT", "SUPPORTED", "DEPRECATED")
+        "SHIM_V2_STATUS", "SUPPORTED", values.choice("CURRENT", "SUPPORTED", "DEPRECATED")
     )
-    compress: bool = _setting("SHIM_COMPRESS", default=True, parse=_flag)
-    docs: bool | None = _setting("SHIM_DOCS", None, _flag)
-    trusted_proxies: int = _setting("SHIM_TRUSTED_PROXIES", 0, _integer(0, 16))
+    compress: bool = _setting("SHIM_COMPRESS", default=True, parse=values.flag)
+    docs: bool | None = _setting("SHIM_DOCS", None, values.flag)
+    trusted_proxies: int = _setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
     log_level: str = _setting(
-        "SHIM_LOG_LEVEL", "INFO", _choice("DEBUG", "INFO", "WARNING", "ERROR")
+        "SHIM_LOG_LEVEL", "INFO", values.choice("DEBUG", "INFO", "WARNING", "ERROR")
     )
+    log_format: str = _setting("SHIM_LOG_FORMAT", "text", values.choice("text", "json"))
+    metrics_bind: str | None = _setting("SHIM_METRICS_BIND", None, values.address)
+    healthcheck_disable_file: Path | None = _setting("SHIM_HEALTHCHECK_DISABLE_FILE", None, Path)
+    deprecation: datetime | None = _setting("SHIM_DEPRECATION", None, values.moment)
+    sunset: datetime | None = _setting("SHIM_SUNSET", None, values.moment)
+    deprecation_link: str | None = _setting("SHIM_DEPRECATION_LINK", None, values.link)
+    brownout: Brownout | None = _setting("SHIM_BROWNOUT", None, values.brownout)
+    send_service_token: bool = _setting("SHIM_SEND_SERVICE_TOKEN", default=False, parse=values.flag)
+    config_file: Path | None = _setting("SHIM_CONFIG_FILE", None, values.existing_file)
     keystone: Keystone = field(default_factory=Keystone)
+    service_user: Keystone | None = None  # whose token goes along to Glance, if it is another's
+    notes: tuple[str, ...] = ()  # what of the configuration file does not count
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -262,11 +186,19 @@ class Settings:
             SettingsError: some are wrong; a line each, with name, value and what is allowed.
         """
         mistakes: list[str] = []
-        settings = _read(cls, environ, mistakes)
+        file = _config_file(environ, mistakes)
+        given = file.below(environ) if file else environ
+        settings = _read(cls, given, mistakes)
         if settings.backend == "glance":  # the embedded store must not trip over a client's OS_*
-            settings = replace(settings, keystone=_read(Keystone, environ, mistakes))
+            settings = replace(settings, keystone=_read(Keystone, given, mistakes))
         refused = {mistake.partition("=")[0] for mistake in mistakes}
         mistakes += settings.mistakes(refused)
+        if file:
+            mistakes = [_with_origin(mistake, environ, file) for mistake in mistakes]
+            settings = replace(settings, notes=tuple(file.notes))
+            if settings.backend == "glance" and settings.send_service_token and file.service_user:
+                login = {"OS_AUTH_URL": settings.keystone.auth_url or ""} | file.service_user
+                settings = replace(settings, service_user=_service_user(login, mistakes))
         if mistakes:
             raise SettingsError("\n".join(mistakes))
         return settings
@@ -277,6 +209,21 @@ class Settings:
         Args:
             refused: the names of those whose values were bad already: they are not missing.
         """
+        return self._mistakes_of_retirement() + self._mistakes_of_backend(refused)
+
+    def _mistakes_of_retirement(self) -> list[str]:
+        found = []
+        if self.deprecation and self.sunset and self.sunset < self.deprecation:
+            found.append(
+                "SHIM_SUNSET is before SHIM_DEPRECATION: allowed is the same time or later"
+            )
+        if self.deprecation_link and not (self.deprecation or self.sunset):
+            found.append(
+                "SHIM_DEPRECATION_LINK is set alone: SHIM_DEPRECATION or SHIM_SUNSET says of what"
+            )
+        return found
+
+    def _mistakes_of_backend(self, refused: Set[str]) -> list[str]:
         if self.backend == "glance":
             return [
                 f"{' or '.join(names)} is not set: SHIM_BACKEND=glance needs it for the service "
@@ -298,9 +245,36 @@ class Settings:
         return found
 
     @property
+    def secrets(self) -> list[str]:
+        """Return what must never be logged."""
+        logins = [self.keystone, *([self.service_user] if self.service_user else [])]
+        return [
+            secret
+            for login in logins
+            for secret in (login.password, login.application_credential_secret)
+            if secret
+        ]
+
+    @property
     def worker_count(self) -> int:
         """Return how many processes serve: as set, else two; one over the embedded store."""
         return self.workers or (1 if self.backend == "memory" else 2)
+
+    @property
+    def queue_length(self) -> int:
+        """Return how many requests may wait for a place at Glance, and as many at Keystone."""
+        return 2 * self.threads
+
+    @property
+    def pool_size(self) -> int:
+        """Return how many threads a process has.
+
+        Enough for all who ask Glance and Keystone, for both queues, and a few for those who need
+        neither.
+        """
+        if self.backend == "memory":
+            return self.threads
+        return 2 * (self.threads + self.queue_length) + _SPARE_THREADS
 
     @property
     def serves_docs(self) -> bool:
@@ -311,6 +285,35 @@ class Settings:
     def www_authenticate_uri(self) -> str | None:
         """Return where a client is sent for a token; None for the embedded identity."""
         return self.public_keystone or self.keystone.auth_url
+
+
+def _config_file(environ: Mapping[str, str], mistakes: list[str]) -> ConfigFile | None:
+    """Return what the file that SHIM_CONFIG_FILE names says, and add what is wrong with it."""
+    path = Path(environ.get("SHIM_CONFIG_FILE", "").strip())
+    if not path.is_file():  # none is named, or that is told as of any other path
+        return None
+    from nova_image_shim.config_file import ConfigFileError, read_config_file  # noqa: PLC0415
+
+    try:
+        return read_config_file(path)
+    except ConfigFileError as error:
+        mistakes.append(f"SHIM_CONFIG_FILE={str(path)!r}: {error}")
+        return None
+
+
+def _service_user(login: Mapping[str, str], mistakes: list[str]) -> Keystone:
+    found: list[str] = []
+    service_user = _read(Keystone, login, found)
+    found += [f"{' or '.join(names)} is not set" for names in service_user.missing()]
+    mistakes += [f"[service_user] of the configuration file: {text}" for text in found]
+    return service_user
+
+
+def _with_origin(mistake: str, environ: Mapping[str, str], file: ConfigFile) -> str:
+    """Add to a mistake where it stands, unless that is the environment."""
+    name = mistake.partition("=")[0]
+    elsewhere = name in file.origins and not environ.get(name, "").strip()
+    return f"{mistake} ({file.origins[name]})" if elsewhere else mistake
 
 
 def setting_names() -> list[str]:
@@ -330,7 +333,7 @@ def is_loopback(bind: str) -> bool:
 
 def _read(cls: type[_T], environ: Mapping[str, str], mistakes: list[str]) -> _T:
     """Return the dataclass that an environment fills, and add what is wrong to `mistakes`."""
-    values: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     for item in fields(cls):  # type: ignore[arg-type] # both are dataclasses
         name = item.metadata.get("name")
         if not name or not environ.get(name, "").strip():
@@ -338,8 +341,8 @@ def _read(cls: type[_T], environ: Mapping[str, str], mistakes: list[str]) -> _T:
         secret = _is_secret(name)
         text = environ[name] if secret else environ[name].strip()
         try:
-            values[item.name] = item.metadata["parse"](text)
-        except _Wrong as allowed:
+            given[item.name] = item.metadata["parse"](text)
+        except WrongValue as allowed:
             shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
             mistakes.append(f"{name}={shown}: allowed is {allowed}")
-    return cls(**values)
+    return cls(**given)

@@ -1,4 +1,4 @@
-"""What is known of a request while it runs, its ids, its log line, and logging as a whole."""
+"""What is known of a request while it runs, its ids, and its one log line."""
 
 from __future__ import annotations
 
@@ -8,112 +8,138 @@ import time
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from nova_image_shim.clients import Client, client_of
 
 if TYPE_CHECKING:
     from flask import Request, Response
 
-_log = logging.getLogger("nova_image_shim.access")
+    from nova_image_shim.adapters.port import Call
+
+ACCESS_LOGGER = "nova_image_shim.access"
+_log = logging.getLogger(ACCESS_LOGGER)
 
 # oslo.middleware's rule for an id that another service may send.
 _REQUEST_ID = re.compile(r"req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SECRET_LENGTH = 8  # a shorter token is a word such as `demo`, and no secret
+_LONGEST_AGENT = 256
+_MOST_IDS = 16
+UNROUTED = "none"
+_NOBODY = client_of("")
 
 
 @dataclass(slots=True)
 class Trace:
-    """One request, as its log lines tell of it.
+    """One request, as its log lines and the metrics tell of it.
 
     Args:
         request_id: ours, answered in both request-id headers.
-        global_request_id: the client's, where it sent a good one, else ours; told to Glance.
+        client_request_id: the client's, where it sent a good one, else empty.
         token: the client's, kept only so that it can be struck out of every log line.
+        user_agent, client: how the client names itself, and what that comes to.
         user_id, project_id: who asks, `-` until known.
-        call_seconds: the time of each call to the image store.
+        call: what is asked for, `images.detail` for one; `none` for a path that leads nowhere.
+        token_cached: whether the token was known, None where none was looked up.
+        keystone_calls: method, status (0 where no answer came) and seconds of each.
+        calls: each call to the image store.
+        pages, images: of a list, how many; None for what is no list.
+        brownout: whether it was refused to rehearse the end of the service.
         started: on `time.monotonic()`'s clock.
     """
 
     request_id: str
-    global_request_id: str
+    client_request_id: str = ""
     token: str = ""
+    user_agent: str = ""
+    client: Client = _NOBODY
     user_id: str = "-"
     project_id: str = "-"
-    call_seconds: list[float] = field(default_factory=list)
+    call: str = UNROUTED
+    token_cached: bool | None = None
+    keystone_calls: list[tuple[str, int, float]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    pages: int | None = None
+    images: int | None = None
+    brownout: bool = False
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def global_request_id(self) -> str:
+        """Return what Glance is told: the client's id, or ours."""
+        return self.client_request_id or self.request_id
 
     @classmethod
     def of(cls, request: Request) -> Trace:
         """Begin the trace of a request."""
-        own = f"req-{uuid.uuid4()}"
-        inbound = request.headers.get("X-OpenStack-Request-Id", "")
+        environ = request.environ
+        inbound = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
+        agent = environ.get("HTTP_USER_AGENT", "")[:_LONGEST_AGENT]
         return cls(
-            request_id=own,
-            global_request_id=inbound if _REQUEST_ID.fullmatch(inbound) else own,
-            token=request.headers.get("X-Auth-Token", "").strip(),
+            request_id=f"req-{uuid.uuid4()}",
+            client_request_id=inbound if _REQUEST_ID.fullmatch(inbound) else "",
+            token=environ.get("HTTP_X_AUTH_TOKEN", "").strip(),
+            user_agent=agent,
+            client=client_of(agent),
+            call=_call_of(request.endpoint),
         )
 
+    def count_page(self, images: int) -> None:
+        """Take note of one more page of a list."""
+        self.pages = (self.pages or 0) + 1
+        self.images = (self.images or 0) + images
 
-_NO_REQUEST = Trace("-", "-")
+
+_NO_REQUEST = Trace("-")
 CURRENT: ContextVar[Trace] = ContextVar("trace", default=_NO_REQUEST)
 
 
-def log_access(request: Request, response: Response) -> None:
-    """Write the one line that each request gets, in the form of Nova's own."""
+def count_keystone_call(method: str, status: int, seconds: float) -> None:
+    """Take note of a call made to Keystone for the current request, if there is one."""
     trace = CURRENT.get()
-    target = request.environ.get("RAW_URI") or request.full_path
-    _log.info(
-        '%s "%s %s %s" status: %d len: %s time: %.7f glance_calls: %d glance_time: %.7f',
-        request.remote_addr or "-",
-        request.method,
-        target,
-        request.environ.get("SERVER_PROTOCOL", "-"),
-        response.status_code,
-        response.headers.get("Content-Length", "-"),
-        time.monotonic() - trace.started,
-        len(trace.call_seconds),
-        sum(trace.call_seconds),
-    )
+    if trace is not _NO_REQUEST:
+        trace.keystone_calls.append((method, status, seconds))
 
 
-class RequestFormatter(logging.Formatter):
-    """OpenStack's line: time, process, level, logger, `[request id user project]`, message.
-
-    The message's control characters are escaped, so that nothing a client or a service sent can
-    begin a line of its own, and the request's token is struck out of all of it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(
-            "%(asctime)s.%(msecs)03d %(process)d %(levelname)s %(name)s [%(request)s] %(message)s",
-            "%Y-%m-%d %H:%M:%S",
-        )
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """Add who asks, and escape."""
-        trace = CURRENT.get()
-        record.request = f"{trace.request_id} {trace.user_id} {trace.project_id}"
-        record.message = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", record.message)
-        return super().formatMessage(record)
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format, tracebacks included, and strike the token out."""
-        line = super().format(record)
-        token = CURRENT.get().token
-        return line.replace(token, "***") if len(token) >= _SECRET_LENGTH else line
+@lru_cache(maxsize=256)
+def _call_of(endpoint: str | None) -> str:
+    """Return a call's name: blueprint and view, without the mount between them."""
+    if endpoint is None:
+        return UNROUTED
+    blueprint, dot, view = endpoint.rpartition(".")
+    return f"{blueprint.partition(' ')[0]}{dot}{view}"
 
 
-def logging_config(level: str) -> dict[str, object]:
-    """Return the `logging.config` dictionary: everything to standard error, from `level` on."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"openstack": {"()": RequestFormatter}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "openstack"}},
-        "root": {"level": level, "handlers": ["stderr"]},
-        "loggers": {
-            # gunicorn brings handlers of its own unless told not to.
-            "gunicorn.error": {"level": level, "propagate": True, "handlers": []},
-            "gunicorn.access": {"level": level, "propagate": False, "handlers": []},
-        },
+def log_access(request: Request, response: Response, seconds: float) -> None:
+    """Write the one line that each request gets: Nova's own form, then what Nova's lacks."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    trace, environ = CURRENT.get(), request.environ
+    ids = [call.request_id for call in trace.calls[:_MOST_IDS] if call.request_id]
+    fields: dict[str, Any] = {
+        "remote": request.remote_addr or "-",
+        "method": request.method,
+        "target": environ.get("RAW_URI") or request.full_path,
+        "protocol": environ.get("SERVER_PROTOCOL", "-"),
+        "status": response.status_code,
+        "length": response.headers.get("Content-Length", "-"),
+        "seconds": seconds,
+        "glance_calls": len(trace.calls),
+        "glance_seconds": sum(call.seconds for call in trace.calls),
+        "keystone_calls": len(trace.keystone_calls),
+        "call": trace.call,
+        "images": "-" if trace.images is None else trace.images,
+        "client": str(trace.client),
+        "glance_request_ids": ",".join(ids) or "-",
+        "user_agent": trace.user_agent.replace('"', "'"),
     }
+    _log.info(ACCESS_LINE, fields)
+
+
+# What a client chose freely is last, so that nothing in it can pass for one of the other fields.
+ACCESS_LINE = (
+    '%(remote)s "%(method)s %(target)s %(protocol)s" status: %(status)d len: %(length)s '
+    "time: %(seconds).7f glance_calls: %(glance_calls)d glance_time: %(glance_seconds).7f "
+    "keystone_calls: %(keystone_calls)d call: %(call)s images: %(images)s client: %(client)s "
+    'glance_ids: %(glance_request_ids)s agent: "%(user_agent)s"'
+)

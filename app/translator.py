@@ -142,7 +142,8 @@ class Translator:
     def brief(self, image: Image) -> NovaImage:
         """Return the entry of `GET /images`: id, name and links."""
         image_id = image["id"]
-        return {"id": image_id, "name": image.get("name"), "links": self.links.of_image(image_id)}
+        name, links = to_name(image.get("name")), self.links.of_image(image_id)
+        return {"id": image_id, "name": name, "links": links}
 
     def full(self, image: Image) -> NovaImage:
         """Return the entry of `GET /images/detail` and `GET /images/{id}`.
@@ -155,7 +156,7 @@ class Translator:
         status, progress = to_nova_status(image.get("status"))
         nova_image: NovaImage = {
             "id": image_id,
-            "name": image.get("name"),
+            "name": to_name(image.get("name")),
             "minRam": to_integer(image.get("min_ram")),
             "minDisk": to_integer(image.get("min_disk")),
             "metadata": metadata,
@@ -167,7 +168,7 @@ class Translator:
         }
         if self.show_size:
             nova_image["OS-EXT-IMG-SIZE:size"] = to_integer(image.get("size"))
-        if (server_id := metadata.get("instance_uuid")) is not None:
+        if isinstance(server_id := metadata.get("instance_uuid"), str):
             nova_image["server"] = {
                 "id": server_id,
                 "links": self.links.of_server(server_id),
@@ -176,6 +177,11 @@ class Translator:
             automatic = str(config).strip().lower() in TRUE_WORDS
             nova_image["OS-DCF:diskConfig"] = "AUTO" if automatic else "MANUAL"
         return nova_image
+
+
+def to_name(value: object) -> str | None:
+    """Return a name, None for what is no text."""
+    return value if isinstance(value, str) else None
 
 
 def to_nova_status(status: object) -> tuple[str, int]:

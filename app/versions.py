@@ -1,4 +1,4 @@
-"""Version documents and the health check: the answers that need no token.
+"""Version documents, which need no token.
 
 Source: nova at 12.0.0, nova/api/openstack/compute/views/versions.py.
 """
@@ -24,12 +24,6 @@ def index() -> Response:
     """List the versions served, v2.0 first: 200 `{"versions": [...]}`."""
     mounts = [mount for mount in ("v2", microversions.MOUNT) if mount in settings().mounts]
     return answer(to_json({"versions": [_entry(mount) for mount in mounts]}))
-
-
-@blueprint.get("/healthcheck")
-def healthcheck() -> Response:
-    """Tell that this process answers: 200 `OK`; nothing else is asked."""
-    return Response("OK", content_type="text/plain; charset=UTF-8")
 
 
 def show() -> Response:

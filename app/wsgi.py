@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from nova_image_shim import create_app
+from nova_image_shim.adapters.gate import Gate
 from nova_image_shim.adapters.image_file import ImageFileError
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.settings import Settings, SettingsError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flask import Flask
+
+    from nova_image_shim.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +54,20 @@ def _over_memory(settings: Settings) -> Flask:
         len(seed.images),
         "; SHIM_FAKE_OPEN=1: any token is taken" if settings.fake_open else "",
     )
-    return create_cloud_app(settings, FakeCloud(seed))
+    return create_cloud_app(settings, FakeCloud(seed), metrics=_metrics(settings))
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    if not settings.metrics_bind:
+        return None
+    from nova_image_shim.metrics import Metrics  # noqa: PLC0415 - its import has an effect
+
+    return Metrics(threads=settings.pool_size, backend=settings.backend)
 
 
 def _over_glance(settings: Settings) -> Flask:
     from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions  # noqa: PLC0415
+    from nova_image_shim.adapters.guarded import GuardedImageService, Visits  # noqa: PLC0415
     from nova_image_shim.keystone import KeystoneAuthenticate  # noqa: PLC0415
 
     keystone = settings.keystone
@@ -69,4 +81,18 @@ def _over_glance(settings: Settings) -> Flask:
         threads=settings.threads,
         cacert=str(keystone.cacert) if keystone.cacert else None,
     )
-    return create_app(settings, GlanceImageService(options), KeystoneAuthenticate(settings))
+    gate = Gate(
+        "Glance",
+        places=settings.threads,
+        queue=settings.queue_length,
+        seconds=settings.queue_seconds,
+    )
+    glance, authenticate = GlanceImageService(options), KeystoneAuthenticate(settings)
+    checks = {
+        "keystone": authenticate.check,
+        "glance": lambda: glance.list_page(authenticate.own_context(), {}, limit=1),
+    }
+    service = GuardedImageService(glance, gate)
+    app = create_app(settings, service, authenticate, metrics=_metrics(settings), checks=checks)
+    app.wsgi_app = Visits(app.wsgi_app, gate)  # type: ignore[method-assign]
+    return app

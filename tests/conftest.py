@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes import FakeGlance, FakeKeystone, serve, shim
+from figures import count, pytest_terminal_summary, tell
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.image_file import load_images
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from nova_image_shim.fakecloud.seed import Seed
+
+__all__ = ["count", "pytest_terminal_summary", "tell"]  # pytest finds them here
 
 
 @pytest.fixture

@@ -243,26 +243,36 @@ class FakeKeystone(Fake):
         return token
 
 
+@dataclass(frozen=True)
+class Live:
+    """A running shim: its address, gunicorn's process, and the file of its output."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
 @contextlib.contextmanager
-def shim(log: Path, **environ: str) -> Iterator[str]:
-    """Run the real thing, gunicorn and all, with these settings, and give its address.
+def live_shim(log: Path, **environ: str) -> Iterator[Live]:
+    """Run the real thing, gunicorn and all, with these settings.
 
     Args:
         log: where its standard output and error go.
         environ: settings; without SHIM_BIND a free port is chosen.
     """
-    bind = environ.get("SHIM_BIND", f"127.0.0.1:{free_port()}")
+    environ = {"SHIM_BIND": f"127.0.0.1:{free_port()}"} | environ
+    url = f"http://{environ['SHIM_BIND']}"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn"],
             cwd=ROOT,
-            env=clean_environ() | {"SHIM_BIND": bind} | environ,
+            env=clean_environ() | environ,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait_until_up(process, f"http://{bind}/healthcheck", log)
-        yield f"http://{bind}"
+        _wait_until_up(process, f"{url}/healthcheck", log)
+        yield Live(url, process, log)
     finally:
         process.terminate()
         try:
@@ -270,6 +280,13 @@ def shim(log: Path, **environ: str) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def shim(log: Path, **environ: str) -> Iterator[str]:
+    """Run the real thing as `live_shim` does, and give its address."""
+    with live_shim(log, **environ) as live:
+        yield live.url
 
 
 def clean_environ() -> dict[str, str]:

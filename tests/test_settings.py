@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nova_image_shim.brownout import ALLOWED, Brownout
 from nova_image_shim.settings import Settings, SettingsError, is_loopback, setting_names
 
 HERE = str(Path(__file__))
+EMPTY = str(Path(__file__).parent / "cases" / "empty.conf")
 A_FOLDER = str(Path(__file__).parent)
 SECRET = " the service user's secret "
 
@@ -30,6 +33,8 @@ DEFAULTS: dict[str, Any] = {
     "SHIM_ALLOW_PUBLIC": False,
     "WEB_CONCURRENCY": 0,
     "SHIM_THREADS": 16,
+    "SHIM_QUEUE_SECONDS": 1.0,
+    "SHIM_CLIENT_TIMEOUT": 30.0,
     "SHIM_MEMORY_IMAGES": None,
     "SHIM_FAKE_OPEN": False,
     "SHIM_GLANCE_ENDPOINT": None,
@@ -57,6 +62,15 @@ DEFAULTS: dict[str, Any] = {
     "SHIM_DOCS": None,
     "SHIM_TRUSTED_PROXIES": 0,
     "SHIM_LOG_LEVEL": "INFO",
+    "SHIM_LOG_FORMAT": "text",
+    "SHIM_METRICS_BIND": None,
+    "SHIM_HEALTHCHECK_DISABLE_FILE": None,
+    "SHIM_DEPRECATION": None,
+    "SHIM_SUNSET": None,
+    "SHIM_DEPRECATION_LINK": None,
+    "SHIM_BROWNOUT": None,
+    "SHIM_SEND_SERVICE_TOKEN": False,
+    "SHIM_CONFIG_FILE": None,
     "OS_AUTH_URL": None,
     "OS_AUTH_TYPE": None,
     "OS_USERNAME": None,
@@ -129,6 +143,7 @@ def durations(name: str, highest: int) -> list[tuple[str, str, Any]]:
     return [(name, text, float(text)) for text in written]
 
 
+MIDNIGHT = datetime(2027, 1, 31, tzinfo=UTC)
 GOOD = [
     ("SHIM_BACKEND", "glance", "glance"),
     ("SHIM_BIND", "127.0.0.1:1", "127.0.0.1:1"),
@@ -136,8 +151,16 @@ GOOD = [
     ("SHIM_BIND", "[::]:8774", "[::]:8774"),
     ("SHIM_BIND", "127.0.0.1:0", "127.0.0.1:0"),
     ("SHIM_BIND", "nova_shim.example-1:8774", "nova_shim.example-1:8774"),
+    ("SHIM_METRICS_BIND", "127.0.0.1:9774", "127.0.0.1:9774"),
+    *[("SHIM_LOG_FORMAT", word, word) for word in ("text", "json")],
+    ("SHIM_HEALTHCHECK_DISABLE_FILE", "/run/shim/disabled", Path("/run/shim/disabled")),
+    *[(name, "2027-01-31", MIDNIGHT) for name in ("SHIM_DEPRECATION", "SHIM_SUNSET")],
+    ("SHIM_SUNSET", "2027-01-31T02:00:00+02:00", MIDNIGHT),
+    ("SHIM_BROWNOUT", "percent=2.5 status=404", Brownout(percent=2.5, status=404)),
     *numbers("WEB_CONCURRENCY", 1, 2, 128),
     *numbers("SHIM_THREADS", 1, 256),
+    *durations("SHIM_QUEUE_SECONDS", 60),
+    *durations("SHIM_CLIENT_TIMEOUT", 3600),
     ("SHIM_MEMORY_IMAGES", HERE, Path(HERE)),
     *numbers("SHIM_GLANCE_PAGE_SIZE", 1, 10000),
     *durations("SHIM_GLANCE_CONNECT_TIMEOUT", 300),
@@ -159,6 +182,8 @@ GOOD = [
         "SHIM_FAKE_OPEN", "SHIM_ALLOW_PUBLIC", "SHIM_PREVIOUS_LINKS", "SHIM_ALTERNATE_LINK_PROJECT"
     ),
     *switches("SHIM_SHOW_IMAGE_SIZE", "SHIM_SHOW_DISK_CONFIG", "SHIM_COMPRESS", "SHIM_DOCS"),
+    *switches("SHIM_SEND_SERVICE_TOKEN"),
+    ("SHIM_CONFIG_FILE", EMPTY, Path(EMPTY)),
     *[("SHIM_V2_STATUS", word, word) for word in ("CURRENT", "SUPPORTED", "DEPRECATED")],
     *numbers("SHIM_TRUSTED_PROXIES", 0, 16),
     *[("SHIM_LOG_LEVEL", word, word) for word in ("DEBUG", "INFO", "WARNING", "ERROR")],
@@ -180,7 +205,29 @@ def test_a_good_value_is_taken_and_nothing_else_changes(name: str, text: str, va
 
 
 def test_every_setting_has_a_good_value_here() -> None:
-    assert set(setting_names()) == {name for name, _, _ in GOOD}
+    alone = {"SHIM_DEPRECATION_LINK"}  # says nothing without another
+    assert set(setting_names()) - alone == {name for name, _, _ in GOOD}
+
+
+LINK = "https://docs.example/images?from=nova#what-to-do"
+
+
+@pytest.mark.parametrize("name", ["SHIM_DEPRECATION", "SHIM_SUNSET"])
+def test_a_link_goes_with_either_time(name: str) -> None:
+    environ = {name: "2027-01-31", "SHIM_DEPRECATION_LINK": LINK}
+    assert LINK == Settings.from_environ(environ).deprecation_link
+
+
+def test_the_end_is_not_before_its_announcement() -> None:
+    environ = {"SHIM_DEPRECATION": "2027-01-31", "SHIM_SUNSET": "2027-01-30T23:59:59Z"}
+    wrong = "SHIM_SUNSET is before SHIM_DEPRECATION: allowed is the same time or later"
+    assert [wrong] == mistakes(environ)
+    Settings.from_environ(environ | {"SHIM_SUNSET": "2027-01-31"})
+
+
+def test_a_link_alone_says_nothing() -> None:
+    wrong = "SHIM_DEPRECATION_LINK is set alone: SHIM_DEPRECATION or SHIM_SUNSET says of what"
+    assert [wrong] == mistakes({"SHIM_DEPRECATION_LINK": LINK})
 
 
 NOT_ONE_OR_ZERO = ("2", "true", "yes", "on", "01", "-1")
@@ -238,16 +285,39 @@ AN_ADDRESS = "an address as http://host:port/path, without user, query and fragm
 A_FILE = "the path of a file that exists"
 BAD = [
     *refused("SHIM_BACKEND", "one of memory, glance", "Glance", "swift", "memory,glance"),
+    *refused(
+        "SHIM_METRICS_BIND",
+        "host:port, an IPv6 address in brackets",
+        *NO_SERVER,
+        *NO_IPV6,
+    ),
     *refused("SHIM_BIND", "host:port, an IPv6 address in brackets", *NO_BIND, *NO_IPV6),
+    *refused("SHIM_LOG_FORMAT", "one of text, json", "JSON", "xml"),
+    *refused(
+        "SHIM_DEPRECATION SHIM_SUNSET",
+        "an ISO 8601 date or time, in UTC unless it names a zone",
+        *("soon", "@1767225600", "2027-13-01", "31.1.2027", "2027-01-31T25:00"),
+    ),
+    *refused(
+        "SHIM_DEPRECATION_LINK",
+        "an address as https://host/path",
+        *("docs", "ftp://docs", "https://", "https://a b", "https://a>", 'https://a"', "https://é"),
+    ),
+    *refused("SHIM_BROWNOUT", f"{ALLOWED}; percent=100 for all requests", "status=404"),
     *refused(
         "SHIM_FAKE_OPEN SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT "
-        "SHIM_SHOW_IMAGE_SIZE SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS SHIM_DOCS",
+        "SHIM_SHOW_IMAGE_SIZE SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS SHIM_DOCS "
+        "SHIM_SEND_SERVICE_TOKEN",
         "1 for on or 0 for off",
         *NOT_ONE_OR_ZERO,
     ),
     *out_of("WEB_CONCURRENCY", 1, 128),
     *out_of("SHIM_THREADS", 1, 256),
-    *refused("SHIM_MEMORY_IMAGES OS_CACERT", A_FILE, "/nowhere", "nowhere", A_FOLDER),
+    *too_long("SHIM_QUEUE_SECONDS", 60),
+    *too_long("SHIM_CLIENT_TIMEOUT", 3600),
+    *refused(
+        "SHIM_MEMORY_IMAGES OS_CACERT SHIM_CONFIG_FILE", A_FILE, "/nowhere", "nowhere", A_FOLDER
+    ),
     *out_of("SHIM_GLANCE_PAGE_SIZE", 1, 10000),
     *too_long("SHIM_GLANCE_CONNECT_TIMEOUT", 300),
     *too_long("SHIM_GLANCE_READ_TIMEOUT", 3600),
@@ -300,6 +370,7 @@ def test_a_bad_value_is_named_with_what_is_allowed(name: str, text: str, allowed
 def test_every_setting_that_can_be_wrong_has_a_bad_value_here() -> None:
     free = {name for name in setting_names() if name.startswith("OS_")}
     free -= {"OS_AUTH_URL", "OS_AUTH_TYPE", "OS_INTERFACE", "OS_CACERT"}
+    free |= {"SHIM_HEALTHCHECK_DISABLE_FILE"}  # of a file that need not be there
     assert set(setting_names()) - free == {name for name, _, _ in BAD}
 
 

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from nova_image_shim.fakecloud.cloud import FakeCloud
+    from nova_image_shim.metrics import Metrics
     from nova_image_shim.settings import Settings
 
 
 def create_cloud_app(
-    settings: Settings, cloud: FakeCloud, plane: ControlPlane | None = None
+    settings: Settings,
+    cloud: FakeCloud,
+    plane: ControlPlane | None = None,
+    metrics: Metrics | None = None,
 ) -> Flask:
     """Return the application with the embedded cloud mounted.
 
@@ -32,9 +36,10 @@ def create_cloud_app(
         settings: what `Settings.from_environ` gave, with the memory backend.
         cloud: the state behind it, kept in `app.extensions["fake_cloud"]`.
         plane: what steers it; None to make one.
+        metrics: where requests are counted, None for nowhere.
     """
     authenticate = FakeAuthenticate(cloud.identity, accept_any=settings.fake_open)
-    app = create_app(settings, cloud.images, authenticate)
+    app = create_app(settings, cloud.images, authenticate, metrics=metrics)
     app.extensions["fake_cloud"] = cloud
     app.extensions["fake_authenticate"] = authenticate
     app.extensions["welcome"] = partial(welcome, cloud.seed)

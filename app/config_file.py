@@ -1,0 +1,224 @@
+"""An operator's nova.conf or glance-api.conf, read for the settings that it already holds.
+
+oslo.config reads it, so that `$name`, `$$`, quotes and `[DEFAULT]` mean here what they mean there.
+Only what the file itself says counts, never a default of Nova's or Glance's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from oslo_config import cfg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+# Option to setting; of options with one setting the first that is there counts.
+_LOGIN = {
+    "auth_url": "OS_AUTH_URL",
+    "auth_type": "OS_AUTH_TYPE",
+    "username": "OS_USERNAME",
+    "user_name": "OS_USERNAME",
+    "user_id": "OS_USER_ID",
+    "password": "OS_PASSWORD",
+    "project_name": "OS_PROJECT_NAME",
+    "tenant_name": "OS_PROJECT_NAME",
+    "project_id": "OS_PROJECT_ID",
+    "tenant_id": "OS_PROJECT_ID",
+    "user_domain_name": "OS_USER_DOMAIN_NAME",
+    "user_domain_id": "OS_USER_DOMAIN_ID",
+    "project_domain_name": "OS_PROJECT_DOMAIN_NAME",
+    "project_domain_id": "OS_PROJECT_DOMAIN_ID",
+    "application_credential_id": "OS_APPLICATION_CREDENTIAL_ID",
+    "application_credential_secret": "OS_APPLICATION_CREDENTIAL_SECRET",
+}
+_TABLES: dict[str, dict[str, str]] = {
+    "api": {
+        "compute_link_prefix": "SHIM_COMPUTE_LINK_PREFIX",
+        "glance_link_prefix": "SHIM_GLANCE_LINK_PREFIX",
+    },
+    "glance": {
+        "endpoint_override": "SHIM_GLANCE_ENDPOINT",
+        "api_servers": "SHIM_GLANCE_ENDPOINT",
+        "region_name": "OS_REGION_NAME",
+        "valid_interfaces": "OS_INTERFACE",
+        "cafile": "OS_CACERT",
+    },
+    "keystone_authtoken": {
+        "www_authenticate_uri": "SHIM_WWW_AUTHENTICATE_URI",
+        "auth_uri": "SHIM_WWW_AUTHENTICATE_URI",
+        "memcached_servers": "SHIM_MEMCACHED_SERVERS",
+        "token_cache_time": "SHIM_TOKEN_CACHE_SECONDS",
+        "http_connect_timeout": "SHIM_KEYSTONE_TIMEOUT",
+        "region_name": "OS_REGION_NAME",
+        "interface": "OS_INTERFACE",
+        "cafile": "OS_CACERT",
+    },
+    "service_user": {"send_service_user_token": "SHIM_SEND_SERVICE_TOKEN"},
+    # Their names until 2017.
+    "DEFAULT": {
+        "osapi_compute_link_prefix": "SHIM_COMPUTE_LINK_PREFIX",
+        "osapi_glance_link_prefix": "SHIM_GLANCE_LINK_PREFIX",
+    },
+}
+_LISTS = {"SHIM_GLANCE_ENDPOINT", "OS_INTERFACE"}  # of several the first
+_SWITCHES = {"1": "1", "true": "1", "yes": "1", "on": "1"} | dict.fromkeys(
+    ("0", "false", "no", "off"), "0"
+)
+_NO_CACHE = "-1"  # keystonemiddleware's word for it; ours is 0
+# Where one is set, the other says nothing: what stands in the environment drops them here.
+_NAME_OR_ID = (
+    ("OS_USERNAME", "OS_USER_ID"),
+    ("OS_PROJECT_NAME", "OS_PROJECT_ID"),
+    ("OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID"),
+    ("OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID"),
+)
+_ALTERNATIVES = (
+    *_NAME_OR_ID,
+    *((second, first) for first, second in _NAME_OR_ID),
+    # Another way of logging in.
+    ("OS_USERNAME", "OS_AUTH_TYPE"),
+    ("OS_USER_ID", "OS_AUTH_TYPE"),
+    ("OS_USERNAME", "OS_APPLICATION_CREDENTIAL_ID"),
+    ("OS_USER_ID", "OS_APPLICATION_CREDENTIAL_ID"),
+    ("OS_APPLICATION_CREDENTIAL_ID", "OS_AUTH_TYPE"),
+)
+
+
+class ConfigFileError(Exception):
+    """The file cannot be read; the text says why, without anything that it holds."""
+
+
+class ConfigFile(NamedTuple):
+    """What a file says, by the names of our settings.
+
+    Args:
+        settings: setting to text.
+        origins: setting to `[group] option of FILE`.
+        service_user: the same as `settings`, for the login of `[service_user]`; empty where that
+            has none of its own.
+        notes: what of the file does not count, a sentence each, for the log.
+    """
+
+    settings: dict[str, str]
+    origins: dict[str, str]
+    service_user: dict[str, str]
+    notes: list[str]
+
+    def below(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the settings of the environment, and those of the file that it leaves open."""
+        given = {name: text for name, text in environ.items() if text.strip()}
+        closed = {second for first, second in _ALTERNATIVES if first in given}
+        left = {name: text for name, text in self.settings.items() if name not in closed}
+        return left | given
+
+
+def read_config_file(path: Path) -> ConfigFile:
+    """Read a nova.conf or glance-api.conf.
+
+    Raises:
+        ConfigFileError: it cannot be read.
+    """
+    file = _File(path)
+    settings, origins, notes = {}, {}, []
+    for group, option, setting in _rows(file):
+        text = file.text(group, option)
+        if text is None:
+            continue
+        origin = f"[{group}] {option} of {path}"
+        if setting not in settings:
+            settings[setting], origins[setting] = _ours(setting, text), origin
+        elif _ours(setting, text) != settings[setting]:
+            notes.append(f"{origin} is ignored: {origins[setting]} stands for it, too.")
+    notes += _notes(file, path)
+    return ConfigFile(settings, origins, _service_user(file), notes)
+
+
+def _rows(file: _File) -> Iterator[tuple[str, str, str]]:
+    """Yield group, option and setting."""
+    for group, table in _TABLES.items():
+        for option, setting in table.items():
+            yield group, option, setting
+    for option, setting in _LOGIN.items():
+        yield file.login_group("keystone_authtoken"), option, setting
+
+
+def _ours(setting: str, text: str) -> str:
+    """Return a value as we write it."""
+    if setting in _LISTS:
+        text = text.partition(",")[0].strip()
+    if setting == "SHIM_SEND_SERVICE_TOKEN":
+        return _SWITCHES.get(text.lower(), text)
+    if setting == "SHIM_TOKEN_CACHE_SECONDS" and text == _NO_CACHE:
+        return "0"
+    return text
+
+
+def _notes(file: _File, path: Path) -> Iterator[str]:
+    for group, option in (("api", "max_limit"), ("DEFAULT", "osapi_max_limit")):
+        if file.text(group, option) is not None:
+            yield (
+                f"[{group}] {option} of {path} is ignored: Nova never cut a list of images by it. "
+                "SHIM_MAX_LIMIT does."
+            )
+    for group in ("keystone_authtoken", "glance"):
+        if _SWITCHES.get((file.text(group, "insecure") or "").lower()) == "1":
+            yield (
+                f"[{group}] insecure of {path} is ignored: certificates are always verified. "
+                "OS_CACERT names the authority to trust."
+            )
+
+
+def _service_user(file: _File) -> dict[str, str]:
+    group = file.login_group("service_user")
+    login: dict[str, str] = {}
+    for option, setting in _LOGIN.items():
+        if (text := file.text(group, option)) is not None:
+            login.setdefault(setting, text)
+    own = login.keys() & {"OS_USERNAME", "OS_USER_ID", "OS_APPLICATION_CREDENTIAL_ID"}
+    return login if own else {}
+
+
+class _File:
+    """The file, in a private configuration: no flag and no variable changes what it says."""
+
+    def __init__(self, path: Path) -> None:
+        self._sections: dict[str, dict[str, list[str]]] = {}
+        self._conf = cfg.ConfigOpts()
+        try:
+            cfg.ConfigParser(str(path), self._sections).parse()
+            self._conf(
+                [],
+                project="nova-image-shim",
+                default_config_files=[str(path)],
+                default_config_dirs=[],
+                use_env=False,
+            )
+        except cfg.ParseError as error:
+            raise ConfigFileError(f"line {error.lineno} is no `option = value`") from error
+        except (cfg.Error, OSError, ValueError) as error:
+            raise ConfigFileError(f"it cannot be read ({type(error).__name__})") from error
+        for section, options in self._sections.items():
+            for option in options:  # all of them, since any may be named by a `$` of another
+                self._conf.register_opt(cfg.StrOpt(option), group=_group(section))
+
+    def login_group(self, group: str) -> str:
+        """Return the group that holds a login: another one, where `auth_section` names it."""
+        return self.text(group, "auth_section") or group
+
+    def text(self, group: str, option: str) -> str | None:
+        """Return an option's text, None where the file does not have it."""
+        if option not in self._sections.get(group, {}):
+            return None
+        where = _group(group)
+        try:
+            text = self._conf[option] if where is None else self._conf[group][option]
+        except (cfg.Error, ValueError) as error:
+            wrong = f"[{group}] {option} cannot be read: a $ in it names nothing; $$ is a $"
+            raise ConfigFileError(wrong) from error
+        return str(text).strip() or None
+
+
+def _group(section: str) -> str | None:
+    return None if section == "DEFAULT" else section

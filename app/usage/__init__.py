@@ -1,0 +1,1 @@
+"""Who still uses the API, told from the service's own log."""

@@ -1,0 +1,142 @@
+"""`nova-image-shim usage`: the command, its progress and its errors."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import lzma
+import os
+import sys
+import time
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from nova_image_shim.usage.lines import is_access_line, lines_of, opened, read
+from nova_image_shim.usage.plot import PlotError, require_plot, save_plot
+from nova_image_shim.usage.report import FORMATS, to_table
+from nova_image_shim.usage.tally import FIELDS, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from io import BufferedReader
+
+_DESCRIPTION = """\
+Tell who still uses the API: for each client, version, project and user the calls, of which kind,
+how many failed, the images listed, and when the first and the last came.
+
+The LOGs are the service's own, text or JSON, also rotated and compressed by gzip, bzip2 or xz;
+without any, or for -, standard input is read. Health checks are left out.
+
+Exit status: 0 fine, 1 no call was found, 2 the command could not be carried out.
+"""
+_PROGRESS_SECONDS = 5.0
+_LOOK_LINES = 20_000
+_FOUND, _NOTHING, _FAILED = 0, 1, 2
+
+
+def add_usage(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the program's."""
+    parser = commands.add_parser(
+        "usage",
+        help="tell from the log who still uses the API",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("logs", nargs="*", metavar="LOG", default=["-"])
+    parser.add_argument("--format", choices=sorted(FORMATS), default="table")
+    parser.add_argument(
+        "--by",
+        type=_fields,
+        default=FIELDS,
+        metavar="FIELD,FIELD",
+        help=f"what makes a line of its own, of {','.join(FIELDS)}; all unless given",
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw calls over time, FILE.png or FILE.html"
+    )
+    parser.add_argument("--quiet", action="store_true", help="say nothing on standard error")
+    parser.set_defaults(run=usage)
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    named = text.split(",")
+    if not set(named) <= set(FIELDS):
+        raise argparse.ArgumentTypeError(f"one or more of {','.join(FIELDS)}, not {text!r}")
+    return tuple(name for name in FIELDS if name in named)
+
+
+def usage(given: argparse.Namespace) -> int:
+    """Read the logs, write the report, and return the exit status."""
+    progress = _Progress(quiet=given.quiet)
+    tally = Tally(given.by)
+    try:
+        if given.plot:
+            require_plot(given.plot)
+        _read_logs(given.logs, tally, progress)
+        sys.stdout.write(FORMATS[given.format](tally))
+        sys.stdout.flush()
+        if given.plot:
+            save_plot(tally, given.plot, to_table(tally))
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stdout = None  # else its flush at the end fails again
+        return _FOUND
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, PlotError) as error:
+        sys.stderr.write(f"nova-image-shim usage: {error}\n")
+        return _FAILED
+    progress.end()
+    return _FOUND if tally.groups else _NOTHING
+
+
+def _read_logs(logs: Sequence[str], tally: Tally, progress: _Progress) -> None:
+    for name in logs:
+        with _log(name) as file:
+            for line in lines_of(opened(file)):
+                progress.lines += 1
+                if progress.lines % _LOOK_LINES == 0:
+                    progress.show(name)
+                if not is_access_line(line):
+                    continue
+                use = read(line)
+                if use is None:
+                    progress.unknown += 1
+                elif not use.call.startswith("health."):
+                    progress.calls += 1
+                    tally.add(use)
+
+
+@contextlib.contextmanager
+def _log(name: str) -> Iterator[BufferedReader]:
+    if name == "-":
+        with os.fdopen(sys.stdin.fileno(), "rb", closefd=False) as file:
+            yield file
+        return
+    try:
+        with Path(name).open("rb") as file:
+            yield file
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        raise OSError(f"{name}: cannot be unpacked: {error}") from error
+
+
+class _Progress:
+    """What has been read so far, told on standard error when it takes long, and at the end."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.lines = self.calls = self.unknown = 0
+        self._quiet = quiet
+        self._shown = time.monotonic()
+        self._error: IO[str] = sys.stderr
+
+    def show(self, name: str) -> None:
+        """Tell how far it is, unless it was told just now."""
+        if not self._quiet and time.monotonic() - self._shown >= _PROGRESS_SECONDS:
+            self._shown = time.monotonic()
+            self._error.write(f"{name}: {self.lines:,} lines so far, {self.calls:,} calls\n")
+
+    def end(self) -> None:
+        """Tell what was read in all."""
+        if not self._quiet:
+            text = f"{self.lines:,} lines, {self.calls:,} calls"
+            if self.unknown:
+                text += f"; {self.unknown:,} access lines could not be understood"
+            self._error.write(f"{text}\n")

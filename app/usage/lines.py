@@ -1,0 +1,118 @@
+"""Access lines, read back: from text or JSON, plain or compressed, a bounded piece at a time."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
+
+import orjson
+
+from nova_image_shim.telemetry import ACCESS_LOGGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+
+_LONGEST_LINE = 2**16
+_LONGEST_FIELD = 128
+_NAME = ACCESS_LOGGER.encode()
+# What stands before it, a journal's own prefix for one, does not count.
+_TEXT = re.compile(
+    rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d{3} \d+ INFO "
+    + re.escape(_NAME)
+    + rb' \[\S+ \S+ (\S+) (.+?)\] \S+ "\S+ \S+ \S+" status: (\d{3}) len: \S+ time: \S+ '
+    rb"glance_calls: \d+ glance_time: \S+ keystone_calls: \d+ "
+    rb"call: (\S+) images: (\d+|-) client: (\S+) "
+)
+_JSON = b'{"asctime":'
+
+
+class Use(NamedTuple):
+    """One call, as its access line tells of it.
+
+    Args:
+        time: `YYYY-MM-DD HH:MM:SS`, by the clock of the machine that wrote it.
+        client: the family.
+        version: the client's own, empty where it tells none.
+        project: its id, `-` where the caller was not known.
+        user: the same.
+        call: `images.detail` for one.
+        status: of the answer.
+        images: in the answer to a list; 0 for what is no list.
+    """
+
+    time: str
+    client: str
+    version: str
+    project: str
+    user: str
+    call: str
+    status: int
+    images: int
+
+
+def opened(file: BufferedReader) -> IO[bytes]:
+    """Return what a file holds, unpacked if it is compressed by gzip, bzip2 or xz."""
+    start = file.peek(6)
+    if start.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+    if start.startswith(b"BZh"):
+        return bz2.BZ2File(file)
+    if start.startswith(b"\xfd7zXZ\x00"):
+        return lzma.LZMAFile(file)
+    return file
+
+
+def lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines; one that is far too long comes in pieces."""
+    while line := file.readline(_LONGEST_LINE):
+        yield line
+
+
+def is_access_line(line: bytes) -> bool:
+    """Tell whether a line is one that `read` should understand."""
+    return _NAME in line
+
+
+def read(line: bytes) -> Use | None:
+    """Return what an access line says, None if it cannot be understood."""
+    start = line.find(_JSON)
+    return _from_text(line) if start < 0 else _from_json(line[start:])
+
+
+def _from_text(line: bytes) -> Use | None:
+    if not (match := _TEXT.search(line)):
+        return None
+    time, user, project, status, call, images, client = (
+        field[:_LONGEST_FIELD].decode(errors="replace") for field in match.groups()
+    )
+    return Use(time, *_split(client), project, user, call, int(status), _number(images))
+
+
+def _from_json(line: bytes) -> Use | None:
+    try:
+        entry = orjson.loads(line)
+        extra, context = entry["extra"], entry["context"]
+        return Use(
+            entry["asctime"][:19],
+            *_split(extra["client"][:_LONGEST_FIELD]),
+            context["project_id"][:_LONGEST_FIELD],
+            context["user_id"][:_LONGEST_FIELD],
+            extra["call"][:_LONGEST_FIELD],
+            int(extra["status"]),
+            _number(extra["images"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _split(client: str) -> tuple[str, str]:
+    family, _, version = client.partition("/")
+    return family, version
+
+
+def _number(images: str | int) -> int:
+    return 0 if images == "-" else int(images)

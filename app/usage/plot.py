@@ -1,0 +1,107 @@
+"""A tally as a picture: calls over time, by client. Needs matplotlib, the extra `plot`."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nova_image_shim.usage.tally import Tally
+
+SUFFIXES = (".png", ".html")
+_HOURS_SHOWN = 72  # with more than three days a bar is a day
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<body style="font-family: sans-serif">
+{svg}
+<pre>{table}</pre>
+"""
+
+
+class PlotError(Exception):
+    """There is no picture; the text says why and what to do."""
+
+
+def require_plot(path: Path) -> None:
+    """Find out early whether a picture can be made.
+
+    Raises:
+        PlotError: the file has no suffix that is known, or matplotlib is not there.
+    """
+    if path.suffix not in SUFFIXES:
+        raise PlotError(f"--plot {path}: the file's name must end with .png or .html")
+    try:
+        import matplotlib  # noqa: F401, PLC0415 - an extra
+    except ImportError as error:
+        raise PlotError(
+            "--plot needs matplotlib: pip install 'nova-image-shim[plot]' brings it"
+        ) from error
+
+
+def save_plot(tally: Tally, path: Path, table: str) -> None:
+    """Write the picture.
+
+    Args:
+        tally: what is shown.
+        path: where to, `.png`, or `.html` for a page with the table below the picture.
+        table: the tally as text.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    figure = _figure(tally)
+    if path.suffix == ".png":
+        figure.savefig(path, dpi=120)
+        return
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    picture = svg.getvalue().partition("?>")[2].partition(">")[2]  # less the XML's own head
+    page = _PAGE.format(title=_TITLE, svg=picture, table=html.escape(table))
+    path.write_text(page, encoding="utf-8")
+
+
+_TITLE = "Calls of the legacy image API, by client"
+
+
+def _figure(tally: Tally) -> Any:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415 - no pyplot: no window, no global state
+
+    series, times, days = _series(tally)
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    axes: Any = figure.add_subplot()  # which knows no times, by its types
+    below = [0] * len(times)
+    for client, numbers in series.items():
+        axes.bar(times, numbers, width=0.9 * days, bottom=below, label=client, align="edge")
+        below = [low + number for low, number in zip(below, numbers, strict=True)]
+    locator: Any = AutoDateLocator()  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.set_ylabel("calls per day" if days == 1 else "calls per hour")
+    axes.set_title(_TITLE)
+    if series:
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def _series(tally: Tally) -> tuple[dict[str, list[int]], list[datetime], float]:
+    """Return the numbers of each client, busiest first, when, and a bar's width in days."""
+    by_day = len({hour for hour, _ in tally.hours}) > _HOURS_SHOWN
+    sums: Counter[tuple[str, str]] = Counter()
+    for (hour, client), number in tally.hours.items():
+        sums[hour[:10] if by_day else hour, client] += number
+    times = sorted({time for time, _ in sums})
+    clients: Counter[str] = Counter()
+    for (_, client), number in sums.items():
+        clients[client] += number
+    series = {client: [sums[time, client] for time in times] for client, _ in clients.most_common()}
+    form = "%Y-%m-%d" if by_day else "%Y-%m-%d %H"
+    moments = [datetime.strptime(time, form).replace(tzinfo=UTC) for time in times]
+    return series, moments, 1 if by_day else 1 / 24

@@ -1,0 +1,198 @@
+"""Reload, stop, and death: what is lost of the requests that come meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+import requests
+from conftest import glance_environ
+from fakes import FakeKeystone, live_shim, serve, token_of
+
+from nova_image_shim.adapters.image_file import complete
+from nova_image_shim.adapters.memory import MemoryImageService
+
+from .traffic import SlowGlance, Traffic, nginx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from fakes import Live
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+needs_nginx = pytest.mark.skipif(
+    NGINX is None, reason="nginx is not installed (Debian: apt-get install nginx-light)"
+)
+HEADERS = {"X-Auth-Token": token_of("demo")}
+LIST = "/v2/demo/images"
+
+
+@pytest.fixture
+def slow_glance() -> Iterator[SlowGlance]:
+    fake = SlowGlance(service=MemoryImageService([complete({"id": "i1", "owner": "demo"})]))
+    with serve(fake) as fake.url:
+        yield fake
+        fake.held.set()
+
+
+@pytest.fixture
+def start(slow_glance: SlowGlance, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Return what starts a shim of two processes over the slow Glance."""
+    keystone = FakeKeystone(glance_url=slow_glance.url)
+    number = iter(range(100))
+
+    def start_(**settings: str) -> AbstractContextManager[Live]:
+        environ = glance_environ(keystone) | {"WEB_CONCURRENCY": "2"} | settings
+        return live_shim(tmp_path / f"log{next(number)}", **environ)
+
+    with serve(keystone) as keystone.url:
+        yield start_
+
+
+def workers(live: Live) -> list[psutil.Process]:
+    return psutil.Process(live.process.pid).children()
+
+
+def log_of(live: Live) -> str:
+    return live.log.read_text()
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["kept connections", "new connections"])
+def test_a_reload_loses_no_request(
+    keep: bool, slow_glance: SlowGlance, start: Callable[..., Any]
+) -> None:
+    slow_glance.seconds = 0.02
+    with start() as live:
+        before = {worker.pid for worker in workers(live)}
+        with Traffic(live.url + LIST, 6, keep=keep) as traffic:
+            traffic.wait_for(20)
+            live.process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + 20
+            while before & {worker.pid for worker in workers(live)}:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            traffic.wait_for(40)
+        assert 2 == len(workers(live))
+    assert {"200"} == set(traffic.outcomes), traffic.outcomes
+
+
+def test_a_stop_answers_what_has_begun(slow_glance: SlowGlance, start: Callable[..., Any]) -> None:
+    with start() as live, ThreadPoolExecutor(8) as pool:
+        slow_glance.held.clear()
+        answers = [
+            pool.submit(requests.get, live.url + LIST, headers=HEADERS, timeout=30)
+            for _ in range(8)
+        ]
+        deadline = time.monotonic() + 10
+        while len(slow_glance.seen) < 8:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        live.process.terminate()
+        wait_until_refused(live.url)
+        slow_glance.held.set()
+        assert [200] * 8 == [answer.result().status_code for answer in answers]
+        assert 0 == live.process.wait(10)
+    assert "Traceback" not in log_of(live)
+
+
+def wait_until_refused(url: str) -> None:
+    """Return when new connections are refused, rather than accepted and left alone."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            requests.get(f"{url}/healthcheck", timeout=4)
+        except requests.ConnectionError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("it still accepts connections")
+
+
+def address(live: Live) -> str:
+    return str(live.url.removeprefix("http://"))
+
+
+@needs_nginx
+def test_a_worker_killed_loses_no_reading_request_behind_nginx(
+    slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
+) -> None:
+    slow_glance.seconds = 0.02
+    with start() as one, start() as other, nginx(tmp_path, address(one), address(other)) as url:
+        with Traffic(url + LIST, 6) as traffic:
+            for live in (one, other):
+                traffic.wait_for(30)
+                workers(live)[0].kill()
+            traffic.wait_for(60)
+        assert [2, 2] == [len(workers(live)) for live in (one, other)]
+    assert {"200"} == set(traffic.outcomes), traffic.outcomes
+
+
+@needs_nginx
+def test_an_instance_killed_loses_no_reading_request_behind_nginx(
+    slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
+) -> None:
+    slow_glance.seconds = 0.02
+    with contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(start()) for _ in range(2))
+        url = stack.enter_context(nginx(tmp_path, address(one), address(other)))
+        traffic = stack.enter_context(Traffic(url + LIST, 6))
+        traffic.wait_for(30)
+        for process in [*workers(one), psutil.Process(one.process.pid)]:
+            process.kill()
+        traffic.wait_for(60)
+    assert {"200"} == set(traffic.outcomes), traffic.outcomes
+
+
+@needs_nginx
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "POST"])
+def test_a_write_of_a_worker_killed_is_lost_and_not_repeated(
+    method: str, slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = f"{LIST}/i1" if method == "DELETE" else f"{LIST}/i1/metadata"
+    body = None if method == "DELETE" else {"metadata": {"os": "linux"}}
+    with contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(start()) for _ in range(2))
+        url = stack.enter_context(nginx(tmp_path, address(one), address(other)))
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        slow_glance.held.clear()
+        writing = pool.submit(
+            requests.request, method, url + path, headers=HEADERS, json=body, timeout=30
+        )
+        deadline = time.monotonic() + 10
+        while not slow_glance.seen:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        for live in (one, other):
+            for worker in workers(live):
+                worker.kill()
+        answer = writing.result()
+        slow_glance.held.set()
+    assert 1 == len(slow_glance.seen)
+    assert (503, "1") == (answer.status_code, answer.headers["Retry-After"])
+    message = "The server is currently unavailable. Please try again at a later time."
+    assert {"serviceUnavailable": {"code": 503, "message": message}} == answer.json()
+
+
+@needs_nginx
+def test_nginx_passes_paths_and_addresses_on_as_they_are(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(start(SHIM_TRUSTED_PROXIES="1"))
+        url = stack.enter_context(nginx(tmp_path, address(one), address(one)))
+        answer = requests.get(f"{url}/v2/demo//images.json", headers=HEADERS, timeout=10)
+        (image,) = answer.json()["images"]
+        assert f"{url}/v2/demo/images/i1" == image["links"][0]["href"]
+        encoded = requests.get(f"{url}/v2/demo/images/a%2Fb", headers=HEADERS, timeout=10)
+        assert 404 == encoded.status_code
+        large = requests.post(
+            f"{url}{LIST}/i1/metadata", headers=HEADERS, data=b"x" * 120_000, timeout=10
+        )
+        assert 413 == large.status_code

@@ -1,0 +1,227 @@
+"""Random writes, lists and pages by several projects: the embedded store answers as Glance does.
+
+Each step is asked of two applications, one over the embedded store and one over the real Glance.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from keystoneauth1.token_endpoint import Token
+
+from nova_image_shim import create_app
+from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.image_file import complete
+from nova_image_shim.adapters.memory import MemoryImageService
+from nova_image_shim.context import Caller
+from nova_image_shim.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask, Request
+
+    from .cloud import RealCloud
+
+RUNS = int(os.environ.get("FUZZ_EXAMPLES", "5"))
+STEPS = 30
+
+users = st.sampled_from(["demo", "alt", "admin"])
+numbers = st.integers(0, 5)  # which of the images there are
+keys = st.sampled_from(
+    [
+        *("os", "a b", "é", "x/y~z", "~1", "🐍", "image_type", "instance_uuid", "size_min", "A"),
+        *("owner", "name", "visibility", "os_glance_x", "os.json"),
+    ]
+)
+metadata_values = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+values = st.sampled_from(["", "x", "none", "in:a,b", "Café", "null", "v" * 255]) | metadata_values
+stored = values.filter(lambda text: max(text, default="") < "\U00010000")  # Glance has no others
+items = st.dictionaries(keys, values, max_size=3)
+filters = st.sampled_from(
+    [
+        *("name=one", "name=in:one,two", "name=", "status=ACTIVE", "status=saving", "status=x:y"),
+        *("type=x", "server=http://h/servers/x", "minRam=5", "minDisk=0", "property-os=x"),
+        *("property-size_min=x", "property-A=x", "property-os.json=x", "changes-since=2000"),
+        *("property-owner=x", "is_public=none", "property-a%20b=x", "property-%C3%A9=x"),
+    ]
+)
+
+
+class World:
+    """Both applications, and the images that both have.
+
+    Args:
+        cloud: the real Glance.
+        count: called for each step.
+    """
+
+    def __init__(self, cloud: RealCloud, count: Callable[[], None]) -> None:
+        self.cloud = cloud
+        self.tokens = {user: cloud.token(user) for user in ("demo", "alt", "admin")}
+        self._count = count
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin again without any image."""
+        self.cloud.purge_images()
+        self.ids: list[str] = []
+        self.made = 0
+        self.memory = MemoryImageService()
+        conf = Settings(glance_link_prefix="http://glance", glance_page_size=3)
+        glance = GlanceImageService(GlanceOptions(endpoint=self.cloud.glance_url))
+        self.apps: list[Flask] = [
+            create_app(conf, store, self._authenticate) for store in (self.memory, glance)
+        ]
+
+    def _authenticate(self, request: Request) -> Caller:
+        user = request.headers["X-Auth-Token"]
+        token = Token(self.cloud.glance_url, self.tokens[user])
+        roles = frozenset({"admin"} if user == "admin" else {"member"})
+        return Caller(user, self.cloud.projects[user], token, roles)
+
+    def ask(self, user: str, method: str, path: str, body: Any = None) -> Any:
+        """Ask both; return the answer that they agree on."""
+        self._count()
+        address = f"/v2/{self.cloud.projects[user]}{path}"
+        headers = {"X-Auth-Token": user}
+        answers = [
+            app.test_client().open(address, method=method, headers=headers, json=body)
+            for app in self.apps
+        ]
+        memory, glance = (
+            (answer.status_code, without_times(answer.json if answer.data else None))
+            for answer in answers
+        )
+        assert glance == memory, (user, method, path, body)
+        return memory
+
+    def add(self, image: dict[str, Any]) -> None:
+        """Have the embedded store hold what Glance made.
+
+        Two images each have one time: Glance orders by parts of a second that it does not show.
+        """
+        created = f"2024-01-01 00:00:{self.made // 2 % 60:02}"
+        self.made += 1
+        with (
+            closing(sqlite3.connect(self.cloud._glance_database, timeout=30)) as database,
+            database,
+        ):
+            database.execute(
+                "UPDATE images SET created_at = ? WHERE id = ?", (f"{created}.000000", image["id"])
+            )
+        self.ids.append(image["id"])
+        kept = complete(image | {"created_at": f"{created.replace(' ', 'T')}Z"})
+        self.memory.put(kept)
+
+
+def without_times(body: Any) -> Any:
+    """Return an answer without the times of changes, which the two stores make at two moments."""
+    if isinstance(body, dict):
+        return {key: without_times(body[key]) for key in body if key != "updated"}
+    return [without_times(part) for part in body] if isinstance(body, list) else body
+
+
+class Machine(RuleBasedStateMachine):
+    """What is done to a world, step by step."""
+
+    world: ClassVar[World]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.renew()
+
+    def image(self, number: int) -> str:
+        known = self.world.ids or ["155d900f-4e14-4e4c-a73d-069cbf4541e6"]
+        return known[number % len(known)]
+
+    @rule(
+        user=users,
+        visibility=st.sampled_from(["private", "shared", "community", "public"]),
+        name=st.sampled_from(["one", "two", "in:one,two", "Café", ""]),
+        fields=st.fixed_dictionaries(
+            {}, optional={"min_ram": st.just(5), "os": stored, "protected": st.booleans()}
+        ),
+        data=st.sampled_from([None, b"x"]),
+    )
+    def create(
+        self, user: str, visibility: str, name: str, fields: dict[str, Any], data: Any
+    ) -> None:
+        if len(self.world.ids) >= 8:
+            return
+        if visibility == "public":
+            user = "admin"
+        fields = {"name": name, "visibility": visibility, **fields}
+        self.world.add(self.world.cloud.create_image(user, data=data, **fields))
+
+    @rule(
+        number=numbers,
+        project=users,
+        status=st.sampled_from(["pending", "accepted", "rejected"]),
+    )
+    def share(self, number: int, project: str, status: str) -> None:
+        image_id = self.image(number)
+        found = [image for image in self.world.memory.all() if image["id"] == image_id]
+        if not found or found[0]["visibility"] != "shared":
+            return
+        (image,) = found
+        ids = self.world.cloud.projects
+        (owner,) = (user for user in ("demo", "alt", "admin") if ids[user] == image["owner"])
+        if owner == project or ids[project] in image["members"]:
+            return
+        self.world.cloud.share_image(owner, image_id, project, status)
+        members = {**image["members"], ids[project]: status}
+        self.world.memory.put({**image, "members": members})
+
+    @rule(user=users, number=numbers, method=st.sampled_from(["POST", "PUT"]), sent=items)
+    def write(self, user: str, number: int, method: str, sent: dict[str, str]) -> None:
+        path = f"/images/{self.image(number)}/metadata"
+        self.world.ask(user, method, path, {"metadata": sent})
+
+    @rule(user=users, number=numbers, key=keys.filter(lambda key: "/" not in key), value=values)
+    def write_one(self, user: str, number: int, key: str, value: str) -> None:
+        path = f"/images/{self.image(number)}/metadata/{key.removesuffix('.json')}"
+        self.world.ask(user, "PUT", path, {"meta": {key.removesuffix(".json"): value}})
+
+    @rule(user=users, number=numbers, key=keys.filter(lambda key: "/" not in key))
+    def remove_one(self, user: str, number: int, key: str) -> None:
+        self.world.ask(user, "DELETE", f"/images/{self.image(number)}/metadata/{key}")
+
+    @rule(user=users, number=numbers)
+    def delete(self, user: str, number: int) -> None:
+        status, _ = self.world.ask(user, "DELETE", f"/images/{self.image(number)}")
+        if status == 204:
+            self.world.ids.remove(self.image(number))
+
+    @rule(user=users, number=numbers, below=st.sampled_from(["", "/metadata"]))
+    def show(self, user: str, number: int, below: str) -> None:
+        self.world.ask(user, "GET", f"/images/{self.image(number)}{below}")
+
+    @rule(user=users, chosen=st.lists(filters, max_size=2), detail=st.booleans())
+    def list_(self, user: str, chosen: list[str], detail: bool) -> None:
+        path = "/images/detail" if detail else "/images"
+        self.world.ask(user, "GET", f"{path}?{'&'.join(chosen)}")
+
+    @rule(user=users, number=numbers, limit=st.integers(1, 4))
+    def page(self, user: str, number: int, limit: int) -> None:
+        self.world.ask(user, "GET", f"/images?limit={limit}&marker={self.image(number)}")
+
+
+def test_random_steps_have_the_same_answers_over_glance_as_over_the_embedded_store(
+    cloud: RealCloud, count: Callable[[], None]
+) -> None:
+    Machine.world = World(cloud, count)
+    options = settings(
+        max_examples=RUNS,
+        stateful_step_count=STEPS,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes, and steps tell enough
+    )
+    run_state_machine_as_test(Machine, settings=options)

@@ -1,0 +1,144 @@
+"""Which requests a brownout refuses, and how they are answered and counted."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from nova_image_shim import create_app
+from nova_image_shim.adapters.memory import MemoryImageService
+from nova_image_shim.auth import accept_any_token
+from nova_image_shim.brownout import ALLOWED, Brownout
+from nova_image_shim.clients import FAMILIES
+from nova_image_shim.metrics import Metrics
+from nova_image_shim.settings import Settings
+
+
+def at(hour: int, minute: int = 0) -> datetime:
+    return datetime(2027, 1, 31, hour, minute, tzinfo=UTC)
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "percent=10": {"percent": 10.0},
+    "percent=0.5": {"percent": 0.5},
+    "percent=100 status=404": {"status": 404},
+    "clients=fog": {"clients": frozenset({"fog"})},
+    "clients=fog,goose status=410": {"clients": frozenset({"fog", "goose"})},
+    "window=2027-01-31T10:00Z/2027-01-31T11:30Z": {"windows": ((at(10), at(11, 30)),)},
+    "window=2027-01-31T10:00+01:00/2027-01-31T10:00": {"windows": ((at(9), at(10)),)},
+    "window=2027-01-31T10:00/2027-01-31T11:00,2027-01-31T12:00/2027-01-31T13:00": {
+        "windows": ((at(10), at(11)), (at(12), at(13)))
+    },
+    "percent=1\n clients=none\twindow=2027-01-31T10/2027-01-31T11": {
+        "percent": 1.0,
+        "clients": frozenset({"none"}),
+        "windows": ((at(10), at(11)),),
+    },
+}
+
+
+@pytest.mark.parametrize(("text", "fields"), GOOD.items())
+def test_a_brownout_is_read(text: str, fields: dict[str, Any]) -> None:
+    assert Brownout(**fields) == Brownout.parse(text)
+
+
+ONCE = f"{ALLOWED}, each once: "
+NO_PERCENT = "is no number over 0 and up to 100"
+NO_WINDOW = "is not START/END, two ISO 8601 times"
+BAD = {
+    "status=404": f"{ALLOWED}; percent=100 for all requests",
+    "percent": f"percent='' {NO_PERCENT}",
+    "percent=0": f"percent='0' {NO_PERCENT}",
+    "percent=101": f"percent='101' {NO_PERCENT}",
+    "percent=-1": f"percent='-1' {NO_PERCENT}",
+    "percent=10%": f"percent='10%' {NO_PERCENT}",
+    "percent=nan": f"percent='nan' {NO_PERCENT}",
+    "percent=10 percent=20": f"{ONCE}'percent=20' is not",
+    "rate=10": f"{ONCE}'rate=10' is not",
+    "10": f"{ONCE}'10' is not",
+    "clients=": f"clients: '' is none of {', '.join(FAMILIES)}",
+    "clients=fog,Nova,amiga": f"clients: 'Nova, amiga' is none of {', '.join(FAMILIES)}",
+    "window=": f"window='' {NO_WINDOW}",
+    "window=2027-01-31": f"window='2027-01-31' {NO_WINDOW}",
+    "window=now/then": f"window='now/then' {NO_WINDOW}",
+    "window=2027-02-01/2027-01-31": "window='2027-02-01/2027-01-31' ends before it begins",
+    "window=2027-02-01/2027-02-01": "window='2027-02-01/2027-02-01' ends before it begins",
+    "percent=10 status=503": "status='503' is neither 404 nor 410",
+}
+
+
+@pytest.mark.parametrize(("text", "wrong"), BAD.items())
+def test_what_is_no_brownout_is_refused(text: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{re.escape(wrong)}$"):
+        Brownout.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "family", "hour", "lot", "refused"),
+    [
+        ("percent=100", "fog", 9, 0.999999, True),
+        ("percent=10", "fog", 9, 0.0999, True),
+        ("percent=10", "fog", 9, 0.1, False),
+        ("clients=fog", "fog", 9, 0.9, True),
+        ("clients=fog", "goose", 9, 0.0, False),
+        ("window=2027-01-31T09:00/2027-01-31T10:00", "fog", 9, 0.9, True),
+        ("window=2027-01-31T09:00/2027-01-31T10:00", "fog", 10, 0.0, False),
+        ("window=2027-01-31T09:00/2027-01-31T10:00", "fog", 8, 0.0, False),
+        ("clients=fog percent=50 window=2027-01-31T09:00/2027-01-31T10:00", "fog", 9, 0.4, True),
+        ("clients=fog percent=50 window=2027-01-31T09:00/2027-01-31T10:00", "fog", 9, 0.5, False),
+    ],
+)
+def test_all_that_is_set_must_hold(
+    text: str, family: str, hour: int, lot: float, refused: bool
+) -> None:
+    assert refused == Brownout.parse(text).refuses(family, at(hour), lot)
+
+
+GONE = "The image calls of the compute API are being switched off. Use the image service."
+NO_SUCH = "The resource could not be found."
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (410, {"computeFault": {"code": 410, "message": GONE}}),
+        (404, {"itemNotFound": {"code": 404, "message": NO_SUCH}}),
+    ],
+)
+def test_a_request_that_is_refused_is_answered_and_counted_so(
+    status: int, body: dict[str, Any]
+) -> None:
+    metrics = Metrics(threads=1, backend="memory")
+    settings = Settings.from_environ({"SHIM_BROWNOUT": f"clients=fog,curl status={status}"})
+    app = create_app(settings, MemoryImageService(), accept_any_token, metrics=metrics)
+    client = app.test_client()
+
+    def get(path: str, agent: str, token: str = "demo") -> Any:
+        return client.get(path, headers={"User-Agent": agent, "X-Auth-Token": token})
+
+    for path in ("/v2/demo/images", "/v2.1/images/detail", "/v1.1/demo/images/no-such/metadata"):
+        answer = get(path, "fog/1.0")
+        assert (status, body) == (answer.status_code, answer.json)
+    assert 200 == get("/v2/demo/images", "goose (1)").status_code
+    for path in ("/", "/v2", "/v2/", "/healthcheck", "/healthcheck/ready"):
+        assert 200 == get(path, "fog/1.0").status_code
+    assert 401 == get("/v2/demo/images", "fog/1.0", token="").status_code
+    refused = {
+        tuple(sample.labels.values()): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "nova_image_shim_brownout_refusals_total"
+    }
+    assert {("fog",): 3.0} == refused
+
+
+def test_about_as_many_are_refused_as_were_to_be() -> None:
+    settings = Settings.from_environ({"SHIM_BROWNOUT": "percent=30"})
+    client = create_app(settings, MemoryImageService(), accept_any_token).test_client()
+    headers = {"X-Auth-Token": "demo"}
+    statuses = [client.get("/v2/demo/images", headers=headers).status_code for _ in range(500)]
+    assert {200, 410} == set(statuses)
+    assert 90 < statuses.count(410) < 210  # six standard deviations
