@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -15,6 +14,8 @@ from nova_image_shim.wsgi import check
 
 from .fronts import DEPLOY
 from .test_systemd import environ_of
+
+kubernetes_validate = pytest.importorskip("kubernetes_validate")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
