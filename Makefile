@@ -8,6 +8,9 @@
 # make chaos              every fault of Keystone, Glance and memcached, overload, reload and death
 # make soak               ten minutes of load: memory, files and threads stay level
 # make fuzz               100,000 random inputs; `make fuzz-real`: random steps against a real Glance
+# make lock               requirements.lock: every dependency of today's, with hashes
+# make audit              known holes in them, or why that cannot be told
+# make dist               the wheel, and beside it an SBOM in CycloneDX's form
 # make parity             the same requests to a real Nova, which it installs too, and to the service
 # make lint               ruff and mypy
 # make screenshots        the pictures in docs/images, by Debian's chromium and chromium-driver
@@ -16,9 +19,10 @@ PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 OLDEST := .venv-min
+RELEASE := .venv-release
 
 .PHONY: run test test-min test-real test-clients test-more-clients test-wheel chaos soak fuzz \
-	fuzz-real parity lint screenshots clean
+	fuzz-real lock audit dist parity lint screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
@@ -50,6 +54,22 @@ fuzz-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest \
 		tests/real/test_machine.py --hypothesis-seed=$(SEED) $(PYTEST_ARGS)
+
+lock: $(RELEASE)/installed
+	$(RELEASE)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+		--custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
+
+audit: $(RELEASE)/installed
+	$(RELEASE)/bin/python tests/audit.py requirements.lock
+
+dist: $(RELEASE)/installed
+	$(RELEASE)/bin/python -m build
+	$(RELEASE)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --of JSON -o dist/nova-image-shim.cdx.json
+
+$(RELEASE)/installed: pyproject.toml | $(RELEASE)/bin/python
+	$(RELEASE)/bin/pip install --quiet --disable-pip-version-check --editable .[release]
+	touch $@
 
 # Where Keystone and Glance cannot be had, the tests on them are skipped.
 test-clients: $(VENV)/tested
@@ -108,4 +128,4 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) 
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) $(OLDEST) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) $(RELEASE) .real .clients build dist *.egg-info .coverage .hypothesis .*_cache

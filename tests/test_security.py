@@ -143,7 +143,8 @@ def test_no_name_id_or_agent_begins_a_log_line_of_its_own(
             ):
                 answer = requests.get(address, headers=headers, timeout=10)
                 assert answer.headers["Content-Type"].startswith("application/json")
-            glance.answers.append(lambda _request, text=text: refusal(400, f"a{text}b"))
+            told = refusal(400, f"a{text}b")
+            glance.answers.append(lambda _request, told=told: told)  # type: ignore[misc]
             requests.get(base, headers=headers, timeout=10)
             agent = text.encode("ascii", "ignore").decode().translate({10: None, 13: None, 0: None})
             requests.get(base, headers=headers | {"User-Agent": agent.strip()}, timeout=10)
@@ -240,7 +241,7 @@ def over_tls(app: WSGIApplication, certificate: trustme.LeafCert) -> Iterator[st
     certificate.configure_cert(context)
     server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=context)
     server.daemon_threads = True  # type: ignore[attr-defined]
-    server.log = lambda *_args: None  # type: ignore[method-assign,assignment]
+    server.log = lambda *_args: None  # type: ignore[method-assign]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
