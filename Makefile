@@ -9,12 +9,14 @@
 # make chaos              every fault of Keystone, Glance and memcached, overload, reload and death
 # make soak               ten minutes of load: memory, files and threads stay level
 # make fuzz               100,000 random inputs; `make fuzz-real`: random steps against a real Glance
+# make lock               requirements.lock: every dependency of today's, with hashes
+# make audit              known holes in them, or why that cannot be told
 # make parity             the same requests to a real Nova, which it installs too, and to the service
 # make bench              how fast it is beside Nova and others, into docs/performance.md
 # make bench-short        the same for continuous integration: fails where it lost grossly
 # make lint               ruff and mypy
 # make docs               the documentation as a site in docs/_build, warnings being errors
-# make dist               the wheel and the sdist in dist/, checked
+# make dist               the wheel and the sdist in dist/, checked, and an SBOM in CycloneDX's form
 # make pictures           the picture of a request's way, by Debian's graphviz
 # make screenshots        the pictures in docs/images, by Debian's chromium and chromium-driver
 
@@ -23,11 +25,12 @@ VENV := .venv
 LINT := .venv-lint
 SITE := .venv-docs
 OLDEST := .venv-min
+RELEASE := .venv-release
 
 PLAIN := not real and not chaos and not clients and not deploy and not wheel
 
 .PHONY: run test test-min test-real test-clients test-more-clients test-deploy test-wheel chaos \
-	soak fuzz fuzz-real parity bench bench-short lint docs dist pictures screenshots clean
+	soak fuzz fuzz-real lock audit parity bench bench-short lint docs dist pictures screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
@@ -68,6 +71,17 @@ bench-short: $(VENV)/benched
 	$(VENV)/bin/python bench/install.py
 	PYTHONPATH=.:tests $(VENV)/bin/python -m bench --short
 
+lock: $(RELEASE)/installed
+	$(RELEASE)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+		--custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
+
+audit: $(RELEASE)/installed
+	$(RELEASE)/bin/python tests/audit.py requirements.lock
+
+$(RELEASE)/installed: pyproject.toml | $(RELEASE)/bin/python
+	$(RELEASE)/bin/pip install --quiet --disable-pip-version-check --editable .[release]
+	touch $@
+
 # Where Keystone and Glance cannot be had, the tests on them are skipped.
 test-clients: $(VENV)/tested
 	-$(VENV)/bin/python tests/real/install.py
@@ -104,10 +118,12 @@ docs: $(SITE)/installed
 pictures:
 	dot -Tsvg docs/images/request.dot -o docs/images/request.svg
 
-dist: $(VENV)/tested
+dist: $(RELEASE)/installed
 	rm -rf dist
-	$(VENV)/bin/python -m build --quiet
-	$(VENV)/bin/twine check --strict dist/*
+	$(RELEASE)/bin/python -m build --quiet
+	$(RELEASE)/bin/twine check --strict dist/*
+	$(RELEASE)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --of JSON -o dist/nova-image-shim.cdx.json
 
 screenshots: $(VENV)/tested
 	$(VENV)/bin/python tests/screenshots.py
@@ -154,5 +170,5 @@ $(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) 
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) $(OLDEST) $(SITE) .real .clients docs/_build build dist *.egg-info \
-		.coverage .hypothesis .*_cache
+	rm -rf $(VENV) $(LINT) $(OLDEST) $(RELEASE) $(SITE) .real .clients docs/_build build dist \
+		*.egg-info .coverage .hypothesis .*_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -196,3 +197,23 @@ def test_nginx_passes_paths_and_addresses_on_as_they_are(
             f"{url}{LIST}/i1/metadata", headers=HEADERS, data=b"x" * 120_000, timeout=10
         )
         assert 413 == large.status_code
+
+
+@needs_nginx
+def test_slow_clients_keep_nginx_waiting_and_no_thread(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(start())
+        url = stack.enter_context(nginx(tmp_path, address(one), address(one)))
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        token = token_of("demo")
+        for number in range(300):  # more than both processes have threads
+            sock = stack.enter_context(socket.create_connection((host, int(port))))
+            head = f"POST {LIST}/i1/metadata HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {token}\r\n"
+            body = "Content-Length: 50\r\n\r\n{" if number % 2 else ""
+            sock.sendall((head + body).encode())
+        for _ in range(10):
+            answer = requests.get(url + LIST, headers=HEADERS, timeout=20)
+            assert 200 == answer.status_code
+            assert answer.elapsed.total_seconds() < 1

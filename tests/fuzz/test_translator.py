@@ -6,13 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from nova_image_shim.changes import ReservedKey, to_changes
 from nova_image_shim.translator import BASE_ATTRIBUTES, Links, Translator
 from nova_image_shim.wire import to_json
+
+from .conftest import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +99,7 @@ images = st.builds(
 )
 
 
+@settings(max_examples=2 * EXAMPLES)
 @given(image=images)
 def test_any_image_is_a_valid_legacy_entry(image: Any, count: Callable[[], None]) -> None:
     count()
@@ -112,6 +115,7 @@ def test_any_image_is_a_valid_legacy_entry(image: Any, count: Callable[[], None]
     assert [image["id"]] * 2 == [entry["id"] for entry in read["images"]]
 
 
+@settings(max_examples=2 * EXAMPLES)
 @given(
     image=images,
     items=st.dictionaries(names, texts | st.lists(any_json, max_size=2), max_size=5),
