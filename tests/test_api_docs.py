@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ from nova_image_shim.adapters.image_file import load_images
 from nova_image_shim.adapters.memory import MemoryImageService
 from nova_image_shim.api_docs.document import load_document
 from nova_image_shim.auth import accept_any_token
+from nova_image_shim.brownout import Brownout
 from nova_image_shim.errors import PORT_ERRORS
 from nova_image_shim.settings import Settings
 
@@ -209,6 +212,8 @@ def test_each_error_of_the_store_is_answered_as_is_told(operation: Operation) ->
 
 ERROR_OF = {row.status: error for error, row in PORT_ERRORS.items()}
 SERVED = app().test_client()
+BROWNED_OUT = app(Settings(brownout=Brownout())).test_client()
+DISABLED = app(Settings(healthcheck_disable_file=Path(__file__))).test_client()
 REFUSED: dict[int, dict[str, Any]] = {
     400: {"headers": {"Host": "a b"}},
     401: {"headers": {"X-Auth-Token": None}},
@@ -226,6 +231,8 @@ def provoke(operation: Operation, status: int) -> TestResponse:
     if status == 304:
         etag = ask(SERVED, operation).headers["ETag"]
         return ask(SERVED, operation, headers={"If-None-Match": etag})
+    if status == 410 or (status == 503 and "/healthcheck" in operation.path):
+        return ask(BROWNED_OUT if status == 410 else DISABLED, operation)
     if status in REFUSED:
         return ask(SERVED, operation, **REFUSED[status])
     return ask(REFUSING[ERROR_OF[status]], operation)
@@ -242,6 +249,28 @@ def test_each_refusal_that_is_told_of_happens(operation: Operation) -> None:
             answer = provoke(operation, status)
             complaints = DOCUMENT.complaints(operation, answer)
             assert (status, []) == (answer.status_code, complaints)
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/json"])
+@pytest.mark.parametrize("client", [SERVED, DISABLED], ids=["well", "disabled"])
+def test_health_is_told_as_text_and_as_json(client: FlaskClient, accept: str) -> None:
+    for operation in OPERATIONS:
+        if "/healthcheck" in operation.path:
+            answer = ask(client, operation, headers={"Accept": accept})
+            assert accept == answer.mimetype
+            assert [] == DOCUMENT.complaints(operation, answer)
+
+
+def test_the_end_is_told_in_headers_that_are_told_of() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    settings = Settings(
+        deprecation=moment, sunset=moment, deprecation_link="https://example.org/end"
+    )
+    client = app(settings).test_client()
+    for operation in (*STORE_OPERATIONS, *(each for each in OPERATIONS if "{mount}" in each.path)):
+        answer = ask(client, operation)
+        assert {"Deprecation", "Sunset", "Link"} <= set(answer.headers.keys())
+        assert [] == DOCUMENT.complaints(operation, answer)
 
 
 @pytest.mark.parametrize("project", ["demo", "alt"])
