@@ -296,7 +296,7 @@ def test_the_services_own_log_is_understood(
         "client": "goose",
         "version": "0.1.3",
         "project": "demo",
-        "user": "-",
+        "user": "demo",
         "calls": 6,
         "errors": 2,
         "images": 10,
