@@ -108,7 +108,7 @@ parity: $(VENV)/tested
 lint: $(LINT)/installed
 	$(LINT)/bin/ruff check
 	$(LINT)/bin/ruff format --check
-	$(LINT)/bin/mypy -p nova_image_shim -m pytest_nova_image_shim
+	$(LINT)/bin/mypy -p nova_image_shim
 	$(LINT)/bin/mypy tests
 	MYPYPATH=tests $(LINT)/bin/mypy -p bench
 

@@ -7,9 +7,9 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from nova_image_shim import create_app
 from nova_image_shim.adapters.gate import Gate
 from nova_image_shim.adapters.image_file import ImageFileError
+from nova_image_shim.application import create_app
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.kept_list import shared_secret
 from nova_image_shim.list_cache import ListCache

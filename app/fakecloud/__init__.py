@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nova_image_shim import create_app
+from nova_image_shim.application import create_app
 from nova_image_shim.fakecloud.authenticate import FakeAuthenticate
 from nova_image_shim.fakecloud.control import mount
 from nova_image_shim.fakecloud.control_plane import ControlPlane

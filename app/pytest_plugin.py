@@ -1,7 +1,6 @@
 """pytest's fixture `legacy_cloud`, a fake cloud to test a client against.
 
-A module of its own, beside the package, because pytest imports it in every run: importing the
-package would bring Flask along even where no test asks for a cloud.
+pytest imports it in every run, so it imports nothing of the cloud before a test asks for one.
 """
 
 from __future__ import annotations
