@@ -13,7 +13,7 @@
 # make audit              known holes in them, or why that cannot be told
 # make parity             the same requests to a real Nova, which it installs too, and to the service
 # make bench              how fast it is beside Nova and others, into docs/performance.md
-# make bench-short        the same for continuous integration: fails where it lost grossly
+# make bench-short        the same in a minute: fails where it lost grossly
 # make lint               ruff and mypy
 # make docs               the documentation as a site in docs/_build, warnings being errors
 # make dist               the wheel and the sdist in dist/, checked, and an SBOM in CycloneDX's form
