@@ -1,8 +1,4 @@
-"""Where the cache of lists keeps its bytes: memcached, or this process.
-
-pymemcache, because it hands bytes out as they came; the client that oslo.cache brings unpickles
-what is marked so, by whoever can write to memcached.
-"""
+"""Where the cache of lists keeps its bytes: memcached, or this process."""
 
 from __future__ import annotations
 
@@ -11,13 +7,11 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import TLRUCache
-from pymemcache import HashClient
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from nova_image_shim.adapters.memcached import Memcached
 
 PIECE_BYTES = 2**19  # memcached takes items of up to 1 MiB, their keys included
-_SECONDS = 1.0  # for memcached to answer: what it spares is longer
 _WHOLE, _PIECES = b"=", b"#"
 _PROCESS_BYTES = 2**26
 
@@ -25,52 +19,41 @@ _PROCESS_BYTES = 2**26
 class MemcachedStore:
     """memcached; large values lie there in pieces, and one whose pieces are not all there is none.
 
-    A server that is away answers nothing and keeps nothing; it is asked again after a minute.
-
     Args:
-        servers: `host:port` of each, as all who share the cache have them.
-        connections: how many to each are kept.
+        memcached: the servers, as all who share the cache have them.
     """
 
-    def __init__(self, servers: Sequence[str], connections: int) -> None:
-        self._client = HashClient(
-            [_address(server) for server in servers],
-            use_pooling=True,
-            max_pool_size=connections,
-            connect_timeout=_SECONDS,
-            timeout=_SECONDS,
-            no_delay=True,
-            ignore_exc=True,
-            default_noreply=False,  # a write is answered only when all others see it
-        )
+    def __init__(self, memcached: Memcached) -> None:
+        self._memcached = memcached
 
     def get(self, key: str) -> bytes | None:
         """Return what is kept under a key."""
-        found: bytes | None = self._client.get(key)
+        found = self._memcached.get(key)
         if not found or found[:1] == _WHOLE:
             return found and found[1:]
         names = found[1:].decode("ascii", "replace").split()
-        pieces = self._client.get_many(names)
-        return b"".join(pieces[name] for name in names) if len(pieces) == len(names) else None
+        pieces = [piece for name in names if (piece := self._memcached.get(name))]
+        return b"".join(pieces) if len(pieces) == len(names) else None
 
     def set(self, key: str, value: bytes, seconds: int) -> None:
         """Keep a value; the pieces have names of their own, lest they be mixed with another's."""
         if len(value) < PIECE_BYTES:
-            self._client.set(key, _WHOLE + value, expire=seconds)
+            self._memcached.set(key, _WHOLE + value, seconds)
             return
         stem = f"nova-image-shim:piece:{secrets.token_hex(16)}"
         starts = range(0, len(value), PIECE_BYTES)
-        pieces = {f"{stem}:{start}": value[start : start + PIECE_BYTES] for start in starts}
-        self._client.set_many(pieces, expire=seconds)
-        self._client.set(key, _PIECES + " ".join(pieces).encode(), expire=seconds)
+        for start in starts:
+            self._memcached.set(f"{stem}:{start}", value[start : start + PIECE_BYTES], seconds)
+        names = " ".join(f"{stem}:{start}" for start in starts)
+        self._memcached.set(key, _PIECES + names.encode(), seconds)
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
         """Keep a small value where there is none, and tell whether that was so."""
-        return bool(self._client.add(key, _WHOLE + value, expire=seconds))
+        return self._memcached.add(key, _WHOLE + value, seconds)
 
     def delete(self, key: str) -> None:
         """Forget a key."""
-        self._client.delete(key)
+        self._memcached.delete(key)
 
 
 class _Kept(NamedTuple):
@@ -110,8 +93,3 @@ class ProcessStore:
         """Forget a key."""
         with self._lock:
             self._kept.pop(key, None)
-
-
-def _address(server: str) -> tuple[str, int]:
-    host, _, port = server.rpartition(":")
-    return host.strip("[]"), int(port)

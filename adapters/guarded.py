@@ -25,7 +25,12 @@ class GuardedImageService(port.ImageService):
         self._service = service
         self._gate = gate
 
-    def _place(self) -> AbstractContextManager[None]:
+    def admit(self) -> AbstractContextManager[None]:
+        """Take a place, and return what gives it back.
+
+        Raises:
+            ImageServiceUnavailable: none became free in time, or too many wait already.
+        """
         try:
             return self._gate.enter()
         except NoPlaceError as error:
@@ -45,14 +50,14 @@ class GuardedImageService(port.ImageService):
         oldest_first: bool = False,
     ) -> port.Page:
         """Return one page of a list."""
-        with self._place():
+        with self.admit():
             return self._service.list_page(
                 context, query, limit=limit, marker=marker, oldest_first=oldest_first
             )
 
     def get(self, context: port.Context, image_id: str) -> port.Image:
         """Return one image."""
-        with self._place():
+        with self.admit():
             return self._service.get(context, image_id)
 
     def update(
@@ -65,12 +70,12 @@ class GuardedImageService(port.ImageService):
         remove: Collection[str],
     ) -> port.Image:
         """Change custom properties of an image."""
-        with self._place():
+        with self.admit():
             return self._service.update(context, image_id, add=add, replace=replace, remove=remove)
 
     def delete(self, context: port.Context, image_id: str) -> None:
         """Delete an image."""
-        with self._place():
+        with self.admit():
             self._service.delete(context, image_id)
 
 

@@ -27,6 +27,7 @@ from nova_image_shim.adapters.port import Context
 from nova_image_shim.adapters.transport import BoundedTransport
 from nova_image_shim.context import Caller
 from nova_image_shim.errors import KeystoneUnavailable, Unauthenticated
+from nova_image_shim.kept_list import shared_secret
 from nova_image_shim.memcached_tokens import MemcachedTokens
 from nova_image_shim.telemetry import CURRENT, count_keystone_call
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from keystoneauth1.session import Session
     from requests import PreparedRequest
 
+    from nova_image_shim.adapters.memcached import Memcached
     from nova_image_shim.settings import Settings
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # what Keystone could have made, and a header can carry
@@ -52,10 +54,14 @@ class KeystoneAuthenticate:
     """Ask Keystone, through keystonemiddleware's `auth_token`, who a token stands for.
 
     Identity headers of the request count nowhere: what is returned is made of Keystone's answer.
+
+    Args:
+        settings: the service user, and how long Keystone is waited for.
+        memcached: where validated tokens are kept; None for this process.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._protocol = _OneAtATime(settings)
+    def __init__(self, settings: Settings, memcached: Memcached | None = None) -> None:
+        self._protocol = _OneAtATime(settings, memcached)
         self._seconds = settings.keystone_timeout_seconds
         self._service_auth = (
             _ServiceAuth(self._protocol.keystone_session, settings)
@@ -161,7 +167,7 @@ class _TracedTransport(BoundedTransport):
 class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library has no types
     """`auth_token` over a bounded transport, where a burst of one new token is one question."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, memcached: Memcached | None) -> None:
         self._transport = _TracedTransport(
             max_bytes=_KEYSTONE_ANSWER_BYTES,
             total_seconds=settings.keystone_timeout_seconds,
@@ -177,7 +183,7 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         logging.getLogger(_LOG_NAME).setLevel(logging.CRITICAL + 1)
         options = {"oslo_config_config": _oslo_config(settings), "log_name": _LOG_NAME}
         super().__init__(None, options)
-        self._token_cache.initialize({_CACHE_KEY: _token_cache(settings)})
+        self._token_cache.initialize({_CACHE_KEY: _token_cache(settings, memcached)})
 
     def validated(self, environ: WSGIEnvironment) -> _AuthTokenRequest | None:
         """Return a request's token as auth_token takes it, None where it is not good.
@@ -336,12 +342,14 @@ class _ProcessCache:
             self._tokens[key] = value
 
 
-def _token_cache(settings: Settings) -> _ProcessCache | _NoCache | MemcachedTokens:
+def _token_cache(
+    settings: Settings, memcached: Memcached | None
+) -> _ProcessCache | _NoCache | MemcachedTokens:
     """Return the cache that auth_token finds in the request."""
     if not settings.token_cache_seconds:
         return _NoCache()
-    if settings.memcached_servers:
-        return MemcachedTokens(settings.memcached_servers, settings.keystone.secret)
+    if memcached:
+        return MemcachedTokens(memcached, shared_secret(settings.keystone))
     return _ProcessCache(settings.token_cache_seconds)
 
 

@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from concurrent.futures import Future, wait
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +22,7 @@ from nova_image_shim.kept_list import KeptList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from nova_image_shim.context import Caller
     from nova_image_shim.listing import Listed
@@ -76,9 +78,17 @@ class ListCache:
         settings: what decides how a list looks, and for how long one is kept.
         store: where; shared by all processes, or this one's own.
         secret: the seal of what is kept there; the same for all who share it.
+        admit: lets in who asks the image store or waits for another's answer, and nobody else.
     """
 
-    def __init__(self, settings: Settings, store: Store, secret: bytes) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        secret: bytes,
+        admit: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._admit = admit
         self._seconds = settings.cache_seconds
         # A request that began before a write must not find its list again after it.
         self._memory_seconds = math.ceil(2 * self._seconds + settings.request_timeout_seconds)
@@ -116,7 +126,8 @@ class ListCache:
         kept = self._load(key)
         age = kept and int(kept.age())
         if kept is None:
-            kept, age = self._fly(key, marked, deadline)
+            with self._admit():
+                kept, age = self._fly(key, marked, deadline)
         return kept.with_links(translator.links), age
 
     def note_write(self, project_id: str) -> None:

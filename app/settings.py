@@ -88,11 +88,6 @@ class Keystone:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {"auth_type": self.plugin, **given}
 
-    @property
-    def secret(self) -> str:
-        """Return what only this service user knows."""
-        return self.credentials().get("password") or self.application_credential_secret or ""
-
     def missing(self) -> list[tuple[str, ...]]:
         """Return the names of what is missing for a login, alternatives together."""
         wanted: list[tuple[str, ...]] = [("OS_AUTH_URL",)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from nova_image_shim.adapters.gate import Gate
@@ -16,10 +17,13 @@ from nova_image_shim.list_cache import ListCache
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from flask import Flask
 
+    from nova_image_shim.adapters.glance import GlanceOptions
+    from nova_image_shim.adapters.memcached import Memcached
     from nova_image_shim.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -69,12 +73,43 @@ def _metrics(settings: Settings) -> Metrics | None:
 
 
 def _over_glance(settings: Settings) -> Flask:
-    from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions  # noqa: PLC0415
+    from nova_image_shim.adapters.glance import GlanceImageService  # noqa: PLC0415
     from nova_image_shim.adapters.guarded import GuardedImageService, Visits  # noqa: PLC0415
+    from nova_image_shim.adapters.memcached import Memcached  # noqa: PLC0415
     from nova_image_shim.keystone import KeystoneAuthenticate  # noqa: PLC0415
 
+    gate = Gate(
+        "Glance",
+        places=settings.threads,
+        queue=settings.queue_length,
+        seconds=settings.queue_seconds,
+    )
+    servers = settings.memcached_servers
+    memcached = Memcached(servers) if servers else None  # one, which knows whether it is away
+    authenticate = KeystoneAuthenticate(settings, memcached)
+    glance = GlanceImageService(_glance_options(settings))
+    guarded = GuardedImageService(glance, gate)
+    checks = {
+        "keystone": authenticate.check,
+        "glance": lambda: glance.list_page(authenticate.own_context(), {}, limit=1),
+    }
+    app = create_app(
+        settings,
+        guarded,
+        authenticate,
+        metrics=_metrics(settings),
+        checks=checks,
+        list_cache=make_list_cache(settings, memcached, guarded.admit),
+    )
+    app.wsgi_app = Visits(app.wsgi_app, gate)  # type: ignore[method-assign]
+    return app
+
+
+def _glance_options(settings: Settings) -> GlanceOptions:
+    from nova_image_shim.adapters.glance import GlanceOptions  # noqa: PLC0415
+
     keystone = settings.keystone
-    options = GlanceOptions(
+    return GlanceOptions(
         endpoint=settings.glance_endpoint,
         region_name=keystone.region_name,
         interface=keystone.interface,
@@ -84,38 +119,21 @@ def _over_glance(settings: Settings) -> Flask:
         threads=settings.threads,
         cacert=str(keystone.cacert) if keystone.cacert else None,
     )
-    gate = Gate(
-        "Glance",
-        places=settings.threads,
-        queue=settings.queue_length,
-        seconds=settings.queue_seconds,
-    )
-    glance, authenticate = GlanceImageService(options), KeystoneAuthenticate(settings)
-    checks = {
-        "keystone": authenticate.check,
-        "glance": lambda: glance.list_page(authenticate.own_context(), {}, limit=1),
-    }
-    app = create_app(
-        settings,
-        GuardedImageService(glance, gate),
-        authenticate,
-        metrics=_metrics(settings),
-        checks=checks,
-        list_cache=make_list_cache(settings),
-    )
-    app.wsgi_app = Visits(app.wsgi_app, gate)  # type: ignore[method-assign]
-    return app
 
 
-def make_list_cache(settings: Settings) -> ListCache | None:
-    """Return the cache of lists that the settings ask for."""
+def make_list_cache(
+    settings: Settings,
+    memcached: Memcached | None = None,
+    admit: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> ListCache | None:
+    """Return the cache of lists that the settings ask for; see `ListCache` for `admit`."""
     from nova_image_shim.adapters.cache_store import MemcachedStore, ProcessStore  # noqa: PLC0415
 
     if not settings.cache_seconds:
         return None
-    if settings.memcached_servers:
-        shared = MemcachedStore(settings.memcached_servers, connections=settings.pool_size)
-        return ListCache(settings, shared, shared_secret(settings.keystone))
+    if memcached:
+        shared = MemcachedStore(memcached)
+        return ListCache(settings, shared, shared_secret(settings.keystone), admit)
     if settings.worker_count > 1:
         _log.warning(
             "SHIM_CACHE_SECONDS=%d without SHIM_MEMCACHED_SERVERS, and %d workers: a change is "
@@ -124,4 +142,4 @@ def make_list_cache(settings: Settings) -> ListCache | None:
             settings.cache_seconds,
             settings.worker_count,
         )
-    return ListCache(settings, ProcessStore(), secrets.token_bytes())
+    return ListCache(settings, ProcessStore(), secrets.token_bytes(), admit)

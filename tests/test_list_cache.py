@@ -16,6 +16,7 @@ from nova_image_shim import create_app
 from nova_image_shim.adapters import port
 from nova_image_shim.adapters.cache_store import ProcessStore
 from nova_image_shim.adapters.image_file import load_images
+from nova_image_shim.adapters.memcached import Memcached
 from nova_image_shim.adapters.memory import MemoryImageService
 from nova_image_shim.context import Caller
 from nova_image_shim.errors import Unauthenticated
@@ -509,7 +510,8 @@ def test_several_workers_without_memcached_are_warned_of(
 ) -> None:
     settings = Settings(backend="glance", keystone=Keystone(password="p"), **environ)
     with caplog.at_level(logging.WARNING):
-        cache = make_list_cache(settings)
+        servers = settings.memcached_servers
+        cache = make_list_cache(settings, Memcached(servers) if servers else None)
     assert bool(environ) is (cache is not None)
     assert warned is ("SHIM_CACHE_SECONDS=5 without SHIM_MEMCACHED_SERVERS" in caplog.text)
 

@@ -20,7 +20,6 @@ from .upstream import Request, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from fakes import Live, Peer
 
@@ -206,15 +205,17 @@ MEMCACHED: dict[str, list[Callable[[Peer], None]]] = {
 
 
 @pytest.mark.parametrize("fault", dict.fromkeys(cell.fault for cell in cells("memcached")), ids=str)
-def test_cell_of_memcached(fault: str, world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cache_seconds", ["0", "60"])
+def test_cell_of_memcached(fault: str, cache_seconds: str, world: World) -> None:
     """All callers of one fault at one service: it asks a server that failed no more for a while."""
     world.renew()
+    settings = {"SHIM_CACHE_SECONDS": cache_seconds}
     mine = {cell.call: cell for cell in cells("memcached") if cell.fault == fault}
     if fault == "gone":
-        return in_between(mine, world, tmp_path)
+        return in_between(mine, world, settings)
     bind = ("127.0.0.1", free_port())
     scripts = [MEMCACHED[fault]] * 200 if fault in MEMCACHED else []
-    with world.start(SHIM_MEMCACHED_SERVERS=f"127.0.0.1:{bind[1]}") as live:
+    with world.start(SHIM_MEMCACHED_SERVERS=f"127.0.0.1:{bind[1]}", **settings) as live:
         if fault == "refused":
             return meet(mine, world, live)
         with scripted(*scripts, bind=bind):
@@ -237,7 +238,7 @@ def meet(mine: dict[str, Cell], world: World, live: Live) -> None:
         assert "Traceback" not in line
 
 
-def in_between(mine: dict[str, Cell], world: World, tmp_path: Path) -> None:
+def in_between(mine: dict[str, Cell], world: World, settings: dict[str, str]) -> None:
     """Kill a real memcached between two requests, and start it again."""
     if shutil.which("memcached") is None:
         pytest.skip("memcached is not installed (Debian: apt-get install memcached)")
@@ -245,7 +246,7 @@ def in_between(mine: dict[str, Cell], world: World, tmp_path: Path) -> None:
     command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "nobody"]
     process = subprocess.Popen(command)
     try:
-        with world.start(SHIM_MEMCACHED_SERVERS=f"127.0.0.1:{port}") as live:
+        with world.start(SHIM_MEMCACHED_SERVERS=f"127.0.0.1:{port}", **settings) as live:
             time.sleep(0.3)
             for _ in range(2):
                 assert 200 == ask(live, CALLS["list"]).status_code

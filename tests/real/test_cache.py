@@ -11,6 +11,7 @@ from fakes import shim
 from pymemcache import Client as Memcached
 
 from nova_image_shim.adapters.cache_store import PIECE_BYTES, MemcachedStore
+from nova_image_shim.adapters.memcached import Memcached as Servers
 
 from .conftest import real_environ
 
@@ -61,10 +62,10 @@ def memcached(cloud: RealCloud) -> Iterator[Memcached]:
 @pytest.fixture
 def stores(cloud: RealCloud) -> Iterator[list[MemcachedStore]]:
     """Return two that share one memcached."""
-    stores = [MemcachedStore([cloud.memcached], 1) for _ in range(2)]
-    yield stores
-    for store in stores:
-        store._client.close()
+    servers = [Servers([cloud.memcached]) for _ in range(2)]
+    yield [MemcachedStore(memcached) for memcached in servers]
+    for memcached in servers:
+        memcached.close()
 
 
 @pytest.fixture

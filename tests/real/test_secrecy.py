@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ABSENT = "0f1c5b0e-93c5-4c0e-8f0e-0c53e1a4a3c2"
 SECRET = "alt-secret-7c1d"
 OWN = "demo-own"
-ONE_OF_A_KIND = {"Date", "X-Compute-Request-Id", "X-Openstack-Request-Id"}
+ONE_OF_A_KIND = {"Age", "Date", "X-Compute-Request-Id", "X-Openstack-Request-Id"}
 METADATA = {"metadata": {"os": "linux"}}
 META = {"meta": {"secret": "x"}}
 
@@ -60,10 +60,14 @@ FILTERS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def live(cloud: RealCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+@pytest.fixture(scope="module", params=["0", "60"], ids=["no cache", "cache"])
+def live(
+    cloud: RealCloud, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Live]:
+    """Return a live service, without and with the cache of lists."""
     log = tmp_path_factory.mktemp("secrecy") / "log"
     environ = real_environ(cloud) | {"SHIM_MEMCACHED_SERVERS": cloud.memcached}
+    environ |= {"SHIM_CACHE_SECONDS": request.param}
     with live_shim(log, **environ, SHIM_LOG_LEVEL="DEBUG") as live:
         yield live
 
