@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from real.processes import free_ports
+
+from .fronts import PROXIES, Backends
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     import requests
+    import trustme
 
     from .conftest import Deployment
+    from .fronts import Front
 
 IMAGE_ID = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
 FORGED = {
@@ -205,6 +215,59 @@ def test_a_body_too_large_is_refused_in_json(url: str, deployment: Deployment) -
     body: Any = {"metadata": {"a": "x" * 200_000}}
     answer = deployment.session().post(address, json=body, timeout=60)
     assert (413, {"overLimit"}) == (answer.status_code, answer.json().keys())
+
+
+BUSY = {"overLimit": {"code": 429, "message": "This request was rate-limited.", "retryAfter": "1"}}
+MOST_CONNECTIONS = 100
+
+
+def test_one_address_has_so_many_requests_under_way_and_no_more(
+    front: Front, deployment: Deployment
+) -> None:
+    address = urlsplit(front.http)
+    head = (
+        f"POST /v2/demo/images/{IMAGE_ID}/metadata HTTP/1.1\r\n"
+        f"Host: {address.netloc}\r\nContent-Length: 9\r\n\r\n{{"
+    ).encode()
+    session = deployment.session(None)
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_CONNECTIONS):
+            sock = socket.create_connection(("127.0.0.1", address.port or 0), timeout=60)
+            stack.enter_context(sock).sendall(head)
+        busy = until(lambda: session.get(f"{front.http}/v2/demo/images", timeout=60), 429)
+        assert (BUSY, "1") == (busy.json(), busy.headers["Retry-After"])
+        there = session.get(f"{front.http}/v2/demo/servers", timeout=60)
+        assert 299 == there.status_code
+    until(lambda: session.get(f"{front.http}/v2/demo/images", timeout=60), 401)
+
+
+def until(ask: Callable[[], requests.Response], status: int) -> requests.Response:
+    """Ask until the answer has this status."""
+    deadline = time.monotonic() + 20
+    while (answer := ask()).status_code != status:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_without_any_shim_the_answer_is_a_fault_that_clients_read(
+    name: str, certificate: tuple[Path, trustme.LeafCert], deployment: Deployment, tmp_path: Path
+) -> None:
+    if name not in deployment.fronts:
+        pytest.skip(f"needs Debian's package {name}")
+    closed = [f"127.0.0.1:{port}" for port in free_ports(3)]
+    backends = Backends((closed[0], closed[1]), closed[2])
+    daemon, front = PROXIES[name](tmp_path, backends, certificate[1])
+    daemon.start()
+    try:
+        answer = deployment.session(None).get(f"{front.http}/v2/demo/images", timeout=60)
+    finally:
+        daemon.kill()
+    message = "The server is currently unavailable. Please try again at a later time."
+    assert {"serviceUnavailable": {"code": 503, "message": message}} == answer.json()
+    found = (answer.status_code, answer.headers["Content-Type"], answer.headers["Retry-After"])
+    assert (503, "application/json", "1") == found
 
 
 def test_the_longest_token_that_the_shim_takes_comes_through(

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from fakes import serve, shim
+from real.processes import free_ports
 
 from .conftest import NovaApi, shim_environ
 from .fronts import PROXIES, Backends, Front, is_installed
@@ -95,11 +96,11 @@ def test_an_instance_stops_and_comes_back_under_load_without_a_failed_request(
     environ = shim_environ(cloud)
     with contextlib.ExitStack() as stack:
         first, second = (stack.enter_context(contextlib.ExitStack()) for _ in range(2))
-        one = first.enter_context(shim(tmp_path / "one", **environ))
-        two = second.enter_context(shim(tmp_path / "two", **environ))
+        here, there = (f"127.0.0.1:{port}" for port in free_ports(2))
+        first.enter_context(shim(tmp_path / "one", **environ, SHIM_BIND=here))
+        second.enter_context(shim(tmp_path / "two", **environ, SHIM_BIND=there))
         nova = stack.enter_context(serve(NovaApi()))
-        addresses = [urlsplit(url).netloc for url in (one, two, nova)]
-        backends = Backends((addresses[0], addresses[1]), addresses[2])
+        backends = Backends((here, there), urlsplit(nova).netloc)
         daemon, front = PROXIES[name](tmp_path, backends, certificate[1])
         stack.callback(daemon.kill)
         daemon.start()
@@ -113,7 +114,7 @@ def test_an_instance_stops_and_comes_back_under_load_without_a_failed_request(
             wait_for(load, 100)
             first.close()  # TERM, and it ends in its own time
             wait_for(load, 100)
-            first.enter_context(shim(tmp_path / "one", **environ, SHIM_BIND=addresses[0]))
+            first.enter_context(shim(tmp_path / "one", **environ, SHIM_BIND=here))
             time.sleep(6)  # the proxies look for it again
             seen = (tmp_path / "one").read_text().count('"GET /v2/')
             wait_for(load, 100)
