@@ -55,7 +55,7 @@ soak: $(VENV)/tested
 SEED = $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
 
 fuzz: $(VENV)/tested
-	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(VENV)/bin/pytest tests/fuzz \
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),12000) $(VENV)/bin/pytest tests/fuzz \
 		--hypothesis-seed=$(SEED) $(PYTEST_ARGS)
 
 fuzz-real: $(VENV)/tested-real
