@@ -495,8 +495,8 @@ BROKEN: list[tuple[Callable[..., Any], str, str, str]] = [
         no_memcached,
         "warning",
         "memcached at {memcached} does not answer: Connection refused.",
-        "Start it, or take it out of SHIM_MEMCACHED_SERVERS: until then requests wait for it now "
-        "and then, and tokens are validated more often.",
+        "Start it, or take it out of SHIM_MEMCACHED_SERVERS: until then tokens are validated more "
+        "often.",
     ),
 ]
 
@@ -517,6 +517,7 @@ def test_a_fault_is_named_in_a_sentence_with_its_mend(
         settings = environ | changes
         started = time.monotonic()
         status, found = check(settings)
+        seconds = time.monotonic() - started  # mending it afterwards takes its own time
     expected = text.format(
         auth_url=settings["OS_AUTH_URL"],
         keystone=cloud.keystone_url,
@@ -529,7 +530,7 @@ def test_a_fault_is_named_in_a_sentence_with_its_mend(
     # What the system's own libraries say may differ between machines; our sentence may not.
     assert found_text.startswith(expected) if not expected.endswith(".") else found_text == expected
     assert {"warning": 1, "error": 2}[level] == status
-    assert time.monotonic() - started < 15
+    assert seconds < 15
 
 
 def test_a_user_without_the_role_may_not_validate_a_clients_token(
