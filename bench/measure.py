@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.accounting import cpu_seconds, resident_mib
-from bench.load import run_load
+from bench.load import LoadError, run_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,7 +65,7 @@ def run_course(stage: Stage, contestants: Sequence[Contestant], course: Course) 
         for number in range(course.rounds):
             turn = number % len(contestants)
             for one in itertools.chain(contestants[turn:], contestants[:turn]):
-                samples.append(measure(stage, one, images, clients, sizes[one]))
+                samples.append(_measured(stage, one, images, clients, sizes[one]))
                 print(".", end="", file=sys.stderr, flush=True)
         print(f" {images} images, {clients} clients", file=sys.stderr, flush=True)
     return samples
@@ -81,6 +81,18 @@ def _requests(
     )
     wanted = int(course.seconds / median(load.latencies))
     return max(3, 2 * clients, min(wanted, MOST_REQUESTS))
+
+
+def _measured(
+    stage: Stage, contestant: Contestant, images: str, clients: int, requests: int
+) -> Sample:
+    """Measure, and once more where a request failed; that is told, with what the server said."""
+    try:
+        return measure(stage, contestant, images, clients, requests)
+    except LoadError as error:
+        said = contestant.daemon.output()[-2000:]
+        print(f"\n{contestant.name} failed: {error}\n{said}", file=sys.stderr, flush=True)
+        return measure(stage, contestant, images, clients, requests)
 
 
 def measure(
