@@ -45,8 +45,12 @@ def constraints(service: str) -> Path:
 
 
 def fingerprint(service: str) -> str:
-    """Hash what decides the contents of the service's venv: another hash means another venv."""
-    wanted = "\n".join(_packages(service)).encode() + constraints(service).read_bytes()
+    """Hash what decides the contents of the service's venv: another hash means another venv.
+
+    Its place is among them: the scripts of a venv that was moved do not run.
+    """
+    wanted = "\n".join((str(REAL), *_packages(service))).encode()
+    wanted += constraints(service).read_bytes()
     return hashlib.sha256(wanted).hexdigest()
 
 
