@@ -56,7 +56,7 @@ class Contestant:
 
 
 def shim(folder: Path, cloud: RealCloud, name: str = "shim", **settings: str) -> Contestant:
-    """Prepare the service as it is shipped, on the real Keystone."""
+    """Prepare the service as it is shipped, on the real Keystone, with its metrics on."""
     environ = {
         "SHIM_BACKEND": "glance",
         "WEB_CONCURRENCY": str(WORKERS),
@@ -70,8 +70,9 @@ def shim(folder: Path, cloud: RealCloud, name: str = "shim", **settings: str) ->
         "OS_REGION_NAME": cloud.region,
         **settings,
     }
-    (port,) = free_ports(1)
+    port, metrics_port = free_ports(2)
     environ["SHIM_BIND"] = f"{services.HOST}:{port}"
+    environ["SHIM_METRICS_BIND"] = f"{services.HOST}:{metrics_port}"
     command = ["-c", str(ROOT / "app" / "gunicorn.conf.py")]
     return Contestant(name, *_gunicorn(folder, command, port, environ, "/healthcheck"))
 
