@@ -62,13 +62,19 @@ class _DeadlineReader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the answer took too long in all")
         usual = self._sock.gettimeout()
-        self._sock.settimeout(min(usual or math.inf, left, _LONGEST_SECONDS))
-        try:
-            count = self._raw.readinto(buffer)
-        finally:
-            self._sock.settimeout(usual)
+        # Setting a timeout lets another thread run, and this one wait for its turn again.
+        fits = usual is not None and usual <= left
+        count = self._raw.readinto(buffer) if fits else self._read_for(left, buffer)
         _exchange.answered = _exchange.answered or bool(count)
         return count
+
+    def _read_for(self, seconds: float, buffer: Any) -> int | None:
+        usual = self._sock.gettimeout()
+        self._sock.settimeout(min(seconds, _LONGEST_SECONDS))
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            self._sock.settimeout(usual)
 
     def close(self) -> None:
         self._raw.close()
