@@ -7,7 +7,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import machine
 from bench.against_glance import run_against_glance
@@ -20,6 +20,9 @@ from bench.slow import run_slow
 from bench.stage import IMAGES, NON_ASCII, Stage, start_contestants
 from bench.static_glance import is_slow_possible
 from bench.targets import gross_losses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 ALL = (1, 8, 32)
 FULL = Course(
@@ -36,12 +39,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=FULL.rounds)
     parser.add_argument("--seconds", type=float, default=FULL.seconds, help="of a measurement")
     parser.add_argument("--json", type=Path, default=Path("docs/performance.json"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
     if options.short:
         sys.exit("\n".join(gross_losses(run_short())) or 0)
-    found = run_full(FULL._replace(rounds=options.rounds, seconds=options.seconds))
-    options.json.write_text(json.dumps(found, indent=1) + "\n")
-    write_report(found, options.json.parent)
+    course = FULL._replace(rounds=options.rounds, seconds=options.seconds)
+    run_parts(options.parts, course, options.json)
+    write_report(json.loads(options.json.read_text()), options.json.parent)
 
 
 def run_short() -> list[dict[str, Any]]:
@@ -52,29 +56,53 @@ def run_short() -> list[dict[str, Any]]:
         return [sample._asdict() for sample in run_course(stage, found, SHORT)]
 
 
-def run_full(course: Course) -> dict[str, Any]:
-    """Return all there is to know, as JSON has it."""
-    found: dict[str, Any] = {
+def run_parts(parts: Sequence[str], course: Course, file: Path) -> None:
+    """Measure and write down one part after another, so that one that fails costs no other.
+
+    Args:
+        parts: of `PARTS`; what the file has of others stays.
+        course: how long, and how often.
+        file: for what is found, as JSON.
+    """
+    kept = file.exists() and len(parts) < len(PARTS)
+    found: dict[str, Any] = json.loads(file.read_text()) if kept else {}
+    found |= {
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "load_before": machine.load_average(),
         "machine": machine.describe(),
         "rounds": course.rounds,
     }
     with Stage() as stage:
-        found["memory"] = run_memory(stage)
-        everyone = start_contestants(stage)
-        require_same_answers(stage, everyone, list(IMAGES))
-        found["samples"] = [one._asdict() for one in run_course(stage, everyone, course)]
-        for one in everyone:
-            one.daemon.kill()
-        if is_slow_possible():
-            found["slow"] = run_slow(stage, course.rounds, requests=1500)
-        sizes = [25, 100, 1000, 10000]
-        waits = run_against_glance(stage, sizes, course.rounds, course.seconds)
-        found["against_glance"] = [sample._asdict() for sample in waits]
-        found["polling"] = run_polling(stage)
-    return found
+        for part in parts:
+            found[part] = PARTS[part](stage, course)
+            file.write_text(json.dumps(found, indent=1) + "\n")
 
+
+def _samples(stage: Stage, course: Course) -> list[dict[str, Any]]:
+    everyone = start_contestants(stage)
+    require_same_answers(stage, everyone, list(IMAGES))
+    samples = [one._asdict() for one in run_course(stage, everyone, course)]
+    for one in everyone:
+        one.daemon.kill()
+    return samples
+
+
+def _slow(stage: Stage, course: Course) -> dict[str, list[float]] | None:
+    return run_slow(stage, 2 * course.rounds + 1, requests=1500) if is_slow_possible() else None
+
+
+def _against_glance(stage: Stage, course: Course) -> list[dict[str, Any]]:
+    waits = run_against_glance(stage, [25, 100, 1000, 10000], course.rounds, course.seconds)
+    return [sample._asdict() for sample in waits]
+
+
+PARTS: dict[str, Callable[[Stage, Course], Any]] = {
+    "memory": lambda stage, _course: run_memory(stage),
+    "samples": _samples,
+    "slow": _slow,
+    "against_glance": _against_glance,
+    "polling": lambda stage, _course: run_polling(stage),
+}
 
 if __name__ == "__main__":
     main()

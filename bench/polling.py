@@ -18,7 +18,11 @@ CACHE_SECONDS = 5
 REQUESTS = {0: 2 * CLIENTS, CACHE_SECONDS: 60 * CLIENTS}
 
 # Without the cache so many clients wait for long.
-PATIENCE = {"SHIM_REQUEST_TIMEOUT": "600", "SHIM_GLANCE_READ_TIMEOUT": "600"}
+PATIENCE = {
+    "SHIM_REQUEST_TIMEOUT": "600",
+    "SHIM_GLANCE_READ_TIMEOUT": "600",
+    "SHIM_THREADS": str(CLIENTS),
+}
 
 
 def run_polling(stage: Stage) -> dict[str, dict[str, float]]:
