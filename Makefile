@@ -46,10 +46,10 @@ test-real: $(VENV)/tested-real
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
 
 chaos: $(VENV)/tested
-	LOAD_SECONDS=60 $(VENV)/bin/pytest -m chaos $(PYTEST_ARGS)
+	LOAD_SECONDS=$(or $(LOAD_SECONDS),60) $(VENV)/bin/pytest -m chaos $(PYTEST_ARGS)
 
 soak: $(VENV)/tested
-	SOAK_SECONDS=600 $(VENV)/bin/pytest tests/chaos/test_overload.py -k long_load $(PYTEST_ARGS)
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(VENV)/bin/pytest tests/chaos/test_overload.py -k long_load $(PYTEST_ARGS)
 
 # Every run has a seed of its own, which it prints: `make fuzz SEED=...` makes it again.
 SEED = $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+import canary
 import requests
 from keystoneauth1 import fixture
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -31,7 +32,7 @@ from nova_image_shim.adapters.memory import MemoryImageService
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from wsgiref.types import WSGIApplication
 
 ROOT = Path(__file__).parent.parent
@@ -274,12 +275,23 @@ def live_shim(log: Path, **environ: str) -> Iterator[Live]:
         _wait_until_up(process, f"{url}/healthcheck", log)
         yield Live(url, process, log)
     finally:
+        metrics = _metrics(environ)
         process.terminate()
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    canary.note("pages of metrics", metrics, environ)
+    canary.note("logs", log.read_text(errors="replace"), environ)
+
+
+def _metrics(environ: Mapping[str, str]) -> str:
+    """Return what Prometheus would be told, nothing where there is nobody to tell it."""
+    if bind := environ.get("SHIM_METRICS_BIND"):
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"http://{bind}/metrics", timeout=10).text
+    return ""
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import canary
 import pytest
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def count(request: pytest.FixtureRequest) -> Callable[[], None]:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the lines, and how many inputs there were with the seed that makes them again."""
-    for line in config.stash.get(_LINES, []):
+    for line in filter(None, [*config.stash.get(_LINES, []), canary.told()]):
         terminalreporter.write_line(line)
     inputs = config.stash.get(_INPUTS, Counter())
     for name, number in inputs.items():

@@ -12,21 +12,21 @@ import re
 import shutil
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 import yaml
 from conftest import glance_environ
-from fakes import ROOT, free_port, says, shim, token_of
+from fakes import free_port, says, shim, token_of
+from prometheus_server import DEPLOY, PROMETHEUS, prometheus, query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from fakes import FakeGlance, FakeKeystone
 
-PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
+PROMTOOL = shutil.which("promtool")
 pytestmark = [
     pytest.mark.prometheus,
     pytest.mark.skipif(
@@ -34,7 +34,6 @@ pytestmark = [
     ),
 ]
 
-DEPLOY = ROOT / "deploy"
 RULES = yaml.safe_load((DEPLOY / "prometheus/rules.yml").read_text())["groups"][0]["rules"]
 DASHBOARD = json.loads((DEPLOY / "grafana/nova-image-shim.json").read_text())
 PANELS = {
@@ -66,40 +65,6 @@ def test_every_alert_has_a_case_that_fires() -> None:
         if case["exp_alerts"]
     }
     assert {rule["alert"] for rule in RULES} == fire
-
-
-@contextlib.contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[str]:
-    """Run Prometheus as deploy/ says, but once a second, and give its address."""
-    config = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
-    shutil.copy(DEPLOY / "prometheus/rules.yml", folder)
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    bind = f"127.0.0.1:{free_port()}"
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                str(PROMETHEUS),
-                f"--config.file={folder}/prometheus.yml",
-                f"--storage.tsdb.path={folder}/data",
-                f"--web.listen-address={bind}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield f"http://{bind}"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def query(url: str, expression: str) -> list[dict[str, Any]]:
-    answer = requests.get(f"{url}/api/v1/query", params={"query": expression}, timeout=10).json()
-    assert "success" == answer["status"], (expression, answer)
-    found: list[dict[str, Any]] = answer["data"]["result"]
-    return found
 
 
 def use(url: str, keystone: FakeKeystone, glance: FakeGlance) -> None:

@@ -15,6 +15,7 @@ import trustme
 from fakes import Fake, serve, shim
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
+from real.processes import free_ports
 from werkzeug.wrappers import Response
 
 from .fronts import PROXIES, Backends, Front, is_installed
@@ -72,6 +73,7 @@ class Deployment:
         ca: a file with the certificate of who signed the proxies' own.
         nova: the stand-in.
         logs: of the two shims.
+        metrics: `host:port` of each shim's metrics.
         fronts: the proxies by name.
     """
 
@@ -79,6 +81,7 @@ class Deployment:
     ca: Path
     nova: NovaApi
     logs: list[Path] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list)
     fronts: dict[str, Front] = field(default_factory=dict)
 
     def session(self, user: str | None = "demo") -> requests.Session:
@@ -131,9 +134,12 @@ def deployment(
     with contextlib.ExitStack() as stack:
         nova = urlsplit(stack.enter_context(serve(found.nova))).netloc
         found.logs = [tmp_path_factory.mktemp("shim") / "log" for _ in range(2)]
+        found.metrics = [f"127.0.0.1:{port}" for port in free_ports(2)]
         shims = [
-            urlsplit(stack.enter_context(shim(log, **shim_environ(cloud)))).netloc
-            for log in found.logs
+            urlsplit(
+                stack.enter_context(shim(log, **shim_environ(cloud), SHIM_METRICS_BIND=metrics))
+            ).netloc
+            for log, metrics in zip(found.logs, found.metrics, strict=True)
         ]
         backends = Backends((shims[0], shims[1]), nova)
         for name in filter(is_installed, PROXIES):
