@@ -6,8 +6,8 @@ writes UTF-8; only what is not ASCII is escaped after it.
 
 from __future__ import annotations
 
+import codecs
 import json
-import re
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 VND_JSON = "application/vnd.openstack.compute+json"
 
-# From one such character to the last of the same string, escapes between them apart.
-_NOT_ASCII = re.compile(rb'[\x80-\xff](?:[^"\\]*[\x80-\xff])?')
+_ESCAPED = "nova_image_shim.json_escaped"  # the name of the handler below, to codecs
 _SMALL_BYTES = 2**16
 
 
@@ -36,11 +35,17 @@ def to_json(value: Any) -> bytes:
         return json.dumps(value).encode()
     if data.isascii():
         return data
-    return _NOT_ASCII.sub(_escape, data)
+    return data.decode().encode("ascii", _ESCAPED)
 
 
-def _escape(run: re.Match[bytes]) -> bytes:
-    return encode_basestring_ascii(run[0].decode())[1:-1].encode()
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for a run of characters that are not ASCII, and where it ends."""
+    assert isinstance(error, UnicodeEncodeError)
+    run = error.object[error.start : error.end]
+    return encode_basestring_ascii(run)[1:-1], error.end
+
+
+codecs.register_error(_ESCAPED, _escape)
 
 
 def to_elements(values: list[Any]) -> bytes:
