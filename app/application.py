@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
@@ -36,6 +36,14 @@ if TYPE_CHECKING:
     from nova_image_shim.settings import Settings
 
 
+class _App(Flask):
+    """Flask without its look, for each hook of each request, whether that is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is: none here is a coroutine."""
+        return func
+
+
 def create_app(
     settings: Settings,
     image_service: ImageService,
@@ -55,7 +63,7 @@ def create_app(
         checks: what `/healthcheck/ready` looks at, by name; one that raises has failed.
         list_cache: where lists are kept for a while, None for nowhere.
     """
-    app = Flask("nova_image_shim", static_folder=None)
+    app = _App("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes

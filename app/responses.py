@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 from flask import Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from nova_image_shim.telemetry import CURRENT
 from nova_image_shim.wire import JSON, VND_JSON
@@ -17,19 +20,24 @@ _WBITS = {"gzip": 31, "deflate": 15}  # how zlib is told of the form around the 
 
 def answer(*pieces: bytes) -> Response:
     """Return a JSON answer of the type that the client asked for; any `Accept` gets JSON."""
-    response = Response(pieces, content_type=_media_type())
+    response = Response(pieces, content_type=_wanted_type())
     response.content_length = sum(map(len, pieces))
     return response
 
 
 def no_content() -> Response:
     """Return the answer to a deletion, which names a type without having a body, as Nova's."""
-    return Response(status=204, content_type=_media_type())
+    return Response(status=204, content_type=_wanted_type())
 
 
-def _media_type() -> str:
+def _wanted_type() -> str:
+    return _type_named_first(request.headers.get("Accept", ""))
+
+
+@lru_cache(maxsize=256)
+def _type_named_first(accept: str) -> str:
     """Return the first of our two types that the client names, JSON where it names neither."""
-    for named, quality in request.accept_mimetypes:
+    for named, quality in parse_accept_header(accept, MIMEAccept):
         bare = named.partition(";")[0].strip().lower()
         if quality > 0 and bare in _COMPRESSED_TYPES:
             return bare
@@ -52,10 +60,13 @@ def compress(response: Response) -> Response:
     if response.mimetype not in _COMPRESSED_TYPES:
         return response
     response.vary.add("Accept-Encoding")
+    if (
+        response.content_length or 0
+    ) <= _SMALLEST_BYTES or "Accept-Encoding" not in request.headers:
+        return response
     accepted = request.accept_encodings
-    coding = accepted.best_match(_WBITS) if accepted else None
-    large = (response.content_length or 0) > _SMALLEST_BYTES
-    if coding and large and accepted.quality(coding) >= accepted.quality("identity"):
+    coding = accepted.best_match(_WBITS)
+    if coding and accepted.quality(coding) >= accepted.quality("identity"):
         coder = zlib.compressobj(_LEVEL, wbits=_WBITS[coding])
         packed = [coder.compress(piece) for piece in response.iter_encoded()]
         response.set_data(b"".join([*packed, coder.flush()]))
