@@ -15,6 +15,7 @@ from bench.check import require_same_answers
 from bench.measure import Course, run_course
 from bench.memory import run_memory
 from bench.polling import run_polling
+from bench.profile import run_profile
 from bench.report import write_report
 from bench.slow import run_slow
 from bench.stage import IMAGES, NON_ASCII, Stage, start_contestants
@@ -92,7 +93,9 @@ def _slow(stage: Stage, course: Course) -> dict[str, list[float]] | None:
 
 
 def _against_glance(stage: Stage, course: Course) -> list[dict[str, Any]]:
-    waits = run_against_glance(stage, [25, 100, 1000, 10000], course.rounds, course.seconds)
+    # Short turns, and many: the real Glance's own pace changes by a third within a minute.
+    waits = run_against_glance(stage, [25, 100], 5 * course.rounds, course.seconds / 3)
+    waits += run_against_glance(stage, [1000, 10000], course.rounds, course.seconds)
     return [sample._asdict() for sample in waits]
 
 
@@ -101,6 +104,7 @@ PARTS: dict[str, Callable[[Stage, Course], Any]] = {
     "samples": _samples,
     "slow": _slow,
     "against_glance": _against_glance,
+    "profile": lambda stage, _course: run_profile(stage),
     "polling": lambda stage, _course: run_polling(stage),
 }
 

@@ -15,6 +15,7 @@ from bench.stage import USER, WARM_UP
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.contestants import Contestant
     from bench.stage import Stage
 
 PAGE = 1000
@@ -28,19 +29,18 @@ PROPERTIES = {
 
 
 class GlanceSample(NamedTuple):
-    """What one round with the real Glance gave: seconds for the same images."""
+    """What one contestant did in one round: the same images, from the real Glance in the end."""
 
+    contestant: str
     images: int
-    glance_p50_ms: float
-    shim_p50_ms: float
-    glance_cpu_ms: float
-    shim_cpu_ms: float
+    p50_ms: float
+    cpu_ms: float
 
 
 def run_against_glance(
     stage: Stage, sizes: Sequence[int], rounds: int, seconds: float
 ) -> list[GlanceSample]:
-    """Ask Glance and the service in turn for all images, by one client.
+    """Ask Glance, the service and the floor in turn for all images, by one client.
 
     Args:
         stage: is running.
@@ -49,46 +49,61 @@ def run_against_glance(
         seconds: about how long each is asked in one round.
     """
     shim = stage.start(contestants.shim(stage.folder("shim"), stage.cloud))
+    floor = stage.start(
+        contestants.wsgi_app(stage.folder("floor"), "floor", stage.cloud.glance_url)
+    )
+    token = {"X-Auth-Token": stage.cloud.token(USER)}
+    _warm_up(stage, [shim, floor], token)
     samples = []
     for size in sizes:
-        question = _question(stage, shim, size)
-        once = sum(question.ask_glance(1))
+        asked = _questions(stage, [shim, floor], size, token)
+        once = sum(asked[0].ask(1))
         repeats = max(2, int(seconds / once))
         for _ in range(rounds):
-            samples.append(_sample(stage, shim, question, repeats))
+            samples += [_sample(question, size, repeats) for question in asked]
             print(".", end="", file=sys.stderr, flush=True)
         print(f" {size} images, the real Glance", file=sys.stderr, flush=True)
     shim.daemon.kill()
+    floor.daemon.kill()
     return samples
 
 
 class _Question(NamedTuple):
-    """One list: the pages to ask Glance for, and the address to ask the service for."""
+    """One list of one contestant: the addresses that give it, one after another."""
 
-    size: int
-    pages: list[str]
-    address: list[str]
+    contestant: str
+    pid: int
+    addresses: list[str]
     token: dict[str, str]
 
-    def ask_glance(self, times: int) -> list[float]:
-        """Return the seconds that all pages took, one after another, each time."""
-        count = len(self.pages)
-        each = run_load(self.pages, self.token, clients=1, requests=times * count).latencies
+    def ask(self, times: int) -> list[float]:
+        """Return the seconds that the whole list took, each time."""
+        count = len(self.addresses)
+        each = run_load(self.addresses, self.token, clients=1, requests=times * count).latencies
         return [sum(each[start : start + count]) for start in range(0, len(each), count)]
 
-    def ask_shim(self, times: int) -> list[float]:
-        """Return the seconds that the list took each time."""
-        return run_load(self.address, self.token, clients=1, requests=times).latencies
+
+def _warm_up(stage: Stage, others: Sequence[Contestant], token: dict[str, str]) -> None:
+    """Have each worker know the token, over an empty Glance."""
+    fill_glance(stage, 0)
+    for one in others:
+        for _ in range(WARM_UP):
+            run_load([one.address(stage.project)], token, clients=1, requests=1)
 
 
-def _question(stage: Stage, shim: contestants.Contestant, size: int) -> _Question:
-    """Fill Glance, and the caches of tokens."""
-    ids, token = fill_glance(stage, size)
+def _questions(
+    stage: Stage, others: Sequence[Contestant], size: int, token: dict[str, str]
+) -> list[_Question]:
+    """Fill Glance, and return what each is asked; Glance itself comes first."""
+    ids, _ = fill_glance(stage, size)
     pages = _pages(stage.cloud.glance_url, ids[::-1])
-    question = _Question(size, pages, [shim.address(stage.project)], token)
-    for _ in range(WARM_UP):
-        question.ask_shim(1)
-    return question
+    return [
+        _Question("glance", stage.cloud.glance_pid, pages, token),
+        *(
+            _Question(one.name, one.daemon.pid, [one.address(stage.project)], token)
+            for one in others
+        ),
+    ]
 
 
 def fill_glance(stage: Stage, size: int) -> tuple[list[str], dict[str, str]]:
@@ -104,18 +119,9 @@ def _pages(glance_url: str, newest_first: Sequence[str]) -> list[str]:
     return [f"{glance_url}/v2/images?limit={PAGE}{marker}" for marker in markers]
 
 
-def _sample(
-    stage: Stage, shim: contestants.Contestant, question: _Question, repeats: int
-) -> GlanceSample:
-    glance_pid, shim_pid = stage.cloud.glance_pid, shim.daemon.pid
-    before = cpu_seconds(glance_pid)
-    direct = question.ask_glance(repeats)
-    glance_cpu, before = cpu_seconds(glance_pid) - before, cpu_seconds(shim_pid)
-    through = question.ask_shim(repeats)
-    return GlanceSample(
-        images=question.size,
-        glance_p50_ms=1000 * median(direct),
-        shim_p50_ms=1000 * median(through),
-        glance_cpu_ms=1000 * glance_cpu / repeats,
-        shim_cpu_ms=1000 * (cpu_seconds(shim_pid) - before) / repeats,
-    )
+def _sample(question: _Question, size: int, repeats: int) -> GlanceSample:
+    before = cpu_seconds(question.pid)
+    seconds = question.ask(repeats)
+    cpu = cpu_seconds(question.pid) - before
+    p50_ms, cpu_ms = 1000 * median(seconds), 1000 * cpu / repeats
+    return GlanceSample(question.contestant, size, p50_ms, cpu_ms)

@@ -55,10 +55,13 @@ class Contestant:
         return self.url + self.path.format(project=project)
 
 
-def shim(folder: Path, cloud: RealCloud, name: str = "shim", **settings: str) -> Contestant:
-    """Prepare the service as it is shipped, on the real Keystone, with its metrics on."""
-    environ = {
+def shim_environ(cloud: RealCloud, **settings: str) -> dict[str, str]:
+    """Return the settings of the service as it is shipped, on the real Keystone, metrics on."""
+    port, metrics_port = free_ports(2)
+    return {
         "SHIM_BACKEND": "glance",
+        "SHIM_BIND": f"{services.HOST}:{port}",
+        "SHIM_METRICS_BIND": f"{services.HOST}:{metrics_port}",
         "WEB_CONCURRENCY": str(WORKERS),
         "SHIM_THREADS": str(THREADS),
         "OS_AUTH_URL": cloud.auth_url,
@@ -70,9 +73,12 @@ def shim(folder: Path, cloud: RealCloud, name: str = "shim", **settings: str) ->
         "OS_REGION_NAME": cloud.region,
         **settings,
     }
-    port, metrics_port = free_ports(2)
-    environ["SHIM_BIND"] = f"{services.HOST}:{port}"
-    environ["SHIM_METRICS_BIND"] = f"{services.HOST}:{metrics_port}"
+
+
+def shim(folder: Path, cloud: RealCloud, name: str = "shim", **settings: str) -> Contestant:
+    """Prepare the service with these settings; see `shim_environ`."""
+    environ = shim_environ(cloud, **settings)
+    port = int(environ["SHIM_BIND"].rpartition(":")[2])
     command = ["-c", str(ROOT / "app" / "gunicorn.conf.py")]
     return Contestant(name, *_gunicorn(folder, command, port, environ, "/healthcheck"))
 

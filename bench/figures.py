@@ -54,6 +54,22 @@ def ratio(found: Found, field: str, one: str, other: str, load: Load) -> Figure:
     return Figure.of([mine / theirs for mine, theirs in pairs])
 
 
+def waits(found: Found, field: str, contestant: str, images: int) -> list[float]:
+    """Return what one contestant did before the real Glance, round by round."""
+    return [
+        sample[field]
+        for sample in found["against_glance"]
+        if (sample["contestant"], sample["images"]) == (contestant, images)
+    ]
+
+
+def wait_ratio(found: Found, contestant: str, images: int) -> Figure:
+    """Return how many times as long as for the real Glance itself one waits."""
+    own = waits(found, "p50_ms", "glance", images)
+    pairs = zip(waits(found, "p50_ms", contestant, images), own, strict=True)
+    return Figure.of([through / direct for through, direct in pairs])
+
+
 def contestants(found: Found) -> list[str]:
     """Return the names of all who were measured, in the order of their first turn."""
     return list(dict.fromkeys(sample["contestant"] for sample in found["samples"]))

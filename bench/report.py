@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench.figures import Figure, contestants, loads, ratio, series
+from bench.figures import Figure, contestants, loads, ratio, series, wait_ratio, waits
 from bench.targets import targets
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ POLLING = {
     "glance_cores": "cores busy with Glance",
     "shim_cpu_ms": "CPU of the shim ms an answer",
 }
+WAITING = ("shim", "floor")
+CPU_OF = ("CPU ms of Glance", *(f"of the {name}" for name in WAITING))
 NAMES = {"models": "glanceclient's models", "nova": "Nova 34"}
 
 
@@ -68,8 +70,12 @@ def lines(found: Found) -> Iterator[str]:
     yield from table(("", "found"), memory)
     yield "### Against the real Glance, one client"
     yield ""
-    header = ("images", "Glance p50 ms", "through the shim", "CPU of Glance ms", "of the shim")
+    header = ("images", "Glance p50 ms", *(f"{name}, times that" for name in WAITING), *CPU_OF)
     yield from table(header, _glance_rows(found))
+    yield "### Time in the application, by whose code it is: ms a request, under cProfile"
+    yield ""
+    sizes = [f"{images} images" for images in found["profile"]]
+    yield from table(("", *sizes), _profile_rows(found["profile"]))
     yield "### 32 clients polling 1000 images of the real Glance"
     yield ""
     yield from table(("lists kept for", *POLLING.values()), _polling_rows(found))
@@ -125,10 +131,17 @@ def _other_rows(found: Found, everyone: list[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _glance_rows(found: Found) -> Iterator[tuple[str, ...]]:
-    fields = ("glance_p50_ms", "shim_p50_ms", "glance_cpu_ms", "shim_cpu_ms")
     for images in dict.fromkeys(sample["images"] for sample in found["against_glance"]):
-        mine = [sample for sample in found["against_glance"] if sample["images"] == images]
-        yield str(images), *(Figure.of([one[field] for one in mine]).text() for field in fields)
+        ratios = (wait_ratio(found, name, images).text() for name in WAITING)
+        cpu = (_cell(waits(found, "cpu_ms", name, images)) for name in ("glance", *WAITING))
+        yield str(images), _cell(waits(found, "p50_ms", "glance", images)), *ratios, *cpu
+
+
+def _profile_rows(profile: Found) -> Iterator[tuple[str, ...]]:
+    totals = {images: sum(parts.values()) for images, parts in profile.items()}
+    for part in dict.fromkeys(part for parts in profile.values() for part in parts):
+        shares = ((parts.get(part, 0), totals[images]) for images, parts in profile.items())
+        yield part, *(f"{value:.3f}, {100 * value / total:.0f} %" for value, total in shares)
 
 
 def _polling_rows(found: Found) -> Iterator[tuple[str, ...]]:

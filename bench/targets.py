@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.figures import contestants, ratio, series
+from bench.figures import contestants, ratio, series, wait_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,12 +58,8 @@ def targets(found: Found) -> Iterator[Target]:
 
 def _waits(found: Found) -> Iterator[Target]:
     for images, bound in WAIT_RATIOS.items():
-        ratios = [
-            sample["shim_p50_ms"] / sample["glance_p50_ms"]
-            for sample in found["against_glance"]
-            if sample["images"] == images
-        ]
-        yield Target(f"wait of real Glance's own, {images} images", median(ratios), bound)
+        value = wait_ratio(found, "shim", images).value
+        yield Target(f"wait of real Glance's own, {images} images", value, bound)
 
 
 def _memory(found: Found) -> Iterator[Target]:

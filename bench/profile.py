@@ -1,0 +1,108 @@
+"""Where the time of a list goes inside the application: cProfile, by who owns the code.
+
+The application is called without gunicorn, in a process of its own. cProfile makes small functions
+look dearer than they are; it is shares that count.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import json
+import logging.config
+import os
+import pstats
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from bench import contestants
+
+if TYPE_CHECKING:
+    from bench.stage import Stage
+
+REQUESTS = {"25": 1500, "1000": 150}
+WARM_UP = 20
+REST = "all else of the service"
+
+# The first that is found in a file's path owns its time.
+OWNERS = {
+    "requests and urllib3": ("/requests/", "/urllib3/"),
+    "Python's own HTTP and sockets": ("/http/", "/email/", "/socket.py", "/selectors.py"),
+    "keystoneauth": ("/keystoneauth1/",),
+    "the call's bounds": ("/adapters/transport.py", "/adapters/guarded.py", "/adapters/gate.py"),
+    "Flask and Werkzeug": ("/flask/", "/werkzeug/"),
+    "the token's verdict": ("/keystonemiddleware/", "/app/keystone.py", "/oslo_"),
+    "translating": ("/app/translator.py", "/app/times.py", "/app/listing.py"),
+    "JSON in and out": ("/app/wire.py", "/adapters/glance.py"),
+    "the log": ("/logging/", "/app/logs.py", "/app/telemetry.py"),
+    "the metrics": ("/prometheus_client/", "/app/metrics.py"),
+    REST: ("/app/", "/adapters/"),
+}
+
+
+def run_profile(stage: Stage) -> dict[str, dict[str, float]]:
+    """Return milliseconds a request by owner, for lists of 25 and of 1000 images."""
+    environ = contestants.shim_environ(stage.cloud, SHIM_GLANCE_ENDPOINT=stage.glance.url)
+    found = {}
+    for images, requests in REQUESTS.items():
+        command = [sys.executable, "-m", "bench.profile", stage.project, str(requests)]
+        with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
+            given = {"PROMETHEUS_MULTIPROC_DIR": folder, "TOKEN": stage.tokens[images]}
+            done = subprocess.run(
+                command, env={**os.environ, **environ, **given}, stdout=subprocess.PIPE, check=True
+            )
+        found[images] = json.loads(done.stdout)
+    return found
+
+
+def main(project: str, requests: int) -> dict[str, float]:
+    """Profile this process's application, and return milliseconds a request by owner."""
+    from nova_image_shim.logs import logging_config  # noqa: PLC0415
+    from nova_image_shim.wsgi import application  # noqa: PLC0415
+
+    with open(os.devnull, "w") as sys.stderr:  # noqa: PTH123 - the log is written, to nowhere
+        logging.config.dictConfig(logging_config("INFO"))
+        app = application()
+        headers = [("X-Auth-Token", os.environ["TOKEN"]), ("User-Agent", "bench")]
+        builder = EnvironBuilder(f"/v2/{project}/images/detail", headers=headers)
+        for _ in range(WARM_UP):
+            _ask(app, builder)
+        profile = cProfile.Profile()
+        profile.enable()
+        for _ in range(requests):
+            _ask(app, builder)
+        profile.disable()
+    return {who: 1000 * time / requests for who, time in _by_owner(profile).most_common()}
+
+
+def _ask(app: Any, builder: EnvironBuilder) -> None:
+    body, status, _ = run_wsgi_app(app, builder.get_environ(), buffered=True)
+    assert status.startswith("200 "), (status, b"".join(body)[:500])
+
+
+def _by_owner(profile: cProfile.Profile) -> Counter[str]:
+    """Sum up each function's own time; that of a builtin is whose code called it."""
+    found: Counter[str] = Counter()
+    stats: dict[Any, Any] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    for (file, _, _), (_, _, own_seconds, _, callers) in stats.items():
+        if file == "~":
+            for (caller, _, _), (_, _, seconds, _) in callers.items():
+                found[_owner(caller)] += seconds
+        else:
+            found[_owner(file)] += own_seconds
+    return found
+
+
+def _owner(file: str) -> str:
+    for owner, parts in OWNERS.items():
+        if any(part in file for part in parts):
+            return owner
+    return "Python's library besides"
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
