@@ -45,7 +45,9 @@ test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
 
+# Where Keystone and Glance cannot be had, their cells are skipped; the fakes' are not.
 chaos: $(VENV)/tested
+	-$(VENV)/bin/python tests/real/install.py
 	LOAD_SECONDS=$(or $(LOAD_SECONDS),60) $(VENV)/bin/pytest -m chaos $(PYTEST_ARGS)
 
 soak: $(VENV)/tested

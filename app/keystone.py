@@ -110,21 +110,24 @@ class KeystoneAuthenticate:
         """Have Keystone validate the service user's own token, as it validates a client's.
 
         Raises:
-            Exception: any of keystoneauth's or auth_token's; it did not.
+            Exception: it did not. No word of Keystone's is in it, who may say what it was sent.
         """
         try:
             self._protocol.validate_own_token()
-        except Exception:
+        except Exception as error:
             self._protocol.forget_discovery()
-            raise
+            raise _NoAnswer(_reason(error)) from error
 
     def own_context(self) -> Context:
         """Return the context of the service user itself.
 
         Raises:
-            Exception: any of keystoneauth's; there is no token and none can be had.
+            Exception: there is no token and none can be had; see `check`.
         """
-        token = self._protocol.own_token()
+        try:
+            token = self._protocol.own_token()
+        except ClientException as error:
+            raise _NoAnswer(_reason(error)) from error
         deadline = time.monotonic() + self._seconds
         request_id = f"req-{uuid.uuid4()}"
         return Context(token.project_id or "", request_id, AccessInfoPlugin(token), deadline)

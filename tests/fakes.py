@@ -145,6 +145,11 @@ class FakeGlance(Fake):
     url: str = ""
     service: port.ImageService = field(default_factory=MemoryImageService)
 
+    def reset(self) -> None:
+        """Forget images, too."""
+        super().reset()
+        self.service = MemoryImageService()
+
     def usual(self, request: Request) -> Response:
         project = request.headers["X-Auth-Token"].partition("-token-")[0]
         context = port.Context(project, "req-fake")

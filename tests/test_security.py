@@ -17,7 +17,17 @@ import pytest
 import requests
 import trustme
 from conftest import glance_environ
-from fakes import FakeGlance, FakeKeystone, live_shim, refusal, scripted, send_raw, serve, token_of
+from fakes import (
+    FakeGlance,
+    FakeKeystone,
+    free_port,
+    live_shim,
+    refusal,
+    scripted,
+    send_raw,
+    serve,
+    token_of,
+)
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
@@ -77,6 +87,7 @@ def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Any, 
         keystone.glance_url = glance.url
         environ = glance_environ(keystone) | {"SHIM_TOKEN_CACHE_SECONDS": "0"}
         environ |= {"SHIM_LOG_LEVEL": request.param, "SHIM_GLANCE_READ_TIMEOUT": "2"}
+        environ |= {"SHIM_METRICS_BIND": f"127.0.0.1:{free_port()}", "SHIM_DOCS": "1"}
         with live_shim(tmp_path / "log", **environ) as live:
             yield glance, keystone, live
 
@@ -97,6 +108,10 @@ def requests_of_all_kinds(url: str, token: str) -> list[requests.Response]:
         requests.put(f"{base}/images/i1/metadata", headers=headers, data=b"{", timeout=20),
         requests.get(f"{url}/{quote(token)}", headers=headers, timeout=20),
         requests.get(f"{base}/images", headers={"X-Auth-Token": f"{token}x"}, timeout=20),
+        *(
+            requests.get(f"{url}/{page}", headers=headers, timeout=20)
+            for page in ("", "v2", "docs/", "openapi.json", "healthcheck", "healthcheck/ready")
+        ),
     ]
     request_id = {"X-OpenStack-Request-Id": f"req-{token}", "X-Auth-Token": token}
     return [*found, requests.get(f"{base}/images", headers=request_id, timeout=20)]
@@ -121,6 +136,19 @@ def test_no_token_and_no_password_is_in_any_log(
             if secret != CANARY:  # a client may be told what it sent itself
                 assert secret not in answer.text
                 assert secret not in str(answer.headers)
+
+
+def test_readiness_repeats_nothing_that_keystone_said(
+    told: tuple[Telltale, TelltaleKeystone, Live],
+) -> None:
+    """Whoever asks may be told in an error what was sent: the service user's own token."""
+    _, keystone, live = told
+    keystone.trouble = 503
+    answer = requests.get(f"{live.url}/healthcheck/ready", timeout=20)
+    assert 503 == answer.status_code
+    assert keystone.told
+    for secret in (SERVICE_CANARY, PASSWORD):
+        assert secret not in live.log.read_text() + answer.text
 
 
 ODD = [
