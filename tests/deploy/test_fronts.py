@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import socket
 import ssl
 import time
@@ -230,12 +231,25 @@ def test_one_address_has_so_many_requests_under_way_and_no_more(
         f"Host: {address.netloc}\r\nContent-Length: 9\r\n\r\n{{"
     ).encode()
     session = deployment.session(None)
+    held: list[socket.socket] = []
     with contextlib.ExitStack() as stack:
-        for _ in range(MOST_CONNECTIONS):
+
+        def hold() -> None:
             sock = socket.create_connection(("127.0.0.1", address.port or 0), timeout=60)
-            stack.enter_context(sock).sendall(head)
-        busy = until(lambda: session.get(f"{front.http}/v2/demo/images", timeout=60), 429)
+            held.append(stack.enter_context(sock))
+            sock.sendall(head)
+
+        def one_more() -> requests.Response:
+            """Hold another, since the last answer may have been under way instead of one."""
+            hold()
+            return session.get(f"{front.http}/v2/demo/images", timeout=60)
+
+        for _ in range(MOST_CONNECTIONS - 1):
+            hold()
+        busy = until(one_more, 429)
         assert (BUSY, "1") == (busy.json(), busy.headers["Retry-After"])
+        refused, _, _ = select.select(held, [], [], 0)
+        assert MOST_CONNECTIONS == len(held) - len(refused)
         there = session.get(f"{front.http}/v2/demo/servers", timeout=60)
         assert 299 == there.status_code
     until(lambda: session.get(f"{front.http}/v2/demo/images", timeout=60), 401)
