@@ -41,7 +41,7 @@ _OLDEST_FIRST = [
 # How Glance begins to refuse a list for its marker: unknown, not visible, too long. The rest of
 # its text is the marker itself, which may be anything.
 _REFUSALS_OF_MARKERS = (
-    "No image found with ID ",
+    "No image found with ID",  # what follows is the marker, which may be nothing but blanks
     "Forbidding request, image ",
     "Image with the given id ",
 )

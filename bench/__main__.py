@@ -18,17 +18,16 @@ from bench.polling import run_polling
 from bench.profile import run_profile
 from bench.report import write_report
 from bench.slow import run_slow
-from bench.stage import IMAGES, NON_ASCII, Stage, start_contestants
+from bench.stage import IMAGES, Stage, start_contestants
 from bench.static_glance import is_slow_possible
 from bench.targets import gross_losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-ALL = (1, 8, 32)
-FULL = Course(
-    {"25": ALL, "100": ALL, "1000": ALL, NON_ASCII: (1,), "10000": (1,)}, rounds=7, seconds=1.5
-)
+# What a request costs is read from the first, where one client asks; the second is the crowd's.
+FULL = Course(dict.fromkeys(IMAGES, (1,)), rounds=11, seconds=1.0)
+CROWDS = dict.fromkeys(("25", "100", "1000"), (8, 32))
 SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.7)
 SHORT_CONTESTANTS = ("shim", "floor")
 
@@ -82,19 +81,20 @@ def run_parts(parts: Sequence[str], course: Course, file: Path) -> None:
 def _samples(stage: Stage, course: Course) -> list[dict[str, Any]]:
     everyone = start_contestants(stage)
     require_same_answers(stage, everyone, list(IMAGES))
-    samples = [one._asdict() for one in run_course(stage, everyone, course)]
+    crowds = course._replace(clients=CROWDS, rounds=max(1, course.rounds // 3))
+    samples = [*run_course(stage, everyone, course), *run_course(stage, everyone, crowds)]
     for one in everyone:
         one.daemon.kill()
-    return samples
+    return [one._asdict() for one in samples]
 
 
 def _slow(stage: Stage, course: Course) -> dict[str, list[float]] | None:
-    return run_slow(stage, 2 * course.rounds + 1, requests=1500) if is_slow_possible() else None
+    return run_slow(stage, course.rounds + 4, requests=1500) if is_slow_possible() else None
 
 
 def _against_glance(stage: Stage, course: Course) -> list[dict[str, Any]]:
     # Short turns, and many: the real Glance's own pace changes by a third within a minute.
-    waits = run_against_glance(stage, [25, 100], 5 * course.rounds, course.seconds / 3)
+    waits = run_against_glance(stage, [25, 100], 3 * course.rounds, course.seconds / 2)
     waits += run_against_glance(stage, [1000, 10000], course.rounds, course.seconds)
     return [sample._asdict() for sample in waits]
 

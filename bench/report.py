@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure, contestants, loads, ratio, series, wait_ratio, waits
+from bench.stage import IMAGES
 from bench.targets import targets
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _of_one_client(found: Found) -> list[Load]:
 
 
 def _speed_rows(found: Found, everyone: list[str]) -> Iterator[tuple[str, ...]]:
-    for load in loads(found):
+    for load in sorted(loads(found), key=lambda load: (list(IMAGES).index(load[0]), load[1])):
         cells = []
         for name in everyone:
             fields = ("per_second", "p50_ms", "p95_ms")

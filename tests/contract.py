@@ -169,7 +169,7 @@ class ImageServiceContract(ABC):
         page = service.list_page(self.context("demo"), query, limit=9, marker=everything[1]["id"])
         assert [everything[5]["id"]] == ids(page.images)
 
-    @pytest.mark.parametrize("marker", [NOWHERE, "no-uuid", "x" * 300])
+    @pytest.mark.parametrize("marker", [NOWHERE, "no-uuid", "x" * 300, "\r", " \t"])
     def test_an_unknown_marker_is_refused(self, marker: str) -> None:
         service = self.stock({"owner": "demo", "name": "one"})
         with pytest.raises(port.MarkerNotFound, match=f"^No image found with ID {marker}$"):
