@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # What a request costs is read from the first, where one client asks; the second is the crowd's.
 FULL = Course(dict.fromkeys(IMAGES, (1,)), rounds=11, seconds=1.0)
-CROWDS = dict.fromkeys(("25", "100", "1000"), (8, 32))
+CROWDS: dict[str, Sequence[int]] = dict.fromkeys(("25", "100", "1000"), (8, 32))
 SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.7)
 SHORT_CONTESTANTS = ("shim", "floor")
 
