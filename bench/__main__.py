@@ -67,13 +67,14 @@ def run_parts(parts: Sequence[str], course: Course, file: Path) -> None:
     kept = file.exists() and len(parts) < len(PARTS)
     found: dict[str, Any] = json.loads(file.read_text()) if kept else {}
     found |= {
-        "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "load_before": machine.load_average(),
         "machine": machine.describe(),
         "rounds": course.rounds,
     }
+    when = found.setdefault("when", {})
     with Stage() as stage:
         for part in parts:
+            when[part] = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
             found[part] = PARTS[part](stage, course)
             file.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -45,8 +45,9 @@ def write_report(found: Found, folder: Path) -> None:
 def lines(found: Found) -> Iterator[str]:
     """Yield the report's lines."""
     machine = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
-    yield f"Measured {found['when']}, {found['rounds']} interleaved rounds; load average of the"
-    yield f"machine before: {found['load_before']:.2f}. {machine}."
+    first, last = min(found["when"].values()), max(found["when"].values())
+    yield f"Measured from {first} to {last}, {found['rounds']} interleaved rounds; load average"
+    yield f"of the machine before: {found['load_before']:.2f}. {machine}."
     yield ""
     yield "### What is to be reached"
     yield ""
