@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import canary
 import pytest
 from fakes import FakeGlance, FakeKeystone, serve, shim
 from figures import count, pytest_terminal_summary, tell
+from flask import request_finished
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.image_file import load_images
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from nova_image_shim.fakecloud.seed import Seed
+
+request_finished.connect(canary.note_answer)
 
 __all__ = ["count", "pytest_terminal_summary", "tell"]  # pytest finds them here
 

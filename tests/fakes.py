@@ -260,7 +260,7 @@ class Live:
 
 @contextlib.contextmanager
 def live_shim(log: Path, **environ: str) -> Iterator[Live]:
-    """Run the real thing, gunicorn and all, with these settings.
+    """Run the real thing, gunicorn and all, with these settings, and search what it says.
 
     Args:
         log: where its standard output and error go.
@@ -268,11 +268,12 @@ def live_shim(log: Path, **environ: str) -> Iterator[Live]:
     """
     environ = {"SHIM_BIND": f"127.0.0.1:{free_port()}"} | environ
     url = f"http://{environ['SHIM_BIND']}"
+    answers = log.with_name(f"{log.name}.answers")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn"],
+            [sys.executable, "-m", "gunicorn", "-c", ROOT / "tests" / "gunicorn_canary.py"],
             cwd=ROOT,
-            env=clean_environ() | environ,
+            env=clean_environ() | environ | {"CANARY_ANSWERS": str(answers)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -289,6 +290,7 @@ def live_shim(log: Path, **environ: str) -> Iterator[Live]:
             process.wait()
     canary.note("pages of metrics", metrics, environ)
     canary.note("logs", log.read_text(errors="replace"), environ)
+    canary.note_answers(answers)
 
 
 def _metrics(environ: Mapping[str, str]) -> str:
