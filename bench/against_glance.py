@@ -40,7 +40,7 @@ class GlanceSample(NamedTuple):
 def run_against_glance(
     stage: Stage, sizes: Sequence[int], rounds: int, seconds: float
 ) -> list[GlanceSample]:
-    """Ask Glance, the service and the floor in turn for all images, by one client.
+    """Ask Glance, the service, the floor and urllib3 alone in turn for all images, by one client.
 
     Args:
         stage: is running.
@@ -49,22 +49,25 @@ def run_against_glance(
         seconds: about how long each is asked in one round.
     """
     shim = stage.start(contestants.shim(stage.folder("shim"), stage.cloud))
-    floor = stage.start(
-        contestants.wsgi_app(stage.folder("floor"), "floor", stage.cloud.glance_url)
-    )
+    url = stage.cloud.glance_url
+    bare = ("floor", "alone")
+    others = [
+        shim,
+        *(stage.start(contestants.wsgi_app(stage.folder(name), name, url)) for name in bare),
+    ]
     token = {"X-Auth-Token": stage.cloud.token(USER)}
-    _warm_up(stage, [shim, floor], token)
+    _warm_up(stage, others, token)
     samples = []
     for size in sizes:
-        asked = _questions(stage, [shim, floor], size, token)
+        asked = _questions(stage, others, size, token)
         once = sum(asked[0].ask(1))
         repeats = max(2, int(seconds / once))
         for _ in range(rounds):
             samples += [_sample(question, size, repeats) for question in asked]
             print(".", end="", file=sys.stderr, flush=True)
         print(f" {size} images, the real Glance", file=sys.stderr, flush=True)
-    shim.daemon.kill()
-    floor.daemon.kill()
+    for one in others:
+        one.daemon.kill()
     return samples
 
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
 THREADS = 16
 
-# What the floor and glanceclient's models are served with: as gunicorn.conf.py, without its log.
+# What all but the service are served with: as gunicorn.conf.py, without its log and its worker.
 GUNICORN_CONF = """
 bind = "{bind}"
 worker_class = "gthread"
@@ -92,7 +92,7 @@ def wsgi_app(
     threads: int = THREADS,
     trust_env: bool = True,
 ) -> Contestant:
-    """Prepare one of the applications of this folder: `floor` or `models`.
+    """Prepare one of the applications of this folder: `floor`, `alone` or `models`.
 
     Args:
         folder: where it may write.
@@ -108,13 +108,22 @@ def wsgi_app(
     (folder / "gunicorn.conf.py").write_text(conf)
     environ = {
         "PYTHONPATH": str(ROOT),
-        "BENCH_GLANCE": glance_url,
-        "BENCH_THREADS": str(threads),
-        "BENCH_TRUST_ENV": str(int(trust_env)),
+        **bare_environ(glance_url, threads=threads, trust_env=trust_env),
     }
     return Contestant(
         name or module, *_gunicorn(folder, [f"bench.{module}:app"], port, environ, "/")
     )
+
+
+def bare_environ(
+    glance_url: str, *, threads: int = THREADS, trust_env: bool = True
+) -> dict[str, str]:
+    """Return what the applications of this folder read; see `wsgi_app`."""
+    return {
+        "BENCH_GLANCE": glance_url,
+        "BENCH_THREADS": str(threads),
+        "BENCH_TRUST_ENV": str(int(trust_env)),
+    }
 
 
 def nginx(folder: Path, glance_url: str) -> Contestant:

@@ -1,6 +1,6 @@
 """Where the time of a list goes inside the application: cProfile, by who owns the code.
 
-The application is called without gunicorn, in a process of its own. cProfile makes small functions
+An application is called without gunicorn, in a process of its own. cProfile makes small functions
 look dearer than they are; it is shares that count.
 """
 
@@ -24,7 +24,7 @@ from bench import contestants
 if TYPE_CHECKING:
     from bench.stage import Stage
 
-REQUESTS = {"25": 1500, "1000": 150}
+REQUESTS = {("shim", "25"): 1500, ("floor", "25"): 1500, ("shim", "1000"): 150}
 WARM_UP = 20
 REST = "all else of the service"
 
@@ -36,8 +36,8 @@ OWNERS = {
     "the call's bounds": ("/adapters/transport.py", "/adapters/guarded.py", "/adapters/gate.py"),
     "Flask and Werkzeug": ("/flask/", "/werkzeug/"),
     "the token's verdict": ("/keystonemiddleware/", "/app/keystone.py", "/oslo_"),
-    "translating": ("/app/translator.py", "/app/times.py", "/app/listing.py"),
-    "JSON in and out": ("/app/wire.py", "/adapters/glance.py"),
+    "translating": ("/app/translator.py", "/app/times.py", "/app/listing.py", "/bench/entries.py"),
+    "JSON in and out": ("/app/wire.py", "/adapters/glance.py", "/bench/floor.py"),
     "the log": ("/logging/", "/app/logs.py", "/app/telemetry.py"),
     "the metrics": ("/prometheus_client/", "/app/metrics.py"),
     REST: ("/app/", "/adapters/"),
@@ -45,28 +45,25 @@ OWNERS = {
 
 
 def run_profile(stage: Stage) -> dict[str, dict[str, float]]:
-    """Return milliseconds a request by owner, for lists of 25 and of 1000 images."""
+    """Return milliseconds a request by owner, for lists of 25 and of 1000 images, and the floor."""
     environ = contestants.shim_environ(stage.cloud, SHIM_GLANCE_ENDPOINT=stage.glance.url)
+    environ |= contestants.bare_environ(stage.glance.url)
     found = {}
-    for images, requests in REQUESTS.items():
-        command = [sys.executable, "-m", "bench.profile", stage.project, str(requests)]
+    for (whose, images), requests in REQUESTS.items():
+        command = [sys.executable, "-m", "bench.profile", whose, stage.project, str(requests)]
         with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
             given = {"PROMETHEUS_MULTIPROC_DIR": folder, "TOKEN": stage.tokens[images]}
             done = subprocess.run(
                 command, env={**os.environ, **environ, **given}, stdout=subprocess.PIPE, check=True
             )
-        found[images] = json.loads(done.stdout)
+        found[f"{whose}, {images} images"] = json.loads(done.stdout)
     return found
 
 
-def main(project: str, requests: int) -> dict[str, float]:
-    """Profile this process's application, and return milliseconds a request by owner."""
-    from nova_image_shim.logs import logging_config  # noqa: PLC0415
-    from nova_image_shim.wsgi import application  # noqa: PLC0415
-
+def main(whose: str, project: str, requests: int) -> dict[str, float]:
+    """Profile an application in this process, and return milliseconds a request by owner."""
     with open(os.devnull, "w") as sys.stderr:  # noqa: PTH123 - the log is written, to nowhere
-        logging.config.dictConfig(logging_config("INFO"))
-        app = application()
+        app = _application(whose)
         headers = [("X-Auth-Token", os.environ["TOKEN"]), ("User-Agent", "bench")]
         builder = EnvironBuilder(f"/v2/{project}/images/detail", headers=headers)
         for _ in range(WARM_UP):
@@ -77,6 +74,18 @@ def main(project: str, requests: int) -> dict[str, float]:
             _ask(app, builder)
         profile.disable()
     return {who: 1000 * time / requests for who, time in _by_owner(profile).most_common()}
+
+
+def _application(whose: str) -> Any:
+    if whose == "floor":
+        from bench.floor import app  # noqa: PLC0415
+
+        return app
+    from nova_image_shim.logs import logging_config  # noqa: PLC0415
+    from nova_image_shim.wsgi import application  # noqa: PLC0415
+
+    logging.config.dictConfig(logging_config("INFO"))
+    return application()
 
 
 def _ask(app: Any, builder: EnvironBuilder) -> None:
@@ -105,4 +114,4 @@ def _owner(file: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
+    print(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]))))

@@ -107,6 +107,7 @@ def start_contestants(stage: Stage, names: Collection[str] | None = None) -> lis
         "bare floor": lambda: contestants.wsgi_app(
             folder("floor"), "floor", url, name="bare floor", trust_env=False
         ),
+        "alone": lambda: contestants.wsgi_app(folder("alone"), "alone", url),
         "nginx": lambda: contestants.nginx(folder("nginx"), url),
         "models": lambda: contestants.wsgi_app(folder("models"), "models", url),
         "nova": lambda: contestants.nova(folder("nova"), cloud, url),
