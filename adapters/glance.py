@@ -61,6 +61,7 @@ class GlanceOptions:
         read_timeout_seconds: between two bytes of an answer.
         max_answer_bytes: the most that one answer may hold.
         threads: how many requests this process serves at a time.
+        trust_env: whether proxies and CA bundles of the process's environment count.
         cacert: a CA bundle's path; None for the usual ones.
     """
 
@@ -71,6 +72,7 @@ class GlanceOptions:
     read_timeout_seconds: float = 30
     max_answer_bytes: int = 2**26
     threads: int = 1
+    trust_env: bool = True
     cacert: str | None = None
 
 
@@ -81,9 +83,9 @@ class GlanceImageService(port.ImageService):
         self._options = options
         # A request looks more than once, and keystoneauth then goes through the whole catalog.
         self._found: WeakKeyDictionary[BaseAuthPlugin, str | None] = WeakKeyDictionary()
-        self._session = Session(
-            session=EnvironmentOnceSession(), verify=options.cacert or True, redirect=False
-        )
+        http = EnvironmentOnceSession()
+        http.trust_env = options.trust_env
+        self._session = Session(session=http, verify=options.cacert or True, redirect=False)
         self._transport = BoundedTransport(
             max_bytes=options.max_answer_bytes,
             total_seconds=math.inf,  # each call brings what is left of its request's time

@@ -177,6 +177,7 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
             pool_maxsize=settings.threads,
         )
         self._seconds = settings.keystone_timeout_seconds
+        self._trust_env = settings.trust_env
         self._flights: dict[tuple[str, bool], Future[Any]] = {}
         self._guard = threading.Lock()
         threads, queue = settings.threads, settings.queue_length
@@ -205,6 +206,7 @@ class _OneAtATime(auth_token.AuthProtocol):  # type: ignore[misc] # the library 
         # The option `http_connect_timeout` of auth_token knows no fractions.
         session: Session = super()._create_session(**kwargs | {"timeout": self._seconds})
         session.redirect = False  # a token is sent to Keystone and to no other host
+        session.session.trust_env = self._trust_env
         session.session.mount("http://", self._transport)
         session.session.mount("https://", self._transport)
         return session

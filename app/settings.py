@@ -133,6 +133,7 @@ class Settings:
     glance_max_answer_bytes: int = _setting(
         "SHIM_GLANCE_MAX_ANSWER_BYTES", 2**26, values.integer(2**10, 2**31)
     )
+    trust_env: bool = _setting("SHIM_TRUST_ENV", default=True, parse=values.flag)
 
     keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
     token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))

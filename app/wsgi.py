@@ -117,6 +117,7 @@ def _glance_options(settings: Settings) -> GlanceOptions:
         read_timeout_seconds=settings.glance_read_timeout_seconds,
         max_answer_bytes=settings.glance_max_answer_bytes,
         threads=settings.threads,
+        trust_env=settings.trust_env,
         cacert=str(keystone.cacert) if keystone.cacert else None,
     )
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from conftest import glance_environ
+from fakes import FakeGlance, FakeKeystone, free_port, live_shim, token_of
 
 from nova_image_shim.adapters.http_session import EnvironmentOnceSession
 
@@ -63,3 +65,37 @@ def test_no_netrc_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     request = requests.Request("GET", "http://glance.example/v2/images")
     assert "Authorization" in requests.Session().prepare_request(request).headers
     assert "Authorization" not in EnvironmentOnceSession().prepare_request(request).headers
+
+
+@pytest.mark.parametrize(("trust", "status", "asked"), [("1", 503, 0), ("0", 200, 1)])
+def test_a_proxy_of_the_environment_counts_unless_told_otherwise(
+    trust: str,
+    status: int,
+    asked: int,
+    glance: FakeGlance,
+    keystone: FakeKeystone,
+    tmp_path: Path,
+) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    environ = glance_environ(keystone) | {"SHIM_TRUST_ENV": trust}
+    with live_shim(tmp_path / "log", **environ, http_proxy=nowhere, no_proxy="") as live:
+        headers = {"X-Auth-Token": token_of("demo")}
+        answer = requests.get(f"{live.url}/v2/demo/images", headers=headers, timeout=20)
+        assert (status, asked) == (answer.status_code, len(glance.seen))
+
+
+def test_a_proxy_counts_for_glance_apart(
+    glance: FakeGlance, keystone: FakeKeystone, tmp_path: Path
+) -> None:
+    """Keystone is let through, so that it is the way to Glance that is seen."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    there = glance.url.replace("127.0.0.1", "localhost")
+    found = {}
+    for trust in ("1", "0"):
+        environ = glance_environ(keystone) | {"SHIM_TRUST_ENV": trust}
+        environ |= {"SHIM_GLANCE_ENDPOINT": there, "http_proxy": nowhere, "no_proxy": "127.0.0.1"}
+        with live_shim(tmp_path / f"log{trust}", **environ) as live:
+            headers = {"X-Auth-Token": token_of("demo")}
+            url = f"{live.url}/v2/demo/images"
+            found[trust] = requests.get(url, headers=headers, timeout=20).status_code
+    assert {"1": 503, "0": 200} == found

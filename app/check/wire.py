@@ -37,6 +37,7 @@ def open_session(settings: Settings) -> Session:
     transport = BoundedTransport(
         max_bytes=_MOST_BYTES, total_seconds=settings.keystone_timeout_seconds, pool_maxsize=2
     )
+    session.session.trust_env = settings.trust_env
     session.session.mount("http://", transport)
     session.session.mount("https://", transport)
     return session
