@@ -70,7 +70,7 @@ def create_app(
     app.extensions["settings"] = settings
     app.extensions["image_service"] = image_service
     app.extensions["readiness"] = health.Readiness(checks)
-    app.extensions["executor"] = ThreadPoolExecutor(settings.threads, "previous")
+    app.extensions["executor"] = ThreadPoolExecutor(2 * settings.threads, "pages")
     register_error_handlers(app, www_authenticate_uri)
     _register_blueprints(app, settings.mounts)
     if settings.serves_docs:

@@ -107,10 +107,10 @@ def _list(suffix: str, to_entry: Callable[[Translator, Image], dict[str, Any]]) 
     translator = make_translator(context)
     pairs = parse_query(request.environ.get("QUERY_STRING", ""))
     wanted = _wanted(context, pairs)
-    executor = current_app.extensions["executor"] if settings().previous_links else None
+    executor, with_previous = current_app.extensions["executor"], settings().previous_links
 
     def gather(translator: Translator) -> listing.Listed:
-        return wanted.gather(partial(to_entry, translator), executor)
+        return wanted.gather(partial(to_entry, translator), executor, with_previous=with_previous)
 
     def asked() -> list[Any]:
         store = image_service().endpoint(context)

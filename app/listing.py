@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextvars
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from nova_image_shim.adapters.port import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nova_image_shim.translator import GlanceQuery
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class Listed(NamedTuple):
@@ -103,21 +105,26 @@ class Listing:
         )
 
     def gather(
-        self, to_entry: Callable[[Image], dict[str, Any]], executor: Executor | None
+        self,
+        to_entry: Callable[[Image], dict[str, Any]],
+        executor: Executor,
+        *,
+        with_previous: bool,
     ) -> Listed:
         """Ask for all of it, and translate it to bytes page by page.
 
         Args:
             to_entry: the translation of one image.
-            executor: looks for the page before meanwhile; None where no link to it is wanted.
+            executor: asks for other pages meanwhile.
+            with_previous: whether a link to the page before is wanted.
 
         Raises:
             ImageServiceError: as `pages`, or what the store answers.
         """
-        searched = self.start_previous(executor) if executor else None
+        searched = self._start_previous(executor) if with_previous else None
         pages: list[bytes] = []
         count, last_id = 0, ""
-        for images in self.pages():
+        for images in self.pages(executor):
             pages.append(to_elements([to_entry(image) for image in images]))
             count += len(images)
             last_id = images[-1]["id"] if images else last_id
@@ -125,11 +132,11 @@ class Listing:
         is_whole = searched is None or previous is not None
         return Listed(pages, count, last_id if count == self.limit else None, previous, is_whole)
 
-    def pages(self) -> Iterator[list[Image]]:
+    def pages(self, executor: Executor) -> Iterator[list[Image]]:
         """Yield the images page by page until there are `limit` of them or no more.
 
-        A list that was yielded is emptied when the next is asked for, so that one page is held at
-        a time.
+        The executor asks for the next page while one is translated. A list that was yielded is
+        emptied before, so that no more than these two are held at a time.
 
         Raises:
             MarkerNotFound: the request's own marker is none.
@@ -138,33 +145,35 @@ class Listing:
         """
         if self.query.impossible:
             return
-        left, size, marker = self.limit, self.first_page_size, self.marker
-        seen = {marker}
+        left, seen = self.limit, {self.marker}
+        images, following = self._page(self.first_page_size, left, self.marker)
         while True:
-            least = size if self.query.properties else _least(size, left)
-            images, following = self._page(least, marker)
             images = self.query.matching(images)[:left]
             left = left and left - len(images)
-            yield images
-            images.clear()
             if left == 0 or following is None:
+                yield images
                 return
             if following in seen:
                 raise ImageServiceUnavailable(f"Glance's next page is {following} again")
             seen.add(following)
-            size, marker = self.page_size, following
+            ahead = _start(executor, partial(self._page, self.page_size, left, following))
+            yield images
+            images.clear()
+            images, following = ahead.result()
+            del ahead  # which holds the page, too
 
-    def _page(self, size: int, marker: str | None) -> Page:
+    def _page(self, size: int, left: int | None, marker: str | None) -> Page:
+        least = size if self.query.properties or left is None else min(size, left)
         try:
             return self.service.list_page(
-                self.context, self.query.params, limit=size, marker=marker
+                self.context, self.query.params, limit=least, marker=marker
             )
         except MarkerNotFound as error:
             if marker == self.marker:
                 raise
             raise ImageServiceUnavailable(f"the list changed while it was read: {error}") from error
 
-    def start_previous(self, executor: Executor) -> Future[Previous | None] | None:
+    def _start_previous(self, executor: Executor) -> Future[Previous | None] | None:
         """Begin to look for the page before, beside the list itself.
 
         Returns None where no such link is due: without marker or limit, where more than one call
@@ -173,7 +182,7 @@ class Listing:
         due = self.marker and self.limit and self.limit <= self.page_size
         if not due or self.query.properties or self.query.impossible:
             return None
-        return executor.submit(contextvars.copy_context().run, self._previous)
+        return _start(executor, self._previous)
 
     def _previous(self) -> Previous | None:
         """Ask for the images before the marker, nearest first; None if that fails."""
@@ -190,8 +199,9 @@ class Listing:
         return Previous(before[limit - 1]["id"], None)
 
 
-def _least(size: int, left: int | None) -> int:
-    return size if left is None else min(size, left)
+def _start(executor: Executor, ask: Callable[[], _T]) -> Future[_T]:
+    """Have it run beside this thread, as a part of the same request."""
+    return executor.submit(contextvars.copy_context().run, ask)
 
 
 def next_href(url: str, pairs: Pairs, last_id: str) -> str:

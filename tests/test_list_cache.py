@@ -289,7 +289,7 @@ def test_a_list_without_the_link_that_is_due_is_not_kept(
     path = f"{DETAIL}?limit=1&marker={ids[1]}"
 
     def fail_the_other_thread(context: port.Context) -> None:
-        if threading.current_thread().name.startswith("previous"):
+        if threading.current_thread().name.startswith("pages"):
             fail(context)
 
     cached.service.first = fail_the_other_thread

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,7 +16,9 @@ from test_memory import stocked
 from nova_image_shim import create_app
 from nova_image_shim.adapters import port
 from nova_image_shim.auth import accept_any_token
+from nova_image_shim.listing import Listing
 from nova_image_shim.settings import Settings
+from nova_image_shim.translator import GlanceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -224,6 +229,24 @@ def test_the_page_and_the_one_before_it_are_asked_for_at_the_same_time() -> None
     client, service = over()
     service.both_asked = threading.Barrier(2)  # breaks unless both calls are under way at once
     assert 200 == client.get("/v2/demo/images?limit=5&marker=0010").status_code
+
+
+def test_one_page_is_asked_for_ahead_while_one_is_translated() -> None:
+    _, service = over()
+    context = port.Context("demo", "req-1", None, math.inf)
+    listing = Listing(service, context, GlanceQuery({}, {}), None, 10, 10, None)
+    with ThreadPoolExecutor(4) as executor:
+        pages = listing.pages(executor)
+        first = next(pages)
+        deadline = time.monotonic() + 10
+        while len(service.calls) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert [(10, None, False), (10, "0015", False)] == service.calls
+        assert IDS[:14:-1] == [image["id"] for image in first]
+        rest = [[image["id"] for image in page] for page in pages]
+    assert [[], IDS[14:4:-1], IDS[4::-1]] == [first, *rest]
 
 
 def test_an_image_deleted_while_the_list_is_read_does_not_make_it_a_short_one() -> None:
