@@ -62,8 +62,10 @@ def run_against_glance(
         asked = _questions(stage, others, size, token)
         once = sum(asked[0].ask(1))
         repeats = max(2, int(seconds / once))
-        for _ in range(rounds):
-            samples += [_sample(question, size, repeats) for question in asked]
+        for number in range(rounds):
+            turn = number % len(asked)  # Glance's own pace changes while others have their turns
+            order = (*asked[turn:], *asked[:turn])
+            samples += [_sample(question, size, repeats) for question in order]
             print(".", end="", file=sys.stderr, flush=True)
         print(f" {size} images, the real Glance", file=sys.stderr, flush=True)
     for one in others:
