@@ -35,7 +35,12 @@ OWNERS = {
     "keystoneauth": ("/keystoneauth1/",),
     "the call's bounds": ("/adapters/transport.py", "/adapters/guarded.py", "/adapters/gate.py"),
     "Flask and Werkzeug": ("/flask/", "/werkzeug/"),
-    "the token's verdict": ("/keystonemiddleware/", "/app/keystone.py", "/oslo_"),
+    "the token's verdict": (
+        "/keystonemiddleware/",
+        "/app/keystone.py",
+        "/app/auth_token.py",
+        "/oslo_",
+    ),
     "translating": ("/app/translator.py", "/app/times.py", "/app/listing.py", "/bench/entries.py"),
     "JSON in and out": ("/app/wire.py", "/adapters/glance.py", "/bench/floor.py"),
     "the log": ("/logging/", "/app/logs.py", "/app/telemetry.py"),
