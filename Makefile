@@ -161,7 +161,7 @@ $(SITE)/installed: pyproject.toml | $(SITE)/bin/python
 	touch $@
 
 # mypy follows an editable install only where it is made of links.
-$(LINT)/installed: pyproject.toml $(wildcard app/*.py app/*/*.py adapters/*.py) | $(LINT)/bin/python
+$(LINT)/installed: pyproject.toml $(shell find app adapters -name '*.py') | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
 		--config-settings editable_mode=strict --editable .[lint,test,real,deploy,bench]
 	touch $@

@@ -11,29 +11,30 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from nova_image_shim import api_docs, health, image_metadata, images, microversions, versions
-from nova_image_shim.context import (
+from nova_image_shim import api_docs
+from nova_image_shim.api import health, image_metadata, images, microversions, versions
+from nova_image_shim.api.errors import register_error_handlers
+from nova_image_shim.api.paths import LegacyPaths, is_below_mount, is_unroutable
+from nova_image_shim.lists.cache import Uncached
+from nova_image_shim.observability.trace import CURRENT, Trace, log_access
+from nova_image_shim.web.current import (
     keep_project,
     mount,
     require_good_host,
     set_caller,
     www_authenticate_uri,
 )
-from nova_image_shim.errors import register_error_handlers
-from nova_image_shim.list_cache import Uncached
-from nova_image_shim.paths import LegacyPaths, is_below_mount, is_unroutable
-from nova_image_shim.responses import add_request_ids, compress
-from nova_image_shim.retirement import refuser, register_announcements
-from nova_image_shim.telemetry import CURRENT, Trace, log_access
+from nova_image_shim.web.responses import add_request_ids, compress
+from nova_image_shim.web.retirement import refuser, register_announcements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nova_image_shim.adapters.port import ImageService
-    from nova_image_shim.context import Authenticate
-    from nova_image_shim.list_cache import ListCache
-    from nova_image_shim.metrics import Metrics
+    from nova_image_shim.adapters.image_port import ImageService
+    from nova_image_shim.lists.cache import ListCache
+    from nova_image_shim.observability.metrics import Metrics
     from nova_image_shim.settings import Settings
+    from nova_image_shim.web.current import Authenticate
 
 
 class _App(Flask):

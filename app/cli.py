@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from nova_image_shim.check.command import add_check
-from nova_image_shim.translate import add_translate
+from nova_image_shim.translation.command import add_translate
 from nova_image_shim.usage.command import add_usage
 
 if TYPE_CHECKING:

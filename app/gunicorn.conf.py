@@ -7,11 +7,11 @@ import os
 
 from gunicorn.glogging import Logger
 
-from nova_image_shim.announce import announce
-from nova_image_shim.logs import logging_config
-from nova_image_shim.metrics_port import port_at
-from nova_image_shim.tuning import tune_process
-from nova_image_shim.worker import worker_class
+from nova_image_shim.observability.logs import logging_config
+from nova_image_shim.observability.metrics_port import port_at
+from nova_image_shim.serving.announce import announce
+from nova_image_shim.serving.tuning import tune_process
+from nova_image_shim.serving.worker import worker_class
 from nova_image_shim.wsgi import check
 
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a file of its own there

@@ -8,12 +8,12 @@ import secrets
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from nova_image_shim.adapters.gate import Gate
-from nova_image_shim.adapters.image_file import ImageFileError
+from nova_image_shim.adapters.limits.limiter import Gate
+from nova_image_shim.adapters.memory.image_file import ImageFileError
 from nova_image_shim.application import create_app
 from nova_image_shim.fakecloud.seed import load_seed
-from nova_image_shim.kept_list import shared_secret
-from nova_image_shim.list_cache import ListCache
+from nova_image_shim.lists.cache import ListCache
+from nova_image_shim.lists.cached_list import shared_secret
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from nova_image_shim.adapters.glance import GlanceOptions
-    from nova_image_shim.adapters.memcached import Memcached
-    from nova_image_shim.metrics import Metrics
+    from nova_image_shim.adapters.glance.service import GlanceOptions
+    from nova_image_shim.adapters.stores.memcached import Memcached
+    from nova_image_shim.observability.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -67,16 +67,16 @@ def _over_memory(settings: Settings) -> Flask:
 def _metrics(settings: Settings) -> Metrics | None:
     if not settings.metrics_bind:
         return None
-    from nova_image_shim.metrics import Metrics  # noqa: PLC0415 - its import has an effect
+    from nova_image_shim.observability.metrics import Metrics  # noqa: PLC0415 - its import has an effect
 
     return Metrics(threads=settings.pool_size, backend=settings.backend)
 
 
 def _over_glance(settings: Settings) -> Flask:
-    from nova_image_shim.adapters.glance import GlanceImageService  # noqa: PLC0415
-    from nova_image_shim.adapters.guarded import GuardedImageService, Visits  # noqa: PLC0415
-    from nova_image_shim.adapters.memcached import Memcached  # noqa: PLC0415
-    from nova_image_shim.keystone import KeystoneAuthenticate  # noqa: PLC0415
+    from nova_image_shim.adapters.glance.guarded import GuardedImageService, Visits  # noqa: PLC0415
+    from nova_image_shim.adapters.glance.service import GlanceImageService  # noqa: PLC0415
+    from nova_image_shim.adapters.stores.memcached import Memcached  # noqa: PLC0415
+    from nova_image_shim.auth.keystone import KeystoneAuthenticate  # noqa: PLC0415
 
     gate = Gate(
         "Glance",
@@ -106,7 +106,7 @@ def _over_glance(settings: Settings) -> Flask:
 
 
 def _glance_options(settings: Settings) -> GlanceOptions:
-    from nova_image_shim.adapters.glance import GlanceOptions  # noqa: PLC0415
+    from nova_image_shim.adapters.glance.service import GlanceOptions  # noqa: PLC0415
 
     keystone = settings.keystone
     return GlanceOptions(
@@ -128,7 +128,7 @@ def make_list_cache(
     admit: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> ListCache | None:
     """Return the cache of lists that the settings ask for; see `ListCache` for `admit`."""
-    from nova_image_shim.adapters.cache_store import MemcachedStore, ProcessStore  # noqa: PLC0415
+    from nova_image_shim.adapters.stores.cache_store import MemcachedStore, ProcessStore  # noqa: PLC0415
 
     if not settings.cache_seconds:
         return None

@@ -11,7 +11,7 @@ from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 from requests.adapters import HTTPAdapter
 
-from nova_image_shim.translator import Links, Translator
+from nova_image_shim.translation.translator import Links, Translator
 
 GLANCE = os.environ["BENCH_GLANCE"]
 

@@ -86,7 +86,7 @@ def _application(whose: str) -> Any:
         from bench.floor import app  # noqa: PLC0415
 
         return app
-    from nova_image_shim.logs import logging_config  # noqa: PLC0415
+    from nova_image_shim.observability.logs import logging_config  # noqa: PLC0415
     from nova_image_shim.wsgi import application  # noqa: PLC0415
 
     logging.config.dictConfig(logging_config("INFO"))

@@ -11,9 +11,9 @@ from figures import count, pytest_terminal_summary, tell
 from flask import request_finished
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.image_file import load_images
-from nova_image_shim.adapters.memory import MemoryImageService
-from nova_image_shim.auth import accept_any_token
+from nova_image_shim.adapters.memory.image_file import load_images
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.seed import load_seed

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nova_image_shim.adapters import port
+from nova_image_shim.adapters import image_port as port
 
 if TYPE_CHECKING:
-    from nova_image_shim.adapters.port import Context, Image, ImageService
+    from nova_image_shim.adapters.image_port import Context, Image, ImageService
 
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 

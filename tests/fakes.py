@@ -27,8 +27,8 @@ from keystoneauth1 import fixture
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from nova_image_shim.adapters import port
-from nova_image_shim.adapters.memory import MemoryImageService
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.memory.service import MemoryImageService
 
 if TYPE_CHECKING:
     import ssl

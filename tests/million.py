@@ -23,9 +23,9 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from nova_image_shim.clients import client_of
-from nova_image_shim.logs import JsonFormatter, RequestFormatter
-from nova_image_shim.telemetry import ACCESS_LINE, ACCESS_LOGGER, CURRENT, Trace
+from nova_image_shim.observability.client_families import client_of
+from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
+from nova_image_shim.observability.trace import ACCESS_LINE, ACCESS_LOGGER, CURRENT, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,15 +13,18 @@ from marshmallow import ValidationError
 from openapi import Document, Operation
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from nova_image_shim import api_docs, create_app, metadata_schemas, metadata_schemas_v21, schemas
-from nova_image_shim.adapters import port
-from nova_image_shim.adapters.image_file import load_images
-from nova_image_shim.adapters.memory import MemoryImageService
+from nova_image_shim import api_docs, create_app
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.memory.image_file import load_images
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.api.errors import PORT_ERRORS
+from nova_image_shim.api.schemas import list_query as schemas
+from nova_image_shim.api.schemas import metadata as metadata_schemas
+from nova_image_shim.api.schemas import metadata_v21 as metadata_schemas_v21
 from nova_image_shim.api_docs.document import load_document
-from nova_image_shim.auth import accept_any_token
-from nova_image_shim.brownout import Brownout
-from nova_image_shim.errors import PORT_ERRORS
+from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.settings import Settings
+from nova_image_shim.settings.brownout import Brownout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.memory import MemoryImageService
-from nova_image_shim.auth import accept_any_token
-from nova_image_shim.brownout import ALLOWED, Brownout
-from nova_image_shim.clients import FAMILIES
-from nova_image_shim.metrics import Metrics
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.observability.client_families import FAMILIES
+from nova_image_shim.observability.metrics import Metrics
 from nova_image_shim.settings import Settings
+from nova_image_shim.settings.brownout import ALLOWED, Brownout
 
 
 def at(hour: int, minute: int = 0) -> datetime:

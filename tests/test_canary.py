@@ -11,8 +11,8 @@ from conftest import glance_environ
 from fakes import FakeGlance, FakeKeystone, live_shim, serve, token_of
 from flask import Flask, Response
 
-from nova_image_shim.adapters.image_file import complete
-from nova_image_shim.adapters.memory import MemoryImageService
+from nova_image_shim.adapters.memory.image_file import complete
+from nova_image_shim.adapters.memory.service import MemoryImageService
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_image_shim.clients import FAMILIES, client_of
+from nova_image_shim.observability.client_families import FAMILIES, client_of
 
 REQUESTS = "python-requests/2.28.1 CPython/3.8.10"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"

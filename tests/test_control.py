@@ -13,10 +13,10 @@ from flask.testing import FlaskClient
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.clock import Clock
 from nova_image_shim.fakecloud.cloud import FakeCloud
-from nova_image_shim.fakecloud.control_plane import ControlPlane
-from nova_image_shim.fakecloud.control_views import ROUTES
-from nova_image_shim.fakecloud.journal import Journal
-from nova_image_shim.fakecloud.rules import RuleSchema
+from nova_image_shim.fakecloud.control.journal import Journal
+from nova_image_shim.fakecloud.control.plane import ControlPlane
+from nova_image_shim.fakecloud.control.rules import RuleSchema
+from nova_image_shim.fakecloud.control.views import ROUTES
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.fakecloud.testing import LegacyCloud
 from nova_image_shim.settings import Settings
@@ -192,8 +192,8 @@ def test_no_answer_is_kept_framed_or_guessed_at(client: FlaskClient) -> None:
 def test_over_a_real_cloud_there_is_none_of_it() -> None:
     """`create_app` alone is what the other backend gets."""
     from nova_image_shim import create_app  # noqa: PLC0415
-    from nova_image_shim.adapters.memory import MemoryImageService  # noqa: PLC0415
-    from nova_image_shim.auth import accept_any_token  # noqa: PLC0415
+    from nova_image_shim.adapters.memory.service import MemoryImageService  # noqa: PLC0415
+    from nova_image_shim.auth.any_token import accept_any_token  # noqa: PLC0415
 
     bare = create_app(Settings(), MemoryImageService(), accept_any_token).test_client()
     fault = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}

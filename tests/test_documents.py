@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl
 import pytest
 from fakes import ROOT
 
-from nova_image_shim.translator import Links, Translator, to_glance_query
+from nova_image_shim.translation.translator import Links, Translator, to_glance_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from nova_image_shim.adapters.port import Image
+    from nova_image_shim.adapters.image_port import Image
 
 DOCS = ROOT / "docs"
 CODE = re.compile(r"`([^`]+)`")

@@ -15,7 +15,7 @@ from keystoneauth1.exceptions import ConnectFailure, UnknownConnectionError
 from keystoneauth1.identity import v3
 from urllib3.util import Retry
 
-from nova_image_shim.fakecloud.faults import GARBAGE
+from nova_image_shim.fakecloud.control.faults import GARBAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nova_image_shim.adapters.breaker import Breaker
-from nova_image_shim.adapters.gate import Gate, NoPlaceError
+from nova_image_shim.adapters.limits.breaker import Breaker
+from nova_image_shim.adapters.limits.limiter import Gate, NoPlaceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

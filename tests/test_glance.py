@@ -10,14 +10,14 @@ from fakes import FakeGlance, token_of
 from keystoneauth1.token_endpoint import Token
 from test_memory import stocked
 
-from nova_image_shim.adapters import port
-from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions
-from nova_image_shim.adapters.port import Context
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.image_port import Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nova_image_shim.adapters.port import ImageService
+    from nova_image_shim.adapters.image_port import ImageService
 
 
 class TestGlanceImageService(ImageServiceContract):

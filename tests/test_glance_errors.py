@@ -25,11 +25,11 @@ from fakes import (
 from keystoneauth1.token_endpoint import Token
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters import port
-from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions
-from nova_image_shim.context import Caller
-from nova_image_shim.errors import DEFAULT_MESSAGES, PORT_ERRORS
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.api.errors import DEFAULT_MESSAGES, PORT_ERRORS
 from nova_image_shim.settings import Settings
+from nova_image_shim.web.current import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable

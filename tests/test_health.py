@@ -12,9 +12,9 @@ from conftest import glance_environ
 from fakes import says, shim
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.memory import MemoryImageService
-from nova_image_shim.auth import accept_any_token
-from nova_image_shim.health import Readiness
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.api.health import Readiness
+from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import requests
 from conftest import glance_environ
 from fakes import FakeGlance, FakeKeystone, free_port, live_shim, token_of
 
-from nova_image_shim.adapters.http_session import EnvironmentOnceSession
+from nova_image_shim.adapters.http.session import EnvironmentOnceSession
 
 if TYPE_CHECKING:
     from pathlib import Path

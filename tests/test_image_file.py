@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nova_image_shim.adapters.image_file import ImageFileError, load_images
+from nova_image_shim.adapters.memory.image_file import ImageFileError, load_images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters import port
-from nova_image_shim.adapters.cache_store import ProcessStore
-from nova_image_shim.adapters.image_file import load_images
-from nova_image_shim.adapters.memcached import Memcached
-from nova_image_shim.adapters.memory import MemoryImageService
-from nova_image_shim.context import Caller
-from nova_image_shim.errors import Unauthenticated
-from nova_image_shim.kept_list import shared_secret
-from nova_image_shim.list_cache import ListCache
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.memory.image_file import load_images
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.adapters.stores.cache_store import ProcessStore
+from nova_image_shim.adapters.stores.memcached import Memcached
+from nova_image_shim.api.errors import Unauthenticated
+from nova_image_shim.lists.cache import ListCache
+from nova_image_shim.lists.cached_list import shared_secret
 from nova_image_shim.settings import Keystone, Settings
+from nova_image_shim.web.current import Caller
 from nova_image_shim.wsgi import make_list_cache
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import pytest
 from test_memory import stocked
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters import port
-from nova_image_shim.auth import accept_any_token
-from nova_image_shim.listing import Listing
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.lists.listing import Listing
 from nova_image_shim.settings import Settings
-from nova_image_shim.translator import GlanceQuery
+from nova_image_shim.translation.translator import GlanceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

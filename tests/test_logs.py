@@ -13,11 +13,11 @@ import requests
 from conftest import glance_environ
 from fakes import shim, token_of
 
-from nova_image_shim.adapters.image_file import load_images
-from nova_image_shim.adapters.memory import MemoryImageService
-from nova_image_shim.clients import client_of
-from nova_image_shim.logs import JsonFormatter, RequestFormatter
-from nova_image_shim.telemetry import ACCESS_LOGGER, CURRENT, Trace
+from nova_image_shim.adapters.memory.image_file import load_images
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.observability.client_families import client_of
+from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
+from nova_image_shim.observability.trace import ACCESS_LOGGER, CURRENT, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

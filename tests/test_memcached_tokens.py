@@ -13,8 +13,8 @@ import pytest
 from fakes import drips, free_port, resets, scripted, sends, waits
 from pymemcache.client.base import Client
 
-from nova_image_shim.adapters.memcached import Memcached
-from nova_image_shim.memcached_tokens import MemcachedTokens
+from nova_image_shim.adapters.stores.memcached import Memcached
+from nova_image_shim.adapters.stores.memcached_tokens import MemcachedTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from contract import ImageServiceContract, new_id
 
-from nova_image_shim.adapters.image_file import complete
-from nova_image_shim.adapters.memory import MemoryImageService
-from nova_image_shim.adapters.port import Context, ImageNotAuthorized, ImageNotFound
+from nova_image_shim.adapters.image_port import Context, ImageNotAuthorized, ImageNotFound
+from nova_image_shim.adapters.memory.image_file import complete
+from nova_image_shim.adapters.memory.service import MemoryImageService
 
 if TYPE_CHECKING:
-    from nova_image_shim.adapters.port import ImageService
+    from nova_image_shim.adapters.image_port import ImageService
 
 
 def stocked(images: tuple[dict[str, Any], ...]) -> MemoryImageService:

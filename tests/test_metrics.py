@@ -21,7 +21,7 @@ from conftest import glance_environ
 from fakes import ROOT, clean_environ, free_port, says, shim, token_of
 from prometheus_client.parser import text_string_to_metric_families
 
-from nova_image_shim.metrics import Metrics
+from nova_image_shim.observability.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from nova_image_shim import schemas
+from nova_image_shim.api.schemas import list_query as schemas
 from nova_image_shim.settings import Keystone, Settings
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.memory import MemoryImageService
-from nova_image_shim.auth import accept_any_token
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.settings import Settings
 
 NAMES = ("Deprecation", "Sunset", "Link")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nova_image_shim.fakecloud.refusals import Refused
-from nova_image_shim.fakecloud.rules import Rules
+from nova_image_shim.fakecloud.control.refusals import Refused
+from nova_image_shim.fakecloud.control.rules import Rules
 
 EFFECTS = "a rule needs one of status, latency_seconds, body, close"
 PATTERN = "allowed is a pattern of 1 to 255 characters"

@@ -31,8 +31,8 @@ from fakes import (
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from nova_image_shim.adapters.image_file import complete
-from nova_image_shim.adapters.memory import MemoryImageService
+from nova_image_shim.adapters.memory.image_file import complete
+from nova_image_shim.adapters.memory.service import MemoryImageService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from nova_image_shim.brownout import ALLOWED, Brownout
 from nova_image_shim.settings import Settings, SettingsError, is_loopback, setting_names
+from nova_image_shim.settings.brownout import ALLOWED, Brownout
 
 HERE = str(Path(__file__))
 EMPTY = str(Path(__file__).parent / "cases" / "empty.conf")

@@ -11,8 +11,8 @@ import pytest
 from fakes import CASES
 from jsonschema import Draft4Validator
 
-from nova_image_shim.adapters.image_file import load_images
-from nova_image_shim.translator import Links, Translator
+from nova_image_shim.adapters.memory.image_file import load_images
+from nova_image_shim.translation.translator import Links, Translator
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fakes import CASES
 
-from nova_image_shim.translator import Links, Translator
+from nova_image_shim.translation.translator import Links, Translator
 
 TRANSLATION = json.loads((CASES / "translation.json").read_text())
 LINKS = Links.under(

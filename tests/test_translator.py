@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nova_image_shim.times import parse_time, restore_plus, to_nova_time
-from nova_image_shim.translator import (
+from nova_image_shim.translation.ascii_json import to_elements, to_json, to_json_list
+from nova_image_shim.translation.times import parse_time, restore_plus, to_nova_time
+from nova_image_shim.translation.translator import (
     BASE_ATTRIBUTES,
     GLANCE_CONTROL_WORDS,
     GlanceQuery,
@@ -21,7 +22,6 @@ from nova_image_shim.translator import (
     to_integer,
     to_metadata,
 )
-from nova_image_shim.wire import to_elements, to_json, to_json_list
 
 LINKS = Links.under("http://shim", "v2", "t", "http://glance", project_in_alternate=True)
 

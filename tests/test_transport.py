@@ -34,9 +34,9 @@ from fakes import (
 from keystoneauth1.token_endpoint import Token
 from urllib3.util import Timeout
 
-from nova_image_shim.adapters import port
-from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions
-from nova_image_shim.adapters.transport import AnswerTooLargeError, BoundedTransport
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.http.transport import AnswerTooLargeError, BoundedTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nova_image_shim.tuning import tune_process
+from nova_image_shim.serving.tuning import tune_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ import requests
 from fakes import shim
 
 from nova_image_shim.cli import main
-from nova_image_shim.logs import JsonFormatter, RequestFormatter
+from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
 from nova_image_shim.usage.lines import read
 from nova_image_shim.usage.tally import THE_REST, Tally
 

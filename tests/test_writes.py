@@ -15,12 +15,12 @@ from keystoneauth1.token_endpoint import Token
 from test_memory import stocked
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions
-from nova_image_shim.adapters.port import Context
-from nova_image_shim.auth import accept_any_token
-from nova_image_shim.context import Caller
+from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.image_port import Context
+from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.settings import Settings
-from nova_image_shim.translator import BASE_ATTRIBUTES, to_metadata
+from nova_image_shim.translation.translator import BASE_ATTRIBUTES, to_metadata
+from nova_image_shim.web.current import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
-    from nova_image_shim.adapters.memory import MemoryImageService
+    from nova_image_shim.adapters.memory.service import MemoryImageService
 
 IMAGE = "11111111-1111-4111-8111-111111111111"
 FOREIGN = "22222222-2222-4222-8222-222222222222"

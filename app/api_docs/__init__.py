@@ -12,9 +12,9 @@ from flask import Blueprint, Response, render_template, request, send_from_direc
 from werkzeug.exceptions import NotFound
 
 from nova_image_shim.api_docs.document import load_document
-from nova_image_shim.context import settings
-from nova_image_shim.responses import answer
-from nova_image_shim.wire import to_json
+from nova_image_shim.translation.ascii_json import to_json
+from nova_image_shim.web.current import settings
+from nova_image_shim.web.responses import answer
 
 blueprint = Blueprint("api_docs", __name__, template_folder="templates")
 

@@ -12,7 +12,7 @@ import requests
 from keystoneauth1 import exceptions, loading
 from keystoneauth1.session import Session
 
-from nova_image_shim.adapters.transport import BoundedTransport
+from nova_image_shim.adapters.http.transport import BoundedTransport
 from nova_image_shim.check.findings import Fault, Finding, Level, fine, warning
 
 if TYPE_CHECKING:

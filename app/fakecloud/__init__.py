@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from nova_image_shim.application import create_app
 from nova_image_shim.fakecloud.authenticate import FakeAuthenticate
-from nova_image_shim.fakecloud.control import mount
-from nova_image_shim.fakecloud.control_plane import ControlPlane
+from nova_image_shim.fakecloud.control.app import mount
+from nova_image_shim.fakecloud.control.plane import ControlPlane
 from nova_image_shim.fakecloud.services import register_services
 from nova_image_shim.fakecloud.welcome import welcome
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from nova_image_shim.fakecloud.cloud import FakeCloud
-    from nova_image_shim.metrics import Metrics
+    from nova_image_shim.observability.metrics import Metrics
     from nova_image_shim.settings import Settings
 
 

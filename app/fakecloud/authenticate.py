@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nova_image_shim.auth import accept_any_token
-from nova_image_shim.context import Caller
-from nova_image_shim.errors import Unauthenticated
+from nova_image_shim.api.errors import Unauthenticated
+from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.web.current import Caller
 
 if TYPE_CHECKING:
     from flask import Request
 
-    from nova_image_shim.fakecloud.identity import Identity
+    from nova_image_shim.fakecloud.identity.identity import Identity
 
 
 class FakeAuthenticate:

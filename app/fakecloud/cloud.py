@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nova_image_shim.adapters.memory import MemoryImageService
+from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.clock import Clock
-from nova_image_shim.fakecloud.identity import Identity
+from nova_image_shim.fakecloud.identity.identity import Identity
 
 if TYPE_CHECKING:
     from nova_image_shim.fakecloud.seed import Seed

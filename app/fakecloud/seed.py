@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
 
-from nova_image_shim.adapters.image_file import (
+from nova_image_shim.adapters.memory.image_file import (
     ImageFileError,
     check_images,
     complete,

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 from werkzeug.exceptions import HTTPException
 
-from nova_image_shim.errors import http_exception
-from nova_image_shim.fakecloud import (
-    glance_v2,
-    glance_wire,
-    identity_v2,
-    identity_v3,
-    identity_versions,
-    keystone_wire,
-)
+from nova_image_shim.api.errors import http_exception
+from nova_image_shim.fakecloud.identity import responses as keystone_wire
+from nova_image_shim.fakecloud.identity import v2 as identity_v2
+from nova_image_shim.fakecloud.identity import v3 as identity_v3
+from nova_image_shim.fakecloud.identity import versions as identity_versions
+from nova_image_shim.fakecloud.image import responses as glance_wire
+from nova_image_shim.fakecloud.image import views as glance_v2
 
 if TYPE_CHECKING:
     from flask import Flask, Response

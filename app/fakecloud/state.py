@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from flask import current_app, request
 
-from nova_image_shim.fakecloud.identity import Unauthorized
+from nova_image_shim.fakecloud.identity.identity import Unauthorized
 
 if TYPE_CHECKING:
     from nova_image_shim.fakecloud.cloud import FakeCloud
-    from nova_image_shim.fakecloud.identity import Identity, Token
+    from nova_image_shim.fakecloud.identity.identity import Identity, Token
 
 
 def cloud() -> FakeCloud:

@@ -11,7 +11,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
-from nova_image_shim.fakecloud.control_plane import ControlPlane
+from nova_image_shim.fakecloud.control.plane import ControlPlane
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.settings import Settings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from nova_image_shim.fakecloud.catalog import REGION
-from nova_image_shim.fakecloud.identity import FIXED_TOKENS
+from nova_image_shim.fakecloud.identity.catalog import REGION
+from nova_image_shim.fakecloud.identity.identity import FIXED_TOKENS
 
 if TYPE_CHECKING:
     from nova_image_shim.fakecloud.seed import Project, Seed, User

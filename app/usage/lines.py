@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 import orjson
 
-from nova_image_shim.telemetry import ACCESS_LOGGER
+from nova_image_shim.observability.trace import ACCESS_LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

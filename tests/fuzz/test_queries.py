@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from keystoneauth1.token_endpoint import Token
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions
-from nova_image_shim.adapters.image_file import complete, load_images
-from nova_image_shim.adapters.memory import MemoryImageService
-from nova_image_shim.context import Caller
+from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.memory.image_file import complete, load_images
+from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.settings import Settings
+from nova_image_shim.web.current import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

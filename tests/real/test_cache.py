@@ -10,8 +10,8 @@ import requests
 from fakes import shim
 from pymemcache import Client as Memcached
 
-from nova_image_shim.adapters.cache_store import PIECE_BYTES, MemcachedStore
-from nova_image_shim.adapters.memcached import Memcached as Servers
+from nova_image_shim.adapters.stores.cache_store import PIECE_BYTES, MemcachedStore
+from nova_image_shim.adapters.stores.memcached import Memcached as Servers
 
 from .conftest import real_environ
 

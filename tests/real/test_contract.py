@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from contract import ImageServiceContract
 
-from nova_image_shim.adapters.glance import GlanceImageService, GlanceOptions
-from nova_image_shim.adapters.port import Context
+from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.image_port import Context
 
 if TYPE_CHECKING:
-    from nova_image_shim.adapters.port import ImageService
+    from nova_image_shim.adapters.image_port import ImageService
 
     from .cloud import RealCloud
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from nova_image_shim.translator import BASE_ATTRIBUTES
+from nova_image_shim.translation.translator import BASE_ATTRIBUTES
 
 from .test_contract import create
 

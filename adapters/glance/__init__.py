@@ -1,0 +1,1 @@
+"""The image store that is a real Glance v2."""

@@ -1,0 +1,93 @@
+"""What Glance's answers mean: one table from status to port error, and the text to be had."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING
+
+import orjson
+
+from nova_image_shim.adapters import image_port as port
+
+if TYPE_CHECKING:
+    import requests
+
+ERRORS: dict[int, type[port.ImageServiceError]] = {
+    400: port.ImageBadRequest,
+    401: port.ImageNotAuthenticated,
+    403: port.ImageNotAuthorized,
+    404: port.ImageNotFound,
+    409: port.ImageConflict,
+    413: port.ImageQuotaExceeded,
+    429: port.ImageServiceBusy,
+    503: port.ImageServiceUnavailable,
+}
+
+# The errors whose text a client is told; that of the others is for the log.
+_SHOWN = {port.ImageBadRequest, port.ImageNotAuthorized, port.ImageConflict}
+
+_TEXT_LENGTH = 1000
+_PAGE_BYTES = 2**13  # more of an HTML page is not looked at
+_RETRY_AFTER = re.compile(r"\d{1,9}|[A-Za-z]{3}, [A-Za-z0-9 :]{15,30}")
+_BREAK = re.compile(r"<br\s*/?>(?:\s*<br\s*/?>)*", re.IGNORECASE)
+# webob's words stand right below its heading, escaped; other pages have more markup there.
+_WORDS = re.compile(r"</h1>((?:[^<]|<br\s*/?>)*)", re.IGNORECASE)
+
+# webob puts these where an explanation is missing; what follows then is the better text.
+_WEBOB_DEFAULTS = {
+    "Access was denied to this resource.",
+    "The server could not comply with the request since it is either malformed or otherwise "
+    "incorrect.",
+    "There was a conflict when trying to complete your request.",
+}
+
+
+def raise_for_answer(answer: requests.Response) -> None:
+    """Raise the port error that an answer's status means, unless it is one of success.
+
+    Raises:
+        ImageServiceError: of the kind in `ERRORS`; ImageServiceFailed for any other status.
+    """
+    status = answer.status_code
+    if status in {200, 204}:
+        return
+    error = ERRORS.get(status, port.ImageServiceFailed)
+    text = explanation(answer.content)
+    if error not in _SHOWN:
+        text = f"Glance answered {status}: {text}"
+    raise error(text, retry_after=_retry_after(answer))
+
+
+def explanation(content: bytes) -> str:
+    r"""Return Glance's own words without markup, empty where there are none.
+
+    Glance's errors are JSON, `{"message": "TEXT<br /><br />\nDETAIL\n\n", "code", "title"}`,
+    or webob's HTML page with the same text below a heading.
+    """
+    message = _json_message(content)
+    parts = _html_parts(content) if message is None else _BREAK.split(message)
+    stated = [words for part in parts if (words := " ".join(part.split()))]
+    if len(stated) > 1 and stated[0] in _WEBOB_DEFAULTS:
+        return " ".join(stated[:2])[:_TEXT_LENGTH]
+    return stated[0][:_TEXT_LENGTH] if stated else ""
+
+
+def _json_message(content: bytes) -> str | None:
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    message = body.get("message") if isinstance(body, dict) else None
+    return message if isinstance(message, str) else ""
+
+
+def _html_parts(content: bytes) -> list[str]:
+    words = _WORDS.search(content[:_PAGE_BYTES].decode(errors="replace"))
+    return [html.unescape(part) for part in _BREAK.split(words[1])] if words else []
+
+
+def _retry_after(answer: requests.Response) -> str | None:
+    """Return the answer's `Retry-After` if it is seconds or an HTTP date."""
+    value = answer.headers.get("Retry-After", "").strip()
+    return value if _RETRY_AFTER.fullmatch(value) else None

@@ -1,0 +1,229 @@
+"""HTTP with bounds: how long, how much, and how often; mounted on keystoneauth's sessions.
+
+requests bounds the time between two bytes, never the whole: a service that drips its answer
+would be waited for for ever. Here every read of the socket stops at one deadline.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+import time
+from http.client import HTTPResponse
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.util import Timeout
+
+from nova_image_shim.adapters.limits.breaker import Breaker
+
+if TYPE_CHECKING:
+    import socket
+
+_CHUNK_BYTES = 2**16
+_LONGEST_SECONDS = 86400  # the platform's own bound of a socket's timeout is not far above
+
+
+class AnswerTooLargeError(requests.RequestException):
+    """The answer holds more bytes than is allowed."""
+
+
+class UnreachableError(requests.ConnectionError):
+    """No connection was tried, since the last ones failed."""
+
+
+class _Exchange(threading.local):
+    """The exchange that this thread is in: until when, and whether anything has come yet."""
+
+    deadline = math.inf
+    answered = False
+
+
+_exchange = _Exchange()
+
+
+class _DeadlineReader(io.RawIOBase):
+    """A socket's file whose every read ends at the deadline of the exchange."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = _exchange.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long in all")
+        usual = self._sock.gettimeout()
+        # Setting a timeout lets another thread run, and this one wait for its turn again.
+        fits = usual is not None and usual <= left
+        count = self._raw.readinto(buffer) if fits else self._read_for(left, buffer)
+        _exchange.answered = _exchange.answered or bool(count)
+        return count
+
+    def _read_for(self, seconds: float, buffer: Any) -> int | None:
+        usual = self._sock.gettimeout()
+        self._sock.settimeout(min(seconds, _LONGEST_SECONDS))
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            self._sock.settimeout(usual)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _DeadlineSocket:
+    """As much of a socket as `http.client` wants of one to read an answer."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_DeadlineReader(self._sock))
+
+
+def _response(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
+    return HTTPResponse(_DeadlineSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
+
+
+class _BoundedConnection(HTTPConnection):
+    response_class = staticmethod(_response)  # type: ignore[assignment]
+
+
+class _BoundedTLSConnection(HTTPSConnection):
+    response_class = staticmethod(_response)  # type: ignore[assignment]
+
+
+class _BoundedPool(HTTPConnectionPool):
+    ConnectionCls = _BoundedConnection
+
+
+class _BoundedTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _BoundedTLSConnection
+
+
+class BoundedTransport(HTTPAdapter):
+    """A requests transport that reads an answer whole, within bounds.
+
+    With `repeat_get` a GET is sent once more where the connection was refused, or closed before
+    the first byte of the answer (a kept-alive connection that the other side had just given up
+    looks so). Nothing else is: what may have been begun is never begun twice.
+
+    Where several connections in a row could not be made, `breaker` is open: one request a second
+    tries, and the others fail at once.
+
+    Args:
+        max_bytes: the most bytes of a body, decoded.
+        total_seconds: the most time for one exchange, unless the call's own timeout is a
+            `urllib3.util.Timeout` with a smaller total.
+        pool_maxsize: how many connections to one host are kept.
+        repeat_get: whether a GET may be sent once more.
+    """
+
+    def __init__(
+        self, *, max_bytes: int, total_seconds: float, pool_maxsize: int, repeat_get: bool = False
+    ) -> None:
+        self.breaker = Breaker()
+        self._repeat_get = repeat_get
+        self._max_bytes = max_bytes
+        self._total_seconds = total_seconds
+        super().__init__(pool_connections=4, pool_maxsize=pool_maxsize)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Have the pools make connections that know of deadlines."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _BoundedPool,
+            "https": _BoundedTLSPool,
+        }
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Send a request and return its answer, body read.
+
+        Raises:
+            AnswerTooLargeError: the body is larger than allowed.
+            UnreachableError: the breaker is open.
+            requests.RequestException: no connection, no answer in time, or a broken one.
+        """
+        if reason := self.breaker.refusal():
+            raise UnreachableError(reason, request=request)
+        total = _total(kwargs.get("timeout"), self._total_seconds)
+        _exchange.deadline = time.monotonic() + total
+        _exchange.answered = False
+        try:
+            return self._noted(request, *args, **kwargs)
+        except requests.ConnectionError as error:
+            again = self._repeat_get and request.method == "GET" and _never_answered(error)
+            if not again:
+                raise
+            return self._noted(request, *args, **kwargs)
+        finally:
+            _exchange.deadline = math.inf
+
+    def _noted(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Make one exchange and tell the breaker whether there was a connection."""
+        try:
+            response = self._once(request, *args, **kwargs)
+        except requests.RequestException as error:
+            if reason := _unconnected(error):
+                self.breaker.failed(reason)
+            else:
+                self.breaker.succeeded()
+            raise
+        self.breaker.succeeded()
+        return response
+
+    def _once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        response = super().send(request, *args, **kwargs)
+        try:
+            self._read(response)
+        except HTTPError as error:
+            raise requests.exceptions.ChunkedEncodingError(error, request=request) from error
+        finally:
+            response.close()
+        return response
+
+    def _read(self, response: requests.Response) -> None:
+        chunks: list[bytes] = []
+        left = self._max_bytes
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            left -= len(chunk)
+            if left < 0:
+                raise AnswerTooLargeError(f"the answer is over {self._max_bytes} bytes")
+            chunks.append(chunk)
+        response._content = b"".join(chunks)  # noqa: SLF001
+        response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
+
+
+def _total(timeout: Any, default: float) -> float:
+    """Return the whole time that a call may take, in seconds."""
+    own = timeout.total if isinstance(timeout, Timeout) else None
+    return min(own, default) if isinstance(own, int | float) else default
+
+
+def _unconnected(error: requests.RequestException) -> Exception | None:
+    """Return why no connection could be made, None if there was one.
+
+    What happens on a connection does not count: a client could bring it about.
+    """
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else None
+    made_none = (requests.ConnectTimeout, requests.exceptions.SSLError)
+    return (
+        reason if isinstance(reason, NewConnectionError) or isinstance(error, made_none) else None
+    )
+
+
+def _never_answered(error: requests.ConnectionError) -> bool:
+    """Tell whether a connection was refused or closed with no byte of an answer."""
+    timed_out = isinstance(error, requests.Timeout)
+    return not (timed_out or isinstance(error, requests.exceptions.SSLError) or _exchange.answered)

@@ -1,0 +1,1 @@
+"""The legacy Nova v2 image API."""

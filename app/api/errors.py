@@ -1,0 +1,200 @@
+"""One table from what went wrong to the legacy fault, and the handlers that use it.
+
+Source: nova at 12.0.0, nova/api/openstack/wsgi.py, Fault; the default texts are webob's.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+from flask import Response
+from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.api.schemas.list_query import first_message
+from nova_image_shim.translation.ascii_json import JSON, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+
+_log = logging.getLogger(__name__)
+
+FAULT_NAMES = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    409: "conflictingRequest",
+    413: "overLimit",
+    415: "badMediaType",
+    429: "overLimit",
+    501: "notImplemented",
+    503: "serviceUnavailable",
+}
+
+_MALFORMED = (
+    "The server could not comply with the request since it is either malformed or "
+    "otherwise incorrect."
+)
+_ERRED = "The server has either erred or is incapable of performing the requested operation."
+DEFAULT_MESSAGES = {
+    400: _MALFORMED,
+    401: (
+        "This server could not verify that you are authorized to access the document you "
+        "requested. Either you supplied the wrong credentials (e.g., bad password), or your "
+        "browser does not understand how to supply the credentials required."
+    ),
+    403: "Access was denied to this resource.",
+    404: "The resource could not be found.",
+    405: _MALFORMED,
+    409: "There was a conflict when trying to complete your request.",
+    413: "The body of your request was too large for this server.",
+    415: _MALFORMED,
+    429: "This request was rate-limited.",
+    503: "The server is currently unavailable. Please try again at a later time.",
+}
+
+
+class Row(NamedTuple):
+    """What a port error is answered with; `message` None means the error's own text."""
+
+    status: int
+    message: str | None
+
+
+def _default(status: int) -> Row:
+    return Row(status, DEFAULT_MESSAGES.get(status, _ERRED))
+
+
+PORT_ERRORS: dict[type[port.ImageServiceError], Row] = {
+    port.ImageBadRequest: Row(400, None),
+    port.MarkerNotFound: Row(400, None),
+    port.ImageNotAuthenticated: _default(401),
+    port.ImageNotAuthorized: Row(403, None),
+    port.ImageNotFound: Row(404, "Image not found."),
+    port.ImageConflict: Row(409, None),
+    port.ImageQuotaExceeded: _default(413),
+    port.ImageServiceBusy: _default(429),
+    port.ImageServiceFailed: _default(500),
+    port.ImageServiceUnavailable: _default(503),
+}
+
+
+class Fault(Exception):
+    """A refusal with a text of its own, raised by a view.
+
+    Args:
+        status: the HTTP status, from which the fault's name follows.
+        message: the text; None for the status's default.
+    """
+
+    def __init__(self, status: int, message: str | None = None) -> None:
+        super().__init__(message or DEFAULT_MESSAGES.get(status, _ERRED))
+        self.status = status
+        self.message = message
+
+
+class Unauthenticated(Exception):
+    """No token, or one that Keystone does not know: answered in the middleware's own form."""
+
+
+class KeystoneUnavailable(Exception):
+    """Keystone did not say whether the token is good.
+
+    Args:
+        reason: for the log.
+        retry_after: when to come again, in seconds as text, if that is known.
+    """
+
+    def __init__(self, reason: str, *, retry_after: str | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+def fault_response(
+    status: int, message: str | None = None, *, retry_after: str | None = None
+) -> Response:
+    """Return a fault: `{"FAULT": {"code": N, "message": "..."}}`.
+
+    Args:
+        status: the HTTP status, from which the fault's name follows.
+        message: the text; None or empty for the status's default.
+        retry_after: passed on as the header, and for 413 and 429 as `retryAfter`, too.
+    """
+    body: dict[str, object] = {
+        "code": status,
+        "message": message or DEFAULT_MESSAGES.get(status, _ERRED),
+    }
+    response = Response(status=status, content_type=f"{JSON}; charset=UTF-8")
+    if retry_after is not None:
+        response.headers["Retry-After"] = retry_after
+        if status in {413, 429}:
+            body["retryAfter"] = retry_after
+    response.set_data(to_json({FAULT_NAMES.get(status, "computeFault"): body}))
+    return response
+
+
+def register_error_handlers(app: Flask, www_authenticate_uri: Callable[[], str]) -> None:
+    """Make every error that a view raises, and every one of Flask's own, a legacy fault.
+
+    Args:
+        app: the application.
+        www_authenticate_uri: says during a request where a client gets a token, for the
+            `WWW-Authenticate` header.
+    """
+
+    def challenge() -> str:
+        return f'Keystone uri="{www_authenticate_uri()}"'
+
+    def unauthenticated(_error: Unauthenticated) -> Response:
+        message = "The request you have made requires authentication."
+        error = {"code": 401, "title": "Unauthorized", "message": message}
+        headers = {"WWW-Authenticate": challenge()}
+        return Response(to_json({"error": error}), 401, headers, content_type=JSON)
+
+    def port_error(error: port.ImageServiceError) -> Response:
+        row = PORT_ERRORS[type(error)]
+        level = logging.WARNING if row.status >= 500 else logging.INFO
+        _log.log(level, "%s: %s", type(error).__name__, error)
+        message = error.text if row.message is None else row.message
+        response = fault_response(row.status, message, retry_after=error.retry_after)
+        if row.status == 401:
+            response.headers["WWW-Authenticate"] = challenge()
+        return response
+
+    app.register_error_handler(Fault, lambda error: fault_response(error.status, error.message))
+    app.register_error_handler(Unauthenticated, unauthenticated)
+    app.register_error_handler(port.ImageServiceError, port_error)
+    app.register_error_handler(KeystoneUnavailable, _keystone_unavailable)
+    app.register_error_handler(ValidationError, _validation_error)
+    app.register_error_handler(HTTPException, http_exception)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _keystone_unavailable(error: KeystoneUnavailable) -> Response:
+    _log.error("the token could not be validated: %s", error)
+    return fault_response(503, retry_after=error.retry_after)
+
+
+def _validation_error(error: ValidationError) -> Response:
+    return fault_response(400, first_message(error))
+
+
+def http_exception(error: HTTPException) -> Response:
+    """Answer what Flask itself refuses: no route, a wrong method (with `Allow`), a bad request."""
+    original = error.get_response()
+    response = fault_response(original.status_code)
+    if allow := original.headers.get("Allow"):
+        response.headers["Allow"] = allow
+    return response
+
+
+def _unexpected(_error: Exception) -> Response:
+    """Tell the log everything and the client of a mistake of ours nothing."""
+    _log.exception("unexpected error")
+    return fault_response(500)

@@ -1,0 +1,166 @@
+"""The metadata of one image: `/images/{id}/metadata` and `…/metadata/{key}`.
+
+A write is one GET of the image and at most one PATCH that names the keys it changes.
+
+Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/image_metadata.py.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, g, request
+
+from nova_image_shim.adapters.image_port import (
+    Context,
+    Image,
+    ImageConflict,
+    ImageNotAuthorized,
+    ImageQuotaExceeded,
+)
+from nova_image_shim.api import microversions
+from nova_image_shim.api.errors import Fault
+from nova_image_shim.api.images import get_image
+from nova_image_shim.api.schemas import metadata as metadata_schemas
+from nova_image_shim.api.schemas import metadata_v21 as metadata_schemas_v21
+from nova_image_shim.translation.ascii_json import JSON, VND_JSON, to_json
+from nova_image_shim.translation.metadata_changes import (
+    Changes,
+    ReservedKey,
+    is_bookkeeping,
+    is_reserved,
+    to_changes,
+)
+from nova_image_shim.translation.translator import to_metadata
+from nova_image_shim.web.current import (
+    image_service,
+    make_context,
+    mount,
+    require_own_project,
+    settings,
+)
+from nova_image_shim.web.responses import answer, no_content
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+blueprint = Blueprint("image_metadata", __name__)
+
+_BODY_TYPES = {"", "text/plain", JSON, VND_JSON}
+
+
+@blueprint.before_request
+def understand_body() -> None:
+    """Read the body, which comes before the question whose project it is."""
+    if request.method in {"POST", "PUT"}:
+        if request.mimetype not in _BODY_TYPES:
+            raise Fault(415, "Unsupported Content-Type")
+        limit = settings().max_body_bytes
+        request.max_content_length = limit + 1  # a chunked body is cut there, and nothing said
+        data = request.get_data(cache=False)
+        if len(data) > limit:
+            raise Fault(413)
+        g.body = _schemas().parse_body(data)
+    require_own_project()
+
+
+@blueprint.get("/images/<image_id>/metadata")
+def index(image_id: str) -> Response:
+    """List an image's metadata: 200 `{"metadata": {...}}`; 404 for no image."""
+    return answer(to_json({"metadata": to_metadata(get_image(make_context(), image_id))}))
+
+
+@blueprint.get("/images/<image_id>/metadata/<key>")
+def show(image_id: str, key: str) -> Response:
+    """Show one item: 200 `{"meta": {KEY: value}}`; 404 for no image or no such key."""
+    metadata = to_metadata(get_image(make_context(), image_id))
+    if key not in metadata:
+        raise Fault(404)
+    return answer(to_json({"meta": {key: metadata[key]}}))
+
+
+@blueprint.post("/images/<image_id>/metadata")
+def create(image_id: str) -> Response:
+    """Add or overwrite the items sent: 200 with all metadata as it is then.
+
+    Faults: 400 for a bad body, 403 for a key that is Glance's, for an image of another project,
+    and for more items than allowed, 404 for no image, 415 for a body of another type.
+    """
+    items = _schemas().load_metadata(g.body)
+    return answer(to_json({"metadata": to_metadata(_write(image_id, items))}))
+
+
+@blueprint.put("/images/<image_id>/metadata")
+def update_all(image_id: str) -> Response:
+    """Replace all metadata by the items sent: 200 with what was sent. Faults: as `create`."""
+    items = _schemas().load_metadata(g.body)
+    _write(image_id, items, replace_all=True)
+    return answer(to_json({"metadata": items}))
+
+
+@blueprint.put("/images/<image_id>/metadata/<key>")
+def update(image_id: str, key: str) -> Response:
+    """Set one item: 200 with what was sent. Faults: as `create`."""
+    item = _schemas().load_meta(g.body, key)
+    _write(image_id, item)
+    return answer(to_json({"meta": item}))
+
+
+@blueprint.delete("/images/<image_id>/metadata/<key>")
+def delete(image_id: str, key: str) -> Response:
+    """Remove one item: 204; 404 for no image or no such key, 403 for one that is not ours."""
+    if is_reserved(key):  # never metadata
+        raise Fault(404, "Invalid metadata key")
+    if is_bookkeeping(key):
+        raise _not_authorized(image_id)
+    context = make_context()
+    if key not in to_metadata(get_image(context, image_id)):
+        raise Fault(404, "Invalid metadata key")
+    with suppress(ImageConflict):  # somebody else removed it in between: it is gone, as wanted
+        _change(context, image_id, Changes(remove=[key]))
+    return no_content()
+
+
+def _schemas() -> ModuleType:
+    """Return the rules for bodies of the mount that the request came to."""
+    return metadata_schemas_v21 if mount() == microversions.MOUNT else metadata_schemas
+
+
+def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -> Image:
+    """Write items and return the image as it is then.
+
+    Raises:
+        Fault: 403 for a key that is Glance's, before Glance is asked, or for too many items.
+    """
+    if any(map(is_reserved, items)):
+        raise _not_authorized(image_id)
+    context = make_context()
+    image = get_image(context, image_id)
+    try:
+        changes = to_changes(image, items, replace_all=replace_all)
+    except ReservedKey as error:
+        raise _not_authorized(image_id) from error
+    limit = settings().metadata_limit
+    if 0 <= limit < changes.count:
+        raise _too_many_items()
+    return _change(context, image_id, changes) if changes else image
+
+
+def _change(context: Context, image_id: str, changes: Changes) -> Image:
+    try:
+        return image_service().update(
+            context, image_id, add=changes.add, replace=changes.replace, remove=changes.remove
+        )
+    except ImageNotAuthorized as error:
+        raise _not_authorized(image_id) from error
+    except ImageQuotaExceeded as error:
+        raise _too_many_items() from error
+
+
+def _not_authorized(image_id: str) -> Fault:
+    return Fault(403, f"Not authorized for image {image_id}.")
+
+
+def _too_many_items() -> Fault:
+    return Fault(403, "Image metadata limit exceeded")

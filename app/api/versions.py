@@ -1,0 +1,57 @@
+"""Version documents, which need no token.
+
+Source: nova at 12.0.0, nova/api/openstack/compute/views/versions.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from nova_image_shim.api import microversions
+from nova_image_shim.translation.ascii_json import to_json
+from nova_image_shim.web.current import compute_base, mount, settings
+from nova_image_shim.web.responses import answer
+
+blueprint = Blueprint("versions", __name__)
+
+_MEDIA_TYPE = "application/vnd.openstack.compute+json"
+
+
+@blueprint.get("/")
+def index() -> Response:
+    """List the versions served, v2.0 first: 200 `{"versions": [...]}`."""
+    mounts = [mount for mount in ("v2", microversions.MOUNT) if mount in settings().mounts]
+    return answer(to_json({"versions": [_entry(mount) for mount in mounts]}))
+
+
+def show() -> Response:
+    """Show the version of a mount: 200 `{"version": {...}}`; that of `v1.1` is v2.0."""
+    entry = _entry(mount())
+    html = {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
+    entry["links"].append(html)
+    version = entry["id"].removeprefix("v").removesuffix(".0")
+    media_type = {"base": "application/json", "type": f"{_MEDIA_TYPE};version={version}"}
+    return answer(to_json({"version": entry | {"media-types": [media_type]}}))
+
+
+def _entry(mount: str) -> dict[str, Any]:
+    if mount == microversions.MOUNT:
+        lowest, highest = microversions.text(microversions.LOWEST), microversions.HIGHEST
+        return {
+            "id": "v2.1",
+            "status": "CURRENT",
+            "version": microversions.text(highest),
+            "min_version": lowest,
+            "updated": "2013-07-23T11:33:21Z",
+            "links": [{"rel": "self", "href": f"{compute_base()}/v2.1/"}],
+        }
+    return {
+        "id": "v2.0",
+        "status": settings().v2_status,
+        "version": "",
+        "min_version": "",
+        "updated": "2011-01-21T11:33:21Z",
+        "links": [{"rel": "self", "href": f"{compute_base()}/v2/"}],
+    }

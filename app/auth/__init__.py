@@ -1,0 +1,1 @@
+"""Who may ask: from a request to a `Caller`."""

@@ -1,0 +1,1 @@
+"""The embedded cloud's control plane and its page."""

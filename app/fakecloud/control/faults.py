@@ -1,0 +1,134 @@
+"""WSGI middleware that keeps the journal and does to a request what a fault rule says."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from werkzeug.wrappers import Response
+from werkzeug.wsgi import get_input_stream
+
+from nova_image_shim.api.errors import fault_response
+from nova_image_shim.fakecloud.identity.responses import keystone_error
+from nova_image_shim.fakecloud.image.responses import glance_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from flask import Flask
+
+    from nova_image_shim.fakecloud.control.journal import Entry, Journal
+    from nova_image_shim.fakecloud.control.rules import Rules
+
+GARBAGE = b'{"this is no JSON": \x00\xff'
+_IDENTITY = ("/identity", "/v3", "/v2.0")
+_IMAGE = ("/image",)
+
+
+class Faults:
+    """Stand in front of an application: every request is written down, some are spoilt.
+
+    Args:
+        app: what answers where no rule says otherwise; errors are made in its context.
+        journal: gets an entry for each request.
+        rules: say which requests are spoilt.
+    """
+
+    def __init__(self, app: Flask, journal: Journal, rules: Rules) -> None:
+        self._context = app.request_context
+        self._app = app.wsgi_app
+        self._journal = journal
+        self._rules = rules
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, well or badly."""
+        if environ["PATH_INFO"] == "/healthcheck":
+            return self._app(environ, start_response)
+        entry = self._journal.begin(environ)
+        start = _noting(entry, start_response)
+        rule = self._rules.take(
+            environ["REQUEST_METHOD"], _path(environ), environ.get("HTTP_USER_AGENT", "")
+        )
+        if rule is None:
+            return self._app(environ, start)
+        entry.rule = rule.number
+        return self._spoilt(rule.wanted, environ, start)
+
+    def _spoilt(
+        self, wanted: Any, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        time.sleep(wanted.get("latency_seconds", 0))
+        if "close" in wanted:
+            _hang_up(environ)
+        if "status" in wanted:
+            with self._context(environ):
+                response = _fault(_path(environ), wanted["status"], wanted.get("retry_after"))
+            _read_body(environ)
+        else:
+            response = Response.from_app(self._app, environ, buffered=True)
+        if wanted.get("body") == "garbage":
+            response.set_data(GARBAGE)
+            response.headers.pop("Content-Encoding", None)
+        if wanted.get("body") == "cut":
+            return _cut(response, environ, start_response)
+        return response(environ, start_response)
+
+
+def _path(environ: WSGIEnvironment) -> str:
+    """Return the path as it reads: percent-decoded."""
+    path: str = environ["PATH_INFO"]
+    return path.encode("latin-1").decode(errors="replace")
+
+
+def _noting(entry: Entry, start_response: StartResponse) -> StartResponse:
+    """Return a `start_response` that tells the journal first."""
+
+    def start(status: str, *args: Any) -> Any:
+        entry.status = int(status[:3])
+        return start_response(status, *args)
+
+    return start
+
+
+def _fault(path: str, status: int, retry_after: str | None) -> Response:
+    """Return an error in the form of the service that the path belongs to."""
+    if path.startswith(_IMAGE):
+        response: Response = glance_error(status, HTTPStatus(status).phrase)
+    elif path.startswith(_IDENTITY) or status == 401:  # keystonemiddleware's, in front of Nova
+        response = keystone_error(status)
+    else:
+        return fault_response(status, retry_after=retry_after)
+    if retry_after is not None:
+        response.headers["Retry-After"] = retry_after
+    return response
+
+
+def _read_body(environ: WSGIEnvironment) -> None:
+    """Read a body that nobody wants: a close with bytes unread would reset the connection."""
+    stream = get_input_stream(environ)
+    while stream.read(2**16):
+        pass
+
+
+def _cut(
+    response: Response, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterator[bytes]:
+    """Give the answer's whole head, half of its body, and then no more."""
+    data = response.get_data()
+    start_response(response.status, response.get_wsgi_headers(environ).to_wsgi_list())
+    yield data[: len(data) // 2]
+    _hang_up(environ)
+
+
+def _hang_up(environ: WSGIEnvironment) -> NoReturn:
+    """Close the connection under the server, which takes it for the client's doing."""
+    sock = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError(errno.ECONNRESET, "a fault rule closed the connection")

@@ -1,0 +1,1 @@
+"""The embedded cloud's identity: Keystone v3 and v2.0."""

@@ -1,0 +1,161 @@
+"""Bodies of the embedded identity, validated by marshmallow; what is not known is ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import request
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
+from marshmallow.validate import Length
+
+from nova_image_shim.fakecloud.identity.responses import KeystoneError
+
+
+class _Lenient(Schema):
+    class Meta:
+        """Unknown keys are ignored, as Keystone ignores them."""
+
+        unknown = EXCLUDE
+
+
+class _Named(_Lenient):
+    """`{"id": ...}` or `{"name": ...}`, one of which there must be."""
+
+    id = fields.String()
+    name = fields.String()
+
+    @validates_schema
+    def _require_one(self, data: dict[str, Any], **_kwargs: object) -> None:
+        if not data.keys() & {"id", "name"}:
+            raise ValidationError("id or name must be present.")
+
+
+class _InDomain(_Named):
+    domain = fields.Nested(_Named)
+
+    @validates_schema
+    def _require_domain(self, data: dict[str, Any], **_kwargs: object) -> None:
+        if "name" in data and not data.keys() & {"id", "domain"}:
+            raise ValidationError("Missing data for required field.", "domain")
+
+
+class _User(_InDomain):
+    password = fields.String(required=True)
+
+
+class _Password(_Lenient):
+    user = fields.Nested(_User, required=True)
+
+
+class _TokenId(_Lenient):
+    id = fields.String(required=True)
+
+
+class _Identity(_Lenient):
+    methods = fields.List(fields.String(), required=True, validate=Length(min=1))
+    password = fields.Nested(_Password)
+    token = fields.Nested(_TokenId)
+
+    @validates_schema
+    def _require_methods(self, data: dict[str, Any], **_kwargs: object) -> None:
+        for method in {"password", "token"}.intersection(data.get("methods", ())):
+            if method not in data:
+                raise ValidationError("Missing data for required field.", method)
+
+
+class _Scope(_Lenient):
+    """Where all are absent the token has no scope: `{"unscoped": {}}` of old keystoneauth."""
+
+    project = fields.Nested(_InDomain)
+    domain = fields.Nested(_Named)
+    system = fields.Raw()
+
+
+class _ScopeField(fields.Nested):
+    """A scope, or the word `unscoped`."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return {} if value == "unscoped" else super()._deserialize(value, *args, **kwargs)
+
+
+class _AuthV3(_Lenient):
+    identity = fields.Nested(_Identity, required=True)
+    scope = _ScopeField(_Scope, allow_none=True)
+
+
+class AuthV3(_Lenient):
+    """The body of `POST /v3/auth/tokens`."""
+
+    auth = fields.Nested(_AuthV3, required=True)
+
+
+class _PasswordV2(_Lenient):
+    username = fields.String()
+    user_id = fields.String(data_key="userId")
+    password = fields.String(required=True)
+
+    @validates_schema
+    def _require_one(self, data: dict[str, Any], **_kwargs: object) -> None:
+        if not data.keys() & {"username", "user_id"}:
+            raise ValidationError("username or userId must be present.")
+
+
+class _ApiKeyV2(_Lenient):
+    username = fields.String(required=True)
+    secret = fields.String(required=True, data_key="apiKey")
+
+
+class _AccessKeyV2(_Lenient):
+    username = fields.String(required=True, data_key="accessKey")
+    secret = fields.String(required=True, data_key="secretKey")
+
+
+class _AuthV2(_Lenient):
+    password = fields.Nested(_PasswordV2, data_key="passwordCredentials")
+    token = fields.Nested(_TokenId)
+    api_key = fields.Nested(_ApiKeyV2, data_key="RAX-KSKEY:apiKeyCredentials")
+    access_key = fields.Nested(_AccessKeyV2, data_key="apiAccessKeyCredentials")
+    tenant_id = fields.String(data_key="tenantId", allow_none=True)
+    tenant_name = fields.String(data_key="tenantName", allow_none=True)
+
+    @validates_schema
+    def _require_one(self, data: dict[str, Any], **_kwargs: object) -> None:
+        if not data.keys() & {"password", "token", "api_key", "access_key"}:
+            raise ValidationError(
+                "one of passwordCredentials, token, RAX-KSKEY:apiKeyCredentials and "
+                "apiAccessKeyCredentials must be present."
+            )
+
+
+class AuthV2(_Lenient):
+    """The body of `POST /v2.0/tokens`."""
+
+    auth = fields.Nested(_AuthV2, required=True)
+
+
+def load_auth(schema: Schema) -> dict[str, Any]:
+    """Return the `auth` of the request's body.
+
+    Raises:
+        KeystoneError: 400; the text names the field that is wrong, and shows no value.
+    """
+    try:
+        body = orjson.loads(request.get_data())
+    except orjson.JSONDecodeError as error:
+        raise KeystoneError(400, f"The body is no JSON: {error}") from error
+    try:
+        auth: dict[str, Any] = schema.load(body)["auth"]
+    except ValidationError as error:
+        raise KeystoneError(400, _first(error.messages)) from error
+    return auth
+
+
+def _first(messages: Any) -> str:
+    """Return the first message, as Keystone says which field it is about."""
+    path = []
+    while isinstance(messages, dict):
+        key, messages = next(iter(messages.items()))
+        path += [] if key == "_schema" else [str(key)]
+    where = "/".join(path) or "the body"
+    return f"Invalid input for field '{where}': {messages[0]}"

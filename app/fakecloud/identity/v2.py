@@ -1,0 +1,145 @@
+"""Identity v2.0, which Keystone dropped in 2018 and old clients still speak, API keys included.
+
+Source: keystone at 8.0.0, keystone/token/controllers.py and keystone/common/controller.py; the
+extension RAX-KSKEY is Rackspace's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response
+from keystoneauth1 import fixture
+
+from nova_image_shim.fakecloud.identity.catalog import REGION, services, stable_id
+from nova_image_shim.fakecloud.identity.identity import API_KEY, Named, Token, Unauthorized
+from nova_image_shim.fakecloud.identity.responses import (
+    KeystoneError,
+    keystone_answer,
+    register_keystone_errors,
+)
+from nova_image_shim.fakecloud.identity.schemas import AuthV2, load_auth
+from nova_image_shim.fakecloud.state import identity, own_token
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from nova_image_shim.fakecloud.seed import Project, User
+
+blueprint = Blueprint("identity_v2", __name__)
+register_keystone_errors(blueprint)
+
+_AUTH = AuthV2()
+
+
+@blueprint.post("/tokens")
+def issue() -> Response:
+    """Log in: 200 `{"access": {"token", "user", "serviceCatalog", "metadata"}}`.
+
+    Errors: 400 for a body that is none, 401 for a wrong user, password, API key, token or tenant.
+    """
+    auth = load_auth(_AUTH)
+    user, method, parent = _who(auth)
+    token = identity().issue(user, _tenant(auth, user, method), (method,), parent)
+    return keystone_answer(to_v2(token))
+
+
+@blueprint.get("/tokens/<token_id>")
+def validate(token_id: str) -> Response:
+    """Show a token: 200 as `issue`; 404 if it is not good."""
+    own_token()
+    token = identity().validate(token_id)
+    if token is None:
+        raise KeystoneError(404, "Failed to validate token")
+    return keystone_answer(to_v2(token))
+
+
+@blueprint.delete("/tokens/<token_id>")
+def revoke(token_id: str) -> Response:
+    """Revoke a token: 204; 404 if it is not good."""
+    own_token()
+    if identity().validate(token_id) is None:
+        raise KeystoneError(404, "Failed to validate token")
+    identity().revoke(token_id)
+    return Response(status=204)
+
+
+@blueprint.get("/tenants")
+def tenants() -> Response:
+    """List the caller's projects: 200 `{"tenants": [...], "tenants_links": []}`."""
+    projects = identity().projects_of(own_token().user)
+    return keystone_answer(
+        {"tenants": [_to_tenant(item) for item in projects], "tenants_links": []}
+    )
+
+
+def to_v2(token: Token) -> dict[str, Any]:
+    """Return a token as v2.0 shows it: `{"access": {...}}`."""
+    body = fixture.V2Token(
+        token_id=token.id,
+        issued=token.issued_at.strftime("%Y-%m-%dT%H:%M:%S.%f"),
+        expires=_time(token.expires_at),
+        user_id=token.user.id,
+        user_name=token.user.name,
+    )
+    access: Any = body["access"]
+    access["token"]["audit_ids"] = list(token.audit_ids)  # keystoneauth1 5.10 adds a null
+    access["user"] |= {"username": token.user.name, "roles": [], "roles_links": []}
+    access["metadata"] = {"is_admin": 0, "roles": []}
+    access["serviceCatalog"] = []
+    if API_KEY in token.methods:
+        access["user"]["RAX-AUTH:defaultRegion"] = REGION
+    if token.project:
+        access["token"]["tenant"] = _to_tenant(token.project)
+        for name in token.roles:
+            body.add_role(name, stable_id("role", name))
+        _add_catalog(body, token, token.project)
+    return dict(body)
+
+
+def _add_catalog(body: fixture.V2Token, token: Token, project: Project) -> None:
+    for service in services(token, "v2.0"):
+        entry: Any = body.add_service(service.type, service.name)
+        entry["endpoints_links"] = []
+        for region in service.regions:
+            entry.add_endpoint(
+                service.url, tenant_id=project.id, region=region, id=service.id_of(region)
+            )
+
+
+def _who(auth: dict[str, Any]) -> tuple[User, str, Token | None]:
+    """Return who logs in, by what method, and the token it was by, if it was."""
+    if asked := auth.get("token"):
+        parent = identity().validate(asked["id"])
+        if parent is None:
+            raise Unauthorized("the token to log in with is not good")
+        return parent.user, "token", parent
+    if asked := auth.get("password"):
+        user = identity().user(Named(asked.get("user_id"), asked.get("username")))
+        return _require(user, user.password == asked["password"], "password"), "password", None
+    asked = auth.get("api_key") or auth["access_key"]
+    user = identity().user(Named(name=asked["username"]))
+    method = API_KEY if "api_key" in auth else "password"
+    return _require(user, user.api_key == asked["secret"], "API key"), method, None
+
+
+def _require(user: User, good: bool, what: str) -> User:
+    if not good:
+        raise Unauthorized(f"the {what} of user {user.name!r} is another")
+    return user
+
+
+def _tenant(auth: dict[str, Any], user: User, method: str) -> Project | None:
+    """Return the project asked for; an API key's own is the user's first."""
+    if (tenant_id := auth.get("tenant_id")) or auth.get("tenant_name"):
+        return identity().project(Named(tenant_id or None, auth.get("tenant_name")))
+    projects = identity().projects_of(user) if method == API_KEY else []
+    return projects[0] if projects else None
+
+
+def _to_tenant(project: Project) -> dict[str, Any]:
+    return {"id": project.id, "name": project.name, "enabled": True, "description": None}
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

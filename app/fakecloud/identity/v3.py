@@ -1,0 +1,212 @@
+"""Identity v3, as much of it as a client needs to log in and to find its way.
+
+Source: keystone at 30.0.0, keystone/api/auth.py and keystone/common/render_token.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, request
+from keystoneauth1 import fixture
+
+from nova_image_shim.fakecloud.identity.catalog import services, stable_id
+from nova_image_shim.fakecloud.identity.identity import DOMAIN, Named, Token, Unauthorized
+from nova_image_shim.fakecloud.identity.responses import (
+    KeystoneError,
+    keystone_answer,
+    register_keystone_errors,
+)
+from nova_image_shim.fakecloud.identity.schemas import AuthV3, load_auth
+from nova_image_shim.fakecloud.state import identity, own_token
+from nova_image_shim.web.current import compute_base
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from nova_image_shim.fakecloud.seed import Project, User
+
+blueprint = Blueprint("identity_v3", __name__)
+register_keystone_errors(blueprint)
+
+_AUTH = AuthV3()
+
+
+@blueprint.post("/auth/tokens")
+def issue() -> Response:
+    """Log in: 201 `{"token": {...}}`, the token itself in `X-Subject-Token`.
+
+    Errors: 400 for a body that is none, 401 for a wrong user, password, token or scope.
+    """
+    auth = load_auth(_AUTH)
+    user, parent = _who(auth["identity"])
+    project = _scope(auth.get("scope") or {})
+    methods = tuple(auth["identity"]["methods"])
+    return _token_answer(identity().issue(user, project, methods, parent), 201)
+
+
+@blueprint.get("/auth/tokens")
+def validate() -> Response:
+    """Show the token in `X-Subject-Token`: 200 as `issue`; 404 if it is not good."""
+    own_token()
+    return _token_answer(_subject(), 200)
+
+
+@blueprint.delete("/auth/tokens")
+def revoke() -> Response:
+    """Revoke the token in `X-Subject-Token`: 204; 404 if it is not good."""
+    own_token()
+    identity().revoke(_subject().id)
+    return Response(status=204)
+
+
+@blueprint.get("/auth/catalog")
+def catalog() -> Response:
+    """Show the catalog of the caller's token: 200 `{"catalog": [...], "links": {...}}`."""
+    token = own_token()
+    if token.project is None:
+        raise KeystoneError(403, "A project-scoped token is required to produce a service catalog.")
+    body = {"catalog": to_v3(token)["token"]["catalog"], "links": {"self": _url("auth/catalog")}}
+    return keystone_answer(body)
+
+
+@blueprint.get("/auth/projects")
+def own_projects() -> Response:
+    """List the projects of the caller: 200 `{"projects": [...], "links": {...}}`."""
+    return _projects(own_token().user, "auth/projects")
+
+
+@blueprint.get("/users/<user_id>/projects")
+def projects_of_user(user_id: str) -> Response:
+    """List the projects of a user, whoever asks: 200 as `own_projects`; 404 for no user."""
+    own_token()
+    try:
+        user = identity().user(Named(id=user_id))
+    except Unauthorized as error:
+        raise KeystoneError(404, f"Could not find user: {user_id}.") from error
+    return _projects(user, f"users/{user_id}/projects")
+
+
+@blueprint.get("/auth/domains")
+def own_domains() -> Response:
+    """List the domains in which the caller has a role: 200, and always none."""
+    own_token()
+    return keystone_answer({"domains": [], "links": _list_links("auth/domains")})
+
+
+def to_v3(token: Token, *, with_catalog: bool = True) -> dict[str, Any]:
+    """Return a token as v3 shows it: `{"token": {...}}`."""
+    body = fixture.V3Token(
+        user_id=token.user.id,
+        user_name=token.user.name,
+        user_domain_id=DOMAIN.id,
+        user_domain_name=DOMAIN.name,
+        methods=list(token.methods),
+        issued=_time(token.issued_at),
+        expires=_time(token.expires_at),
+    )
+    body["token"]["audit_ids"] = list(token.audit_ids)  # keystoneauth1 5.10 adds a null
+    body["token"]["user"]["password_expires_at"] = None
+    if token.project:
+        body.set_project_scope(token.project.id, token.project.name, DOMAIN.id, DOMAIN.name)
+        for name in token.roles:
+            body.add_role(name, stable_id("role", name))
+        _add_catalog(body, token, with_catalog=with_catalog)
+    return dict(body)
+
+
+def _add_catalog(body: fixture.V3Token, token: Token, *, with_catalog: bool) -> None:
+    for service in services(token, "v3") if with_catalog else []:
+        entry = body.add_service(service.type, service.name, service.id_of())
+        for region in service.regions:
+            for interface in ("public", "internal", "admin"):
+                id_ = service.id_of(region, interface)
+                entry.add_endpoint(interface, service.url, region, id_)
+
+
+def _who(asked: dict[str, Any]) -> tuple[User, Token | None]:
+    """Return who logs in, and the token it was by, if it was."""
+    unknown = set(asked["methods"]) - {"password", "token"}
+    if unknown:
+        raise Unauthorized(f"there is no login by {', '.join(sorted(unknown))}")
+    parent = None
+    users = []
+    if "token" in asked["methods"]:
+        parent = identity().validate(asked["token"]["id"])
+        if parent is None:
+            raise Unauthorized("the token to log in with is not good")
+        users.append(parent.user)
+    if "password" in asked["methods"]:
+        users.append(_by_password(asked["password"]["user"]))
+    if users[0] != users[-1]:
+        raise Unauthorized("password and token are of different users")
+    return users[0], parent
+
+
+def _by_password(asked: dict[str, Any]) -> User:
+    user = identity().user(*_named(asked))
+    if user.password != asked["password"]:
+        raise Unauthorized(f"the password of user {user.name!r} is another")
+    return user
+
+
+def _scope(asked: dict[str, Any]) -> Project | None:
+    for other in ("domain", "system"):
+        if other in asked:
+            raise Unauthorized(f"nobody has a role in a {other}: the scope of a token is a project")
+    return identity().project(*_named(asked["project"])) if "project" in asked else None
+
+
+def _named(asked: dict[str, Any]) -> tuple[Named, Named]:
+    """Return how something is named, and its domain."""
+    domain = asked.get("domain", {})
+    return (
+        Named(asked.get("id"), asked.get("name")),
+        Named(domain.get("id"), domain.get("name")),
+    )
+
+
+def _subject() -> Token:
+    token = identity().validate(request.headers.get("X-Subject-Token", "").strip())
+    if token is None:
+        raise KeystoneError(404, "Failed to validate token")
+    return token
+
+
+def _projects(user: User, path: str) -> Response:
+    projects = [_project(project) for project in identity().projects_of(user)]
+    return keystone_answer({"projects": projects, "links": _list_links(path)})
+
+
+def _project(project: Project) -> dict[str, Any]:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "domain_id": DOMAIN.id,
+        "description": "",
+        "enabled": True,
+        "parent_id": DOMAIN.id,
+        "is_domain": False,
+        "tags": [],
+        "options": {},
+        "links": {"self": _url(f"projects/{project.id}")},
+    }
+
+
+def _list_links(path: str) -> dict[str, str | None]:
+    return {"next": None, "self": _url(path), "previous": None}
+
+
+def _url(path: str) -> str:
+    return f"{compute_base()}/identity/v3/{path}"
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _token_answer(token: Token, status: int) -> Response:
+    body = to_v3(token, with_catalog="nocatalog" not in request.args)
+    response = keystone_answer(body, status)
+    response.headers["X-Subject-Token"] = token.id
+    return response

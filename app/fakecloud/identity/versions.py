@@ -1,0 +1,84 @@
+"""What the identity answers at its own addresses: version documents, and logins gone astray.
+
+Source: keystone at 30.0.0, keystone/api/discovery.py; 12.0.0 was the last with v2.0 beside v3.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+from keystoneauth1 import fixture
+
+from nova_image_shim.fakecloud.identity import v2 as identity_v2
+from nova_image_shim.fakecloud.identity import v3 as identity_v3
+from nova_image_shim.fakecloud.identity.responses import register_keystone_errors
+from nova_image_shim.translation.ascii_json import JSON, to_json
+from nova_image_shim.web.current import compute_base
+
+blueprint = Blueprint("identity_versions", __name__)
+register_keystone_errors(blueprint)
+
+# Both are stable here: some clients pass over what is deprecated.
+_STATUS = "stable"
+
+
+@blueprint.get("/identity")
+@blueprint.get("/identity/")
+def index() -> Response:
+    """List both versions: 300 `{"versions": {"values": [...]}}`."""
+    body = {"versions": {"values": [_v3(), _v2()]}}
+    headers = {"Location": _v3()["links"][0]["href"]}
+    return Response(to_json(body), 300, headers, content_type=JSON)
+
+
+@blueprint.get("/v3")
+@blueprint.get("/v3/")
+@blueprint.get("/identity/v3")
+@blueprint.get("/identity/v3/")
+def show_v3() -> Response:
+    """Show v3: 200 `{"version": {...}}`."""
+    return Response(to_json({"version": _v3()}), content_type=JSON)
+
+
+@blueprint.get("/v2.0")
+@blueprint.get("/v2.0/")
+@blueprint.get("/identity/v2.0")
+@blueprint.get("/identity/v2.0/")
+def show_v2() -> Response:
+    """Show v2.0: 200 `{"version": {...}}`."""
+    return Response(to_json({"version": _v2()}), content_type=JSON)
+
+
+@blueprint.post("/identity")
+@blueprint.post("/identity/")
+@blueprint.post("/v3")
+@blueprint.post("/v2.0")
+@blueprint.post("/identity/v3")
+@blueprint.post("/identity/v3/")
+@blueprint.post("/identity/v2.0")
+@blueprint.post("/identity/v2.0/")
+def log_in() -> Response:
+    """Log in where no login belongs; the body tells which version is meant.
+
+    libcloud before 3.0 sends it here: where its address has a path it adds none. Keystone answers
+    405, and those who know give the address with `/v2.0/tokens` behind.
+    Source: libcloud at v2.8.3, libcloud/common/openstack_identity.py, `morph_action_hook`.
+    """
+    body = request.get_json(silent=True)
+    auth = body.get("auth") if isinstance(body, dict) else None
+    is_v3 = isinstance(auth, dict) and "identity" in auth
+    return identity_v3.issue() if is_v3 else identity_v2.issue()
+
+
+def _v3() -> fixture.V3Discovery:
+    href = f"{compute_base()}/identity/v3/"
+    found = fixture.V3Discovery(href, id="v3.14", xml=False, status=_STATUS)
+    found.updated_str = "2020-04-07T00:00:00Z"
+    return found
+
+
+def _v2() -> fixture.V2Discovery:
+    href = f"{compute_base()}/identity/v2.0/"
+    found = fixture.V2Discovery(href, pdf=False, status=_STATUS)
+    found.updated_str = "2014-04-17T00:00:00Z"
+    found.add_media_type("application/json", "application/vnd.openstack.identity-v2.0+json")
+    return found

@@ -1,0 +1,1 @@
+"""The embedded cloud's image API: Glance v2."""

@@ -1,0 +1,171 @@
+"""The embedded image API: Glance v2 to read from, over the store of the legacy calls.
+
+Some clients look an image's name up there before they ask the compute service.
+
+Source: glance at 33.0.0, glance/api/v2/images.py and glance/api/versions.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, current_app, request
+from werkzeug.exceptions import NotFound
+
+from nova_image_shim.adapters.image_port import ImageNotFound
+from nova_image_shim.fakecloud.image.query import ImageQuery
+from nova_image_shim.fakecloud.image.responses import (
+    GlanceError,
+    glance_answer,
+    register_glance_errors,
+)
+from nova_image_shim.fakecloud.image.schema import IMAGE, IMAGES, PROPERTIES
+from nova_image_shim.fakecloud.state import cloud
+from nova_image_shim.web.current import compute_base, image_service, make_context, set_caller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from nova_image_shim.adapters.image_port import Context, Image
+
+VERSIONS = ("2.9", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
+
+versions = Blueprint("glance_versions", __name__, url_prefix="/image")
+blueprint = Blueprint("glance_v2", __name__, url_prefix="/image/v2")
+register_glance_errors(blueprint)
+
+_HIDDEN = {"locations"}  # Glance shows them to nobody unless told to
+
+
+@versions.get("")
+@versions.get("/")
+@versions.get("/v2")
+@versions.get("/v2/")
+def choices() -> Response:
+    """List the versions to choose from: 300 `{"versions": [...]}`."""
+    return glance_answer(_versions(), 300)
+
+
+@versions.get("/versions")
+def list_versions() -> Response:
+    """List the versions: 200, the same."""
+    return glance_answer(_versions())
+
+
+@blueprint.before_request
+def identify() -> None:
+    """Say who asks, as at the compute service."""
+    set_caller(current_app.extensions["fake_authenticate"](request))
+
+
+@blueprint.get("/images")
+def index() -> Response:
+    """List images: 200 `{"images", "first", "schema"}` and `next` where a page is full.
+
+    Errors: 400 for a bad parameter or marker.
+    """
+    query = ImageQuery.of(request.args)
+    context = make_context()
+    images = {image["id"]: image for image in _listed(context, query.member_status)}
+    if query.marker:  # may be one that is seen but not listed
+        images[query.marker] = _marked(context, query.marker)
+    found, full = query.page(images.values())
+    body = {
+        "images": [_shown(image) for image in found],
+        "first": _page_path(None),
+        "schema": "/v2/schemas/images",
+    }
+    if full:
+        body["next"] = _page_path(found[-1]["id"])
+    return glance_answer(body)
+
+
+@blueprint.get("/images/<image_id>")
+def show(image_id: str) -> Response:
+    """Show one image: 200; 404 where there is none to be seen."""
+    return glance_answer(_shown(image_service().get(make_context(), image_id)))
+
+
+@blueprint.get("/schemas/image")
+def image_schema() -> Response:
+    """Show what an image is made of: 200."""
+    return glance_answer(IMAGE)
+
+
+@blueprint.get("/schemas/images")
+def images_schema() -> Response:
+    """Show what a list is made of: 200."""
+    return glance_answer(IMAGES)
+
+
+@blueprint.route("/<path:_path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def refuse(_path: str) -> Response:
+    """Refuse all else: 404 for what cannot be read, 403 for every write."""
+    if request.method in {"GET", "HEAD"}:
+        raise NotFound
+    raise GlanceError(
+        403,
+        "The embedded image API only reads. Use the compute service's image calls, or the control "
+        "plane at /_fake/, to change images.",
+    )
+
+
+def _versions() -> dict[str, Any]:
+    links = [{"rel": "self", "href": f"{compute_base()}/image/v2/"}]
+    statuses = ["CURRENT", *["SUPPORTED"] * (len(VERSIONS) - 1)]
+    return {
+        "versions": [
+            {"id": f"v{number}", "status": status, "links": links}
+            for number, status in zip(VERSIONS, statuses, strict=True)
+        ]
+    }
+
+
+def _listed(context: Context, member_status: str) -> Iterator[Mapping[str, Any]]:
+    """Give the caller's list; of images of others that are shared, those of that membership."""
+    if member_status == "accepted":
+        yield from _accepted(context)
+        return
+    wanted = ["pending", "accepted", "rejected"] if member_status == "all" else [member_status]
+    yield from (image for image in _accepted(context) if not _is_shared(context, image))
+    for image in cloud().images.all():
+        is_wanted = image.pop("members").get(context.project_id) in wanted
+        if is_wanted and _is_shared(context, image) and not image["os_hidden"]:
+            yield image
+
+
+def _is_shared(context: Context, image: Mapping[str, Any]) -> bool:
+    return bool(image["visibility"] == "shared" and image["owner"] != context.project_id)
+
+
+def _accepted(context: Context) -> Iterator[Image]:
+    """Give what Glance lists if not told otherwise, page by page."""
+    marker: str | None = None
+    while True:
+        page = image_service().list_page(context, {}, limit=1000, marker=marker)
+        yield from page.images
+        marker = page.next_marker
+        if marker is None:
+            return
+
+
+def _marked(context: Context, marker: str) -> Image:
+    try:
+        return image_service().get(context, marker)
+    except ImageNotFound as error:
+        raise GlanceError(400, f"No image found with ID {marker}") from error
+
+
+def _shown(image: Mapping[str, Any]) -> dict[str, Any]:
+    path = f"/v2/images/{image['id']}"
+    links = {"self": path, "file": f"{path}/file", "schema": "/v2/schemas/image"}
+    kept = {key: value for key, value in image.items() if key not in _HIDDEN}
+    return {**dict.fromkeys(PROPERTIES), **kept, **links}
+
+
+def _page_path(marker: str | None) -> str:
+    """Return the path of a page as Glance gives it: without the host and what is before `/v2`."""
+    pairs = [(name, value) for name, value in request.args.items(multi=True) if name != "marker"]
+    query = urlencode([*pairs, *([("marker", marker)] if marker else [])])
+    return f"/v2/images?{query}" if query else "/v2/images"

@@ -1,0 +1,1 @@
+"""A list over Glance's pages, and its cache."""

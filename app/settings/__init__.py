@@ -1,0 +1,11 @@
+"""Every setting: where it is read, and what it may be."""
+
+from nova_image_shim.settings.settings import (
+    Keystone,
+    Settings,
+    SettingsError,
+    is_loopback,
+    setting_names,
+)
+
+__all__ = ["Keystone", "Settings", "SettingsError", "is_loopback", "setting_names"]

@@ -1,0 +1,1 @@
+"""Between Glance v2 and legacy Nova v2: pure functions."""
