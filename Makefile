@@ -78,7 +78,7 @@ lock: $(RELEASE)/installed
 		--custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
 
 audit: $(RELEASE)/installed
-	$(RELEASE)/bin/python tests/audit.py requirements.lock
+	$(RELEASE)/bin/python tests/tools/audit.py requirements.lock
 
 $(RELEASE)/installed: pyproject.toml | $(RELEASE)/bin/python
 	$(RELEASE)/bin/pip install --quiet --disable-pip-version-check --editable .[release]
@@ -128,7 +128,7 @@ dist: $(RELEASE)/installed
 		--output-reproducible --of JSON -o dist/nova-image-shim.cdx.json
 
 screenshots: $(VENV)/tested
-	$(VENV)/bin/python tests/screenshots.py
+	PYTHONPATH=tests $(VENV)/bin/python -m tools.screenshots
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .

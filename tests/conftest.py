@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import canary
 import pytest
-from fakes import FakeGlance, FakeKeystone, serve, shim
-from figures import count, pytest_terminal_summary, tell
 from flask import request_finished
+from support import canary
+from support.fakes import FakeGlance, FakeKeystone, serve, shim
+from support.figures import count, pytest_terminal_summary, tell
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.memory.image_file import load_images

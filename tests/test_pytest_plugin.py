@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from fakes import ROOT, clean_environ
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
+from support.fakes import ROOT, clean_environ
 
 from nova_image_shim.fakecloud.testing import serve_legacy_cloud
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from conftest import glance_environ
-from fakes import FakeGlance, FakeKeystone, ScriptedServer, live_shim, scripted, token_of
+from support.fakes import FakeGlance, FakeKeystone, ScriptedServer, live_shim, scripted, token_of
 
 from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from fakes import Live
+    from support.fakes import Live
 
 # Short, so that the table is done in a few minutes; the bounds themselves are what is tested.
 SECONDS = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from fakes import free_port, scripted, sends, token_of, waits
+from support.fakes import free_port, scripted, sends, token_of, waits
 
 from .conftest import SECONDS
 from .table import Cell, cells
@@ -21,7 +21,7 @@ from .upstream import Request, Trouble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fakes import Live, Peer
+    from support.fakes import Live, Peer
 
     from .conftest import World
 

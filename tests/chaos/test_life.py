@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 from conftest import glance_environ
-from fakes import FakeKeystone, live_shim, serve, token_of
+from support.fakes import FakeKeystone, live_shim, serve, token_of
 
 from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from fakes import Live
+    from support.fakes import Live
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from conftest import glance_environ
-from fakes import FakeKeystone, Live, live_shim, serve
+from support.fakes import FakeKeystone, Live, live_shim, serve
 
 from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
-from fakes import ROOT, FakeGlance, free_port, token_of
+from support.fakes import ROOT, FakeGlance, free_port, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import serve, shim
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
+from support.fakes import serve, shim
 
 from .authfront import AuthFront
 

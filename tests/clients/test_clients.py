@@ -8,8 +8,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes import shim
 from real.state import USERS
+from support.fakes import shim
 
 from .clients import Client, Login, drive
 from .install import why_missing

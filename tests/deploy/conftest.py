@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import trustme
-from fakes import Fake, serve, shim
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
 from real.processes import free_ports
+from support.fakes import Fake, serve, shim
 from werkzeug.wrappers import Response
 
 from .fronts import PROXIES, Backends, Front, is_installed

@@ -6,8 +6,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fakes import ROOT
 from real.processes import Daemon, free_ports, listens
+from support.fakes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

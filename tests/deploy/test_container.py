@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from fakes import ROOT, free_port
+from support.fakes import ROOT, free_port
 
 from .containerfile import build, container_command, instructions, may_mount
 from .fronts import DEPLOY

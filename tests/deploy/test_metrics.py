@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from prometheus_server import PROMETHEUS, prometheus, query
+from support.prometheus_server import PROMETHEUS, prometheus, query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from fakes import serve, shim
 from real.processes import free_ports
+from support.fakes import serve, shim
 
 from .conftest import NovaApi, shim_environ
 from .fronts import PROXIES, Backends, Front, is_installed

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from fakes import FakeGlance, serve, token_of
 from hypothesis import given
 from hypothesis import strategies as st
 from keystoneauth1.token_endpoint import Token
+from support.fakes import FakeGlance, serve, token_of
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 # As a script it stands outside its package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fakes import shim
 from real.cloud import RealCloud
+from support.fakes import shim
 
 from parity.compare import clean, differences, normal
 from parity.exchange import load_requests, send

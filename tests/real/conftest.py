@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes import shim
+from support.fakes import shim
 
 from .cloud import NotInstalledError, RealCloud
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from contract import ImageServiceContract
+from support.contract import ImageServiceContract
 
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.image_port import Context

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from fakes import Live, live_shim
+from support.fakes import Live, live_shim
 
 from .conftest import real_environ
 

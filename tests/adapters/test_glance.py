@@ -1,0 +1,84 @@
+"""The Glance adapter keeps the port's promises over HTTP, and costs the calls that it must."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from keystoneauth1.token_endpoint import Token
+from support.contract import ImageServiceContract
+from support.fakes import FakeGlance, token_of
+
+from adapters.test_memory import stocked
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.image_port import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nova_image_shim.adapters.image_port import ImageService
+
+
+class TestGlanceImageService(ImageServiceContract):
+    @pytest.fixture(autouse=True)
+    def _glance(self, glance: FakeGlance) -> Iterator[None]:
+        self.glance = glance
+        usual = glance.service
+        yield
+        glance.service = usual
+
+    def stock(self, *images: dict[str, Any]) -> ImageService:
+        self.glance.service = stocked(images)
+        return GlanceImageService(GlanceOptions(endpoint=f"{self.glance.url}/v2/"))
+
+    def context(self, project: str) -> Context:
+        return Context(project, "req-test", auth=Token(self.glance.url, token_of(project)))
+
+    def calls(self) -> list[tuple[str, str]]:
+        return [(seen.method, seen.path) for seen in self.glance.seen]
+
+    def test_each_call_of_the_port_is_one_call_of_glance(self) -> None:
+        service, image_id = self.owned()
+        context = self.context("demo")
+        service.list_page(context, {"name": "one"}, limit=5)
+        service.get(context, image_id)
+        service.update(context, image_id, add={"c": "3"}, replace={"a": "2"}, remove=["b"])
+        service.delete(context, image_id)
+        one = f"/v2/images/{image_id}"
+        assert [
+            ("GET", "/v2/images"),
+            ("GET", one),
+            ("PATCH", one),
+            ("DELETE", one),
+        ] == self.calls()
+        done = [("list", 200), ("get", 200), ("update", 200), ("delete", 204)]
+        assert done == [(call.operation, call.status) for call in context.calls]
+        assert all(0 < call.seconds < 60 for call in context.calls)
+
+    def test_a_write_is_one_json_patch_of_what_changes(self) -> None:
+        service, image_id = self.owned()
+        service.update(
+            self.context("demo"), image_id, add={"c/d~": "3"}, replace={"a": "2"}, remove=["b"]
+        )
+        (seen,) = self.glance.seen
+        assert "application/openstack-images-v2.1-json-patch" == seen.headers["content-type"]
+        assert (
+            b'[{"op":"add","path":"/c~1d~0","value":"3"},'
+            b'{"op":"replace","path":"/a","value":"2"},{"op":"remove","path":"/b"}]'
+        ) == seen.body
+
+    def test_the_callers_token_and_request_id_go_along(self) -> None:
+        service, image_id = self.owned()
+        service.get(self.context("demo"), image_id)
+        self.listed(service)
+        for seen in self.glance.seen:
+            headers = [seen.headers[name] for name in ("x-auth-token", "x-openstack-request-id")]
+            assert [token_of("demo"), "req-test"] == headers
+
+    @pytest.mark.parametrize("image_id", ["a/b", "a?b=c", "%2e%2e", "é\x00"])
+    def test_an_id_is_quoted_whole(self, image_id: str) -> None:
+        service = self.stock()
+        with pytest.raises(port.ImageNotFound, match="Glance answered 404"):
+            service.get(self.context("demo"), image_id)
+        assert [("GET", f"/v2/images/{image_id}")] == self.calls()

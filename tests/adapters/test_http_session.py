@@ -1,0 +1,101 @@
+"""What the environment of the process says of proxies, certificates and ~/.netrc."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from conftest import glance_environ
+from support.fakes import FakeGlance, FakeKeystone, free_port, live_shim, token_of
+
+from nova_image_shim.adapters.http.session import EnvironmentOnceSession
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROXY = "http://proxy.example:3128"
+ENVIRONMENTS: list[dict[str, str]] = [
+    {},
+    {"http_proxy": PROXY},
+    {"HTTPS_PROXY": PROXY},
+    {"all_proxy": PROXY},
+    {"http_proxy": PROXY, "no_proxy": "glance.example"},
+    {"http_proxy": PROXY, "no_proxy": ".example,10.0.0.0/8"},
+    {"REQUESTS_CA_BUNDLE": "/ca.pem"},
+    {"CURL_CA_BUNDLE": "/ca.pem"},
+]
+URLS = ["http://glance.example:9292/v2/images", "https://glance.example/v2", "http://10.1.2.3/v2"]
+
+
+def merged(session: requests.Session, url: str, verify: Any = True) -> Any:
+    return session.merge_environment_settings(url, {}, None, verify, None)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize("environ", ENVIRONMENTS, ids=str)
+@pytest.mark.parametrize("url", URLS)
+def test_it_says_what_requests_says(
+    environ: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    for verify in (True, "/own.pem"):
+        expected = merged(requests.Session(), url, verify)
+        assert expected == merged(EnvironmentOnceSession(), url, verify)
+
+
+def test_it_looks_once_for_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = EnvironmentOnceSession()
+    before = merged(session, "http://glance.example/v2/images?limit=1")
+    monkeypatch.setenv("http_proxy", PROXY)
+    assert before == merged(session, "http://glance.example/v2/images?limit=2")
+    assert {"http": PROXY} == merged(session, "http://other.example/v2/images")["proxies"]
+
+
+def test_no_netrc_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".netrc").write_text("machine glance.example login me password secret\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    request = requests.Request("GET", "http://glance.example/v2/images")
+    assert "Authorization" in requests.Session().prepare_request(request).headers
+    assert "Authorization" not in EnvironmentOnceSession().prepare_request(request).headers
+
+
+@pytest.mark.parametrize(("trust", "status", "asked"), [("1", 503, 0), ("0", 200, 1)])
+def test_a_proxy_of_the_environment_counts_unless_told_otherwise(
+    trust: str,
+    status: int,
+    asked: int,
+    glance: FakeGlance,
+    keystone: FakeKeystone,
+    tmp_path: Path,
+) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    environ = glance_environ(keystone) | {"SHIM_TRUST_ENV": trust}
+    with live_shim(tmp_path / "log", **environ, http_proxy=nowhere, no_proxy="") as live:
+        headers = {"X-Auth-Token": token_of("demo")}
+        answer = requests.get(f"{live.url}/v2/demo/images", headers=headers, timeout=20)
+        assert (status, asked) == (answer.status_code, len(glance.seen))
+
+
+def test_a_proxy_counts_for_glance_apart(
+    glance: FakeGlance, keystone: FakeKeystone, tmp_path: Path
+) -> None:
+    """Keystone is let through, so that it is the way to Glance that is seen."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    there = glance.url.replace("127.0.0.1", "localhost")
+    found = {}
+    for trust in ("1", "0"):
+        environ = glance_environ(keystone) | {"SHIM_TRUST_ENV": trust}
+        environ |= {"SHIM_GLANCE_ENDPOINT": there, "http_proxy": nowhere, "no_proxy": "127.0.0.1"}
+        with live_shim(tmp_path / f"log{trust}", **environ) as live:
+            headers = {"X-Auth-Token": token_of("demo")}
+            url = f"{live.url}/v2/demo/images"
+            found[trust] = requests.get(url, headers=headers, timeout=20).status_code
+    assert {"1": 503, "0": 200} == found

@@ -1,0 +1,357 @@
+"""The legacy API as clients see it: every case of http/, and what no client library would send.
+
+The cases are gabbi's, run against the live service. They are made by `build_tests`, of which
+gabbi's own way with pytest (`py_test_generator`) is a wrapper that wants the service's port while
+tests are still being collected; here the port is known once the service runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unittest
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from gabbi.driver import build_tests
+from gabbi.reporter import PyTestResult
+from support.fakes import ROOT, send_raw, shim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gabbi.case import HTTPTestCase
+
+FILES = ("no-token", "root", "refused-paths", "accepted-paths", "hosts", "media-types", "queries")
+ARCS = ("images", "filters", "pages")
+
+IMAGE_ID = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
+NO_PATH = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}
+NO_IMAGE = {"itemNotFound": {"code": 404, "message": "Image not found."}}
+BAD_HOST = {
+    "badRequest": {
+        "code": 400,
+        "message": "The Host header is malformed: a name or an address and a port is wanted",
+    }
+}
+
+
+def cases() -> list[HTTPTestCase]:
+    """Return the cases of all files: first the dull edges, then the arcs."""
+    suites = build_tests(
+        str(ROOT / "tests" / "http"),
+        unittest.TestLoader(),
+        host="127.0.0.1",
+        test_loader_name="http",
+        cert_validate=False,  # there is no TLS, and a CA bundle for each case takes its time
+    )
+    found = {suite._tests[0].test_base_name: list(suite) for suite in suites}
+    assert {*FILES, *ARCS} == found.keys()
+    return [case for name in (*FILES, *ARCS) for case in found[name]]
+
+
+CASES = cases()
+
+
+@pytest.fixture(scope="module")
+def legacy_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a live service of the legacy mounts, whose images nobody changes.
+
+    It takes any token, since the cases are of more projects than a token could be of.
+    """
+    log = tmp_path_factory.mktemp("shim") / "log"
+    with shim(log, SHIM_MOUNTS="v1.1,v2", SHIM_FAKE_OPEN="1") as url:
+        yield url
+
+
+@pytest.fixture
+def _aimed(legacy_shim: str) -> None:
+    """Point all cases at the live service: one that is run alone runs those before it first."""
+    for case in CASES:
+        type(case).port = urlsplit(legacy_shim).port
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: type(case).__name__)
+@pytest.mark.usefixtures("_aimed")
+def test_http(case: HTTPTestCase) -> None:
+    case.run(PyTestResult())
+
+
+def head_of(first_line: bytes, *headers: bytes) -> bytes:
+    """Return a request with a good token, after which the connection is closed."""
+    lines = (first_line, b"X-Auth-Token: demo", b"Connection: close", *headers)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def target(path: str) -> bytes:
+    """Return a GET of a path exactly as it stands."""
+    return head_of(f"GET {path} HTTP/1.1".encode("latin-1"), b"Host: shim.example")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "expected"),
+    [
+        ("/v2/demo/images/.", 404, NO_IMAGE),
+        ("/v2/demo/images/..", 404, NO_IMAGE),
+        ("/v2/demo/images/../metadata", 404, NO_IMAGE),
+        ("/v2/demo/images/./metadata/kernel_id", 404, NO_IMAGE),
+        ("/v2/demo/images/..json", 404, NO_IMAGE),
+        ("/v2/demo/images/...json", 404, NO_IMAGE),
+        ("/v2/demo/images/../images", 404, NO_PATH),
+        ("/v2/demo/../demo/images", 404, NO_PATH),
+        ("/v2/./demo/images", 404, NO_PATH),
+        ("/../v2/demo/images", 404, NO_PATH),
+        ("/v2/demo/images/..%2fdetail", 404, NO_PATH),
+        ("/v2/demo/images/%2e%2e%2fdetail", 404, NO_PATH),
+        ("/v2/demo/images/a%2Fb", 404, NO_PATH),
+        ("/v2/demo/images/%2f", 404, NO_PATH),
+        ("http://shim.example/v2/demo/images/a%2fb", 404, NO_PATH),
+        ("/v2/demo/images/%ff", 404, NO_PATH),
+        ("/v2/demo/images/%c3%28", 404, NO_PATH),
+        ("/%ff", 404, NO_PATH),
+        ("/v2/%ed%a0%80/images", 404, NO_PATH),
+        ("/v2/demo/images/%zz", 404, NO_IMAGE),
+        ("/v2/demo/images/%", 404, NO_IMAGE),
+        ("/v2/demo/images/\\..\\detail", 404, NO_IMAGE),
+        ("/v2;x=y/demo/images", 404, NO_PATH),
+        ("/v2/demo/images;x=y", 404, NO_PATH),
+        ("/v2/demo/images/detail?marker=../../x", 400, "No image found with ID ../../x"),
+        ("/v2/demo/images?limit=%zz", 400, "Invalid input received: limit must be an integer"),
+        ("/v2/demo/images?limit=" + "9" * 5000, 400, "Invalid input received: limit must be an "),
+    ],
+)
+def test_a_path_that_clients_would_tidy_up_is_taken_as_it_is(
+    path: str, status: int, expected: Any, legacy_shim: str
+) -> None:
+    (answer,) = send_raw(legacy_shim, target(path))
+    assert (status, "application/json; charset=UTF-8") == (
+        answer.status,
+        answer.headers["content-type"],
+    )
+    if isinstance(expected, str):
+        assert answer.json()["badRequest"]["message"].startswith(expected)
+    else:
+        assert expected == answer.json()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//v2/demo/images",
+        "///v2//demo///images",
+        "http://shim.example/v2/demo/images",
+        "http://shim.example//v2/demo//images.json",
+        "/v2/demo/images?",
+        "/v2/demo/images#fragment",
+    ],
+)
+def test_a_target_in_an_uncommon_form_is_the_list(path: str, legacy_shim: str) -> None:
+    (usual,) = send_raw(legacy_shim, target("/v2/demo/images"))
+    (answer,) = send_raw(legacy_shim, target(path))
+    assert (200, usual.json()) == (answer.status, answer.json())
+
+
+@pytest.mark.parametrize("path", ["/", "//", "http://shim.example/", "http://shim.example"])
+def test_the_root_in_any_form_lists_the_version(path: str, legacy_shim: str) -> None:
+    (answer,) = send_raw(legacy_shim, target(path))
+    assert (200, ["http://shim.example/v2/"]) == (
+        answer.status,
+        [version["links"][0]["href"] for version in json.loads(answer.body)["versions"]],
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [(b"OPTIONS * HTTP/1.1", 404), (b"TRACE /v2/demo/images HTTP/1.1", 405)],
+)
+def test_an_uncommon_method_is_a_json_fault(line: bytes, status: int, legacy_shim: str) -> None:
+    (answer,) = send_raw(legacy_shim, head_of(line, b"Host: shim.example"))
+    (fault,) = answer.json().values()
+    assert (status, status) == (answer.status, fault["code"])
+
+
+@pytest.mark.parametrize("path", ["/", "/v2/", "/v2/demo/images", "/v2/x", "/x"])
+def test_head_is_get_without_the_body(path: str, legacy_shim: str) -> None:
+    (got,) = send_raw(legacy_shim, head_of(f"GET {path} HTTP/1.1".encode(), b"Host: a"))
+    (answer,) = send_raw(legacy_shim, head_of(f"HEAD {path} HTTP/1.1".encode(), b"Host: a"))
+    own = {"date", "x-compute-request-id", "x-openstack-request-id"}
+    wanted = {name: value for name, value in got.headers.items() if name not in own}
+    found = {name: value for name, value in answer.headers.items() if name not in own}
+    assert (got.status, wanted, b"") == (answer.status, found, answer.body)
+    assert len(got.body) == int(answer.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize("header", [b"Host:", b"Host: ", b"Host: \xc3\xa9", b"Host: a\tb"])
+def test_a_host_that_no_client_would_send_is_refused(header: bytes, legacy_shim: str) -> None:
+    (answer,) = send_raw(legacy_shim, head_of(b"GET /v2/demo/images HTTP/1.1", header))
+    assert (400, BAD_HOST) == (answer.status, answer.json())
+
+
+@pytest.mark.parametrize("second", [b"Host: a", b"Host: b"])
+def test_two_hosts_are_refused(second: bytes, legacy_shim: str) -> None:
+    (answer,) = send_raw(legacy_shim, head_of(b"GET / HTTP/1.1", b"Host: a", second))
+    assert 400 == answer.status
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_without_a_host_links_begin_with_the_address_that_is_served(
+    version: bytes, legacy_shim: str
+) -> None:
+    (answer,) = send_raw(legacy_shim, head_of(b"GET / HTTP/" + version))
+    (listed,) = answer.json()["versions"]
+    assert [{"rel": "self", "href": f"{legacy_shim}/v2/"}] == listed["links"]
+
+
+def test_pipelined_requests_are_answered_each_in_its_turn(legacy_shim: str) -> None:
+    kept = b"X-Auth-Token: demo\r\n\r\n"
+    answers = send_raw(
+        legacy_shim,
+        b"GET /v2/demo/images/nowhere HTTP/1.1\r\nHost: a\r\n" + kept
+        + b"GET /v2/ HTTP/1.1\r\nHost: b\r\n" + kept
+        + b"POST /v2/demo/images HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n" + kept + b"GET"
+        + b"GET /v2/demo/images HTTP/1.1\r\nHost: a\r\n\r\n"
+        + head_of(b"GET /healthcheck HTTP/1.1", b"Host: a"),
+    )  # fmt: skip
+    assert [404, 200, 405, 401, 200] == [answer.status for answer in answers]
+    assert "http://b/v2/" == answers[1].json()["version"]["links"][0]["href"]
+    assert b"OK" == answers[4].body
+    ids = {answer.headers["x-compute-request-id"] for answer in answers}
+    assert len(answers) == len(ids)
+
+
+@pytest.mark.parametrize("token", [b"", b" ", b"\t \t"])
+def test_a_blank_token_is_none(token: bytes, legacy_shim: str) -> None:
+    request = b"GET /v2/demo/images HTTP/1.1\r\nHost: a\r\nX-Auth-Token:" + token
+    (answer,) = send_raw(legacy_shim, request + b"\r\nConnection: close\r\n\r\n")
+    message = "The request you have made requires authentication."
+    error = {"code": 401, "title": "Unauthorized", "message": message}
+    assert (401, {"error": error}) == (answer.status, answer.json())
+
+
+def test_every_answer_has_an_id_of_its_own_under_both_names(legacy_shim: str) -> None:
+    sent = "req-00000000-0000-4000-8000-000000000000"
+    seen = set()
+    for path in ("/v2", "/v2/demo/images", "/v2/demo/images/nowhere", "/v2/demo", "/healthcheck"):
+        headers = {"X-Auth-Token": "demo", "X-OpenStack-Request-Id": sent}
+        answer = requests.get(f"{legacy_shim}{path}", headers=headers, timeout=10)
+        request_id = answer.headers["X-Compute-Request-Id"]
+        assert request_id == answer.headers["X-OpenStack-Request-Id"]
+        assert re.fullmatch(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", request_id)
+        seen.add(request_id)
+    assert 5 == len(seen)
+    assert sent not in seen
+
+
+def test_every_byte_of_an_answer_is_ascii(legacy_shim: str) -> None:
+    answers = [send_raw(legacy_shim, target(path))[0] for path in ("/v2/demo/images/detail", "/x")]
+    assert [True, True] == [answer.body.isascii() for answer in answers]
+    assert "Café 日本 🐍" == answers[0].json()["images"][0]["name"]
+
+
+def test_the_lists_hold_what_show_shows(legacy_shim: str) -> None:
+    def ask(path: str) -> Any:
+        headers = {"X-Auth-Token": "demo"}
+        return requests.get(f"{legacy_shim}/v2/demo{path}", headers=headers, timeout=10).json()
+
+    brief, full = ask("/images")["images"], ask("/images/detail")["images"]
+    shown = [ask(f"/images/{image['id']}")["image"] for image in brief]
+    assert shown == full
+    assert brief == [{key: image[key] for key in ("id", "name", "links")} for image in shown]
+    metadata = [ask(f"/images/{image['id']}/metadata")["metadata"] for image in brief]
+    assert [image["metadata"] for image in full] == metadata
+
+
+KEYS = {
+    "a.b": "a dot",
+    "owner_specified.openstack.md5": "dots",
+    "naïve ☃": "another script",
+    "🐍": "beyond the first plane",
+    " ": "a blank",
+    "a b+c": "a plus",
+    "100%": "a percent sign",
+    "%41": "looks encoded",
+    "a?b#c": "what ends a path",
+    "a;b&c=d": "what divides a query",
+    "é": "composed",
+    "e\u0301": "decomposed",
+    "..": "two dots",
+    "a.json.": "no suffix",
+    "": "blank",
+    "text": 'quotes " and \\ and \n',
+    "x.json": "looks like a suffix",
+}
+
+
+@pytest.fixture(scope="module")
+def odd_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of the live service over images with odd keys and ids."""
+    folder = tmp_path_factory.mktemp("odd")
+    odd_ids = ["a.b", "a.raw", "-_~.".removeprefix("-"), "a" * 255]
+    images = [{"id": IMAGE_ID, **KEYS}, *({"id": odd_id} for odd_id in odd_ids)]
+    (folder / "images.json").write_text(json.dumps({"images": images}))
+    with shim(folder / "log", SHIM_MEMORY_IMAGES=str(folder / "images.json")) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("encoded", "key"),
+    [
+        ("a.b", "a.b"),
+        ("a%2Eb", "a.b"),
+        ("a.b.json", "a.b"),
+        ("owner_specified.openstack.md5", "owner_specified.openstack.md5"),
+        ("na%C3%AFve%20%E2%98%83", "naïve ☃"),
+        ("%F0%9F%90%8D", "🐍"),
+        ("%20", " "),
+        ("a%20b+c", "a b+c"),
+        ("a%20b%2Bc", "a b+c"),
+        ("100%", "100%"),
+        ("100%25", "100%"),
+        ("%2541", "%41"),
+        ("a%3Fb%23c", "a?b#c"),
+        ("a;b&c=d", "a;b&c=d"),
+        ("a%3Bb%26c%3Dd", "a;b&c=d"),
+        ("%C3%A9", "é"),
+        ("e%CC%81", "e\u0301"),
+        ("%2e%2e", ".."),
+        ("..", ".."),
+        ("a.json.", "a.json."),
+        ("te%78t", "text"),
+        ("x.json.json", "x.json"),
+        ("x.json.xml", "x.json"),
+    ],
+)
+def test_a_key_of_any_characters_is_decoded_once(encoded: str, key: str, odd_shim: str) -> None:
+    path = f"/v2/demo/images/{IMAGE_ID}/metadata/{encoded}"
+    (answer,) = send_raw(odd_shim, target(path))
+    assert (200, {"meta": {key: KEYS[key]}}) == (answer.status, answer.json())
+
+
+@pytest.mark.parametrize("encoded", ["A", "%2520", "a%2520b+c", "x.json", "a+b%2Bc", ""])
+def test_a_key_that_is_encoded_otherwise_is_another(encoded: str, odd_shim: str) -> None:
+    (answer,) = send_raw(odd_shim, target(f"/v2/demo/images/{IMAGE_ID}/metadata/{encoded}"))
+    assert (404, NO_PATH) == (answer.status, answer.json())
+
+
+def test_metadata_hold_keys_of_any_characters(odd_shim: str) -> None:
+    (answer,) = send_raw(odd_shim, target(f"/v2/demo/images/{IMAGE_ID}/metadata"))
+    assert ({"metadata": KEYS}, True) == (answer.json(), answer.body.isascii())
+
+
+@pytest.mark.parametrize(
+    ("encoded", "image_id"),
+    [
+        ("a.b", "a.b"),
+        ("a.b.json", "a.b"),
+        ("a%2eraw", "a.raw"),
+        ("_~.", "_~."),
+        ("%5f%7e%2e", "_~."),
+        ("a" * 255, "a" * 255),
+        ("a" * 255 + ".xml", "a" * 255),
+    ],
+)
+def test_an_id_with_dots_is_found(encoded: str, image_id: str, odd_shim: str) -> None:
+    (answer,) = send_raw(odd_shim, target(f"/v2/demo/images/{encoded}"))
+    assert image_id == answer.json()["image"]["id"]

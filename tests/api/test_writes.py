@@ -1,0 +1,467 @@
+"""Deletes and metadata writes, over the embedded store and over the Glance adapter and its wire."""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from adapters.test_memory import stocked
+from keystoneauth1.token_endpoint import Token
+from support.contract import NOWHERE
+from support.fakes import FakeGlance, refusal, says, token_of
+
+from nova_image_shim import create_app
+from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.image_port import Context
+from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.settings import Settings
+from nova_image_shim.translation.translator import BASE_ATTRIBUTES, to_metadata
+from nova_image_shim.web.current import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+    from nova_image_shim.adapters.memory.service import MemoryImageService
+
+IMAGE = "11111111-1111-4111-8111-111111111111"
+FOREIGN = "22222222-2222-4222-8222-222222222222"
+UNSEEN = "33333333-3333-4333-8333-333333333333"
+PROTECTED = "44444444-4444-4444-8444-444444444444"
+IMAGES: tuple[dict[str, Any], ...] = (
+    {"id": IMAGE, "owner": "demo", "name": "own", "a": "1", "b": "2", "os_glance_import_task": "t"},
+    {"id": FOREIGN, "owner": "alt", "name": "foreign", "visibility": "public", "a": "1"},
+    {"id": UNSEEN, "owner": "alt", "name": "unseen", "visibility": "private"},
+    {"id": PROTECTED, "owner": "demo", "name": "kept", "protected": True},
+)
+LONG = "k" * 256
+
+
+@dataclass
+class Shim:
+    """A client of the service, and what its store holds."""
+
+    client: FlaskClient
+    store: MemoryImageService
+
+    def send(
+        self, method: str, path: str, body: Any = None, mount: str = "v2", **kwargs: Any
+    ) -> TestResponse:
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        kwargs.setdefault("content_type", "application/json")
+        return self.client.open(f"/{mount}/demo/images/{path}", method=method, data=data, **kwargs)
+
+    def metadata(self, image_id: str = IMAGE) -> dict[str, Any]:
+        owner = "alt" if image_id == FOREIGN else "demo"
+        return to_metadata(self.store.get(Context(owner, "req-test"), image_id))
+
+
+def make(backend: str, glance: FakeGlance, **settings: Any) -> Shim:
+    store = stocked(IMAGES)
+    conf = Settings(**settings)
+    if backend == "memory":
+        app = create_app(conf, store, accept_any_token)
+    else:
+        glance.service = store
+        service = GlanceImageService(GlanceOptions(endpoint=glance.url))
+        caller = Caller("demo", "demo", Token(glance.url, token_of("demo")))
+        app = create_app(conf, service, lambda _request: caller)
+    client = app.test_client()
+    client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
+    return Shim(client, store)
+
+
+@pytest.fixture(params=["memory", "glance"])
+def shim(request: pytest.FixtureRequest, glance: FakeGlance) -> Iterator[Shim]:
+    usual = glance.service
+    yield make(request.param, glance)
+    glance.service = usual
+
+
+@pytest.fixture
+def wire(glance: FakeGlance) -> Iterator[Shim]:
+    """Return a shim over the fake Glance, whose wire is looked at."""
+    usual = glance.service
+    yield make("glance", glance)
+    glance.service = usual
+
+
+def fault(name: str, code: int, message: str) -> dict[str, Any]:
+    return {name: {"code": code, "message": message}}
+
+
+def bad(message: str) -> tuple[int, dict[str, Any]]:
+    return 400, fault("badRequest", 400, message)
+
+
+def forbidden(message: str) -> tuple[int, dict[str, Any]]:
+    return 403, fault("forbidden", 403, message)
+
+
+NOT_AUTHORIZED = forbidden(f"Not authorized for image {IMAGE}.")
+NO_IMAGE = (404, fault("itemNotFound", 404, "Image not found."))
+NO_KEY = (404, fault("itemNotFound", 404, "Invalid metadata key"))
+KEPT = {"os_glance_import_task": "t"}
+BEFORE = {"a": "1", "b": "2", **KEPT}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "answer", "after"),
+    [
+        ("POST", "", {"c": "3"}, {**BEFORE, "c": "3"}, {**BEFORE, "c": "3"}),
+        ("POST", "", {"a": "9"}, {**BEFORE, "a": "9"}, {**BEFORE, "a": "9"}),
+        ("POST", "", {"a": "1"}, BEFORE, BEFORE),
+        ("POST", "", {}, BEFORE, BEFORE),
+        ("POST", "", KEPT, BEFORE, BEFORE),
+        ("POST", "", {"é x": "日本"}, {**BEFORE, "é x": "日本"}, {**BEFORE, "é x": "日本"}),
+        (
+            "POST",
+            "",
+            {"c~d": "x" * 255},
+            {**BEFORE, "c~d": "x" * 255},
+            {**BEFORE, "c~d": "x" * 255},
+        ),
+        ("POST", "", {"kernel_id": "None", "ramdisk_id": ""}, BEFORE, BEFORE),
+        ("POST", "", {"mappings": [{"a": 1}]}, {**BEFORE, "mappings": [{"a": 1}]}, None),
+        ("PUT", "", {"c": "3"}, {"c": "3"}, {**KEPT, "c": "3"}),
+        ("PUT", "", {"a": "9", "c": "3"}, {"a": "9", "c": "3"}, {**KEPT, "a": "9", "c": "3"}),
+        ("PUT", "", {}, {}, KEPT),
+        ("PUT", "", {**KEPT, "a": "1"}, {**KEPT, "a": "1"}, {**KEPT, "a": "1"}),
+        ("PUT", "/c", {"c": "3"}, {"c": "3"}, {**BEFORE, "c": "3"}),
+        ("PUT", "/a", {"a": "9"}, {"a": "9"}, {**BEFORE, "a": "9"}),
+        ("PUT", "/a.b", {"a.b": ""}, {"a.b": ""}, {**BEFORE, "a.b": ""}),
+        ("DELETE", "/a", None, None, {"b": "2", **KEPT}),
+    ],
+)
+def test_a_write_changes_what_it_says(
+    shim: Shim, method: str, path: str, body: Any, answer: Any, after: Any
+) -> None:
+    wrapper = "meta" if path else "metadata"
+    sent = None if body is None else {wrapper: body, "ignored": 1}
+    got = shim.send(method, f"{IMAGE}/metadata{path}", sent)
+    expected = (204, None) if answer is None else (200, {wrapper: answer})
+    assert expected == (got.status_code, got.get_json(silent=True))
+    assert (after or answer) == shim.metadata()
+
+
+NO_TEXTS: tuple[Any, ...] = (1, 1.5, True, None, [], {"a": [None]}, 10**30)
+REFUSED: list[Any] = [
+    ("POST", "", b"", bad("Malformed request body")),
+    ("POST", "", b"{", bad("Malformed request body")),
+    ("POST", "", b'{"metadata": {"a": "\xff"}}', bad("Malformed request body")),
+    ("POST", "", b'{"metadata": {"a": "\\ud800"}}', bad("Malformed request body")),
+    ("POST", "", b"[" * 100_000, bad("Malformed request body")),
+    ("POST", "", b"null", bad("None is not of type 'object'")),
+    ("POST", "", [1], bad("[1] is not of type 'object'")),
+    ("POST", "", {}, bad("'metadata' is a required property")),
+    ("PUT", "", {"meta": {}}, bad("'metadata' is a required property")),
+    ("POST", "", {"metadata": None}, bad("Invalid image metadata")),
+    ("PUT", "", {"metadata": "x"}, bad("Invalid image metadata")),
+    ("PUT", "", {"metadata": ["x"]}, bad("Invalid image metadata")),
+    ("PUT", "/a", {}, bad("Incorrect request body format")),
+    ("PUT", "/a", {"meta": None}, bad("Incorrect request body format")),
+    ("PUT", "/a", {"meta": "a"}, bad("Incorrect request body format")),
+    ("PUT", "/a", {"meta": {"b": "1"}}, bad("Request body and URI mismatch")),
+    ("PUT", "/a", {"meta": {}}, bad("Request body and URI mismatch")),
+    ("PUT", "/a", {"meta": {"b": 1, "c": 2}}, bad("Request body and URI mismatch")),
+    ("PUT", "/a", {"meta": {"a": "1", "b": "1"}}, bad("Request body contains too many items")),
+    ("POST", "", {"metadata": {"": "1"}}, bad("Image metadata key cannot be blank")),
+    ("PUT", "", {"metadata": {LONG: "1"}}, bad("Image metadata key too long")),
+    ("PUT", f"/{LONG}", {"meta": {LONG: "1"}}, bad("Image metadata key too long")),
+    *(
+        (
+            "POST",
+            "",
+            {"metadata": {"k": value}},
+            bad(
+                f"Invalid input for field/attribute k. Value: {value}. "
+                f"{value!r} is not of type 'string'"
+            ),
+        )
+        for value in NO_TEXTS
+    ),
+    (
+        "PUT",
+        "/k",
+        {"meta": {"k": "v" * 256}},
+        bad(f"Invalid input for field/attribute k. Value: {'v' * 256}. '{'v' * 256}' is too long"),
+    ),
+    *(
+        ("POST", "", {"metadata": {key: "x"}}, NOT_AUTHORIZED)
+        for key in (*sorted(BASE_ATTRIBUTES), "location", "deleted", "deleted_at", "os_glance_x")
+    ),
+    ("PUT", "", {"metadata": {"a": "1", "owner": "alt"}}, NOT_AUTHORIZED),
+    ("PUT", "", {"metadata": {"os_glance_import_task": "other"}}, NOT_AUTHORIZED),
+    ("PUT", "/owner", {"meta": {"owner": "alt"}}, NOT_AUTHORIZED),
+    ("DELETE", "/os_glance_import_task", None, NOT_AUTHORIZED),
+    ("DELETE", "/nothing", None, NO_KEY),
+    ("DELETE", "/name", None, NO_KEY),
+    (
+        "POST",
+        "",
+        {"metadata": {f"k{number}": "1" for number in range(126)}},
+        forbidden("Image metadata limit exceeded"),
+    ),
+    (
+        "PUT",
+        "",
+        {"metadata": {f"k{number}": "1" for number in range(128)}},
+        forbidden("Image metadata limit exceeded"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "answer"), REFUSED)
+def test_what_cannot_be_written_is_refused_and_changes_nothing(
+    shim: Shim, method: str, path: str, body: Any, answer: tuple[int, Any]
+) -> None:
+    got = shim.send(method, f"{IMAGE}/metadata{path}", body)
+    assert answer == (got.status_code, got.json)
+    assert BEFORE == shim.metadata()
+
+
+@pytest.mark.parametrize(("new", "status"), [(125, 200), (126, 403)])
+def test_metadata_is_counted_after_the_change(shim: Shim, new: int, status: int) -> None:
+    body = {"metadata": {f"k{number}": "1" for number in range(new)} | {"a": "9"}}
+    assert status == shim.send("POST", f"{IMAGE}/metadata", body).status_code
+    assert (3 + 125 if status == 200 else 3) == len(shim.metadata())
+
+
+@pytest.mark.parametrize(("limit", "status"), [(-1, 200), (4, 200), (3, 403), (0, 403)])
+def test_the_limit_of_items_is_a_setting(glance: FakeGlance, limit: int, status: int) -> None:
+    shim = make("memory", glance, metadata_limit=limit)
+    got = shim.send("PUT", f"{IMAGE}/metadata/c", {"meta": {"c": "3"}})
+    assert status == got.status_code
+
+
+WRITES: list[Any] = [
+    ("POST", "/metadata", {"metadata": {"a": "9"}}),
+    ("PUT", "/metadata", {"metadata": {"a": "9"}}),
+    ("PUT", "/metadata/a", {"meta": {"a": "9"}}),
+    ("DELETE", "/metadata/a", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_only_the_owner_writes(shim: Shim, method: str, path: str, body: Any) -> None:
+    got = shim.send(method, f"{FOREIGN}{path}", body)
+    assert forbidden(f"Not authorized for image {FOREIGN}.") == (got.status_code, got.json)
+    for image_id in (UNSEEN, NOWHERE, "..", "x" * 256):
+        got = shim.send(method, f"{image_id}{path}", body)
+        assert NO_IMAGE == (got.status_code, got.json)
+    assert {"a": "1"} == shim.metadata(FOREIGN)
+
+
+@pytest.mark.parametrize(
+    ("image_id", "answer"),
+    [
+        (PROTECTED, forbidden("You are not allowed to delete the image.")),
+        (FOREIGN, forbidden("You are not allowed to delete the image.")),
+        *((image_id, NO_IMAGE) for image_id in (UNSEEN, NOWHERE, "detail", "..", "x" * 256)),
+    ],
+)
+def test_what_may_not_be_deleted_stays(shim: Shim, image_id: str, answer: Any) -> None:
+    got = shim.send("DELETE", image_id)
+    assert answer == (got.status_code, got.json)
+    assert [PROTECTED, FOREIGN, IMAGE] == sorted(
+        (image["id"] for image in shim.client.get("/v2/demo/images").json["images"]),  # type: ignore[index]
+        key=[PROTECTED, FOREIGN, IMAGE].index,
+    )
+
+
+def test_a_deleted_image_is_gone(shim: Shim) -> None:
+    got = shim.send("DELETE", IMAGE)
+    assert (204, b"") == (got.status_code, got.data)
+    got = shim.send("DELETE", IMAGE)
+    assert NO_IMAGE == (got.status_code, got.json)
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_nothing_is_deleted_without_an_id(shim: Shim, path: str) -> None:
+    assert shim.client.delete(f"/v2/demo/images{path}").status_code in {404, 405}
+    assert 3 == len(shim.client.get("/v2/demo/images").json["images"])  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=UTF-8", 200),
+        ("application/vnd.openstack.compute+json", 200),
+        ("text/plain", 200),
+        (None, 200),
+        ("application/xml", 415),
+        ("application/x-www-form-urlencoded", 415),
+    ],
+)
+def test_a_body_of_a_foreign_type_is_refused(
+    shim: Shim, content_type: str | None, status: int
+) -> None:
+    body = {"metadata": {"a": "9"}}
+    got = shim.send("POST", f"{IMAGE}/metadata", body, content_type=content_type)
+    assert status == got.status_code
+    if status == 415:
+        assert fault("badMediaType", 415, "Unsupported Content-Type") == got.json
+
+
+def test_a_body_too_large_is_refused(shim: Shim) -> None:
+    got = shim.send("POST", f"{IMAGE}/metadata", b"[" + b" " * 114688)
+    message = "The body of your request was too large for this server."
+    assert (413, fault("overLimit", 413, message)) == (got.status_code, got.json)
+
+
+def test_a_body_is_understood_before_it_is_asked_whose_project_it_is(wire: Shim) -> None:
+    for data, kind, message in (
+        (b"{", "application/json", "Malformed request body"),
+        (b"{}", "application/json", "Malformed request URL"),
+        (b"{", "image/png", "Unsupported Content-Type"),
+    ):
+        got = wire.client.post(f"/v2/alt/images/{IMAGE}/metadata", data=data, content_type=kind)
+        assert message in got.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "patch"),
+    [
+        (
+            "POST",
+            "/metadata",
+            {"metadata": {"a": "9", "c/~": "3"}},
+            [
+                {"op": "add", "path": "/c~1~0", "value": "3"},
+                {"op": "replace", "path": "/a", "value": "9"},
+            ],
+        ),
+        (
+            "PUT",
+            "/metadata",
+            {"metadata": {"a": "9", "c": "3"}},
+            [
+                {"op": "add", "path": "/c", "value": "3"},
+                {"op": "replace", "path": "/a", "value": "9"},
+                {"op": "remove", "path": "/b"},
+            ],
+        ),
+        (
+            "PUT",
+            "/metadata/block_device_mapping",
+            {"meta": {"block_device_mapping": [{"device": "é"}]}},
+            [
+                {
+                    "op": "add",
+                    "path": "/block_device_mapping",
+                    "value": '[{"device":"\\u00e9"}]',
+                }
+            ],
+        ),
+        ("DELETE", "/metadata/a", None, [{"op": "remove", "path": "/a"}]),
+        ("POST", "/metadata", {"metadata": {}}, None),
+        ("PUT", "/metadata", {"metadata": {"kernel_id": "none", "a": "1", "b": "2"}}, ...),
+    ],
+)
+def test_a_write_is_one_get_and_at_most_one_patch_of_what_changes(
+    wire: Shim, glance: FakeGlance, method: str, path: str, body: Any, patch: Any
+) -> None:
+    assert wire.send(method, f"{IMAGE}{path}", body).status_code in {200, 204}
+    calls = ["GET"] if patch is None else ["GET", "PATCH"]
+    assert calls == [seen.method for seen in glance.seen]
+    if patch is not None and patch is not ...:
+        assert patch == json.loads(glance.seen[1].body)
+
+
+@pytest.mark.parametrize("key", [*sorted(BASE_ATTRIBUTES), "location", "deleted", "deleted_at"])
+def test_a_key_named_like_an_attribute_never_reaches_glance(
+    wire: Shim, glance: FakeGlance, key: str
+) -> None:
+    for method, path, body in (
+        ("POST", "/metadata", {"metadata": {"x": "1", key: "x"}}),
+        ("PUT", "/metadata", {"metadata": {key: "x"}}),
+        ("PUT", f"/metadata/{key}", {"meta": {key: "x"}}),
+    ):
+        got = wire.send(method, f"{IMAGE}{path}", body)
+        assert NOT_AUTHORIZED == (got.status_code, got.json)
+    got = wire.send("DELETE", f"{IMAGE}/metadata/{key}")
+    assert (*NO_KEY, []) == (got.status_code, got.json, glance.seen)
+
+
+def test_a_delete_is_one_call(wire: Shim, glance: FakeGlance) -> None:
+    wire.send("DELETE", IMAGE)
+    assert [("DELETE", f"/v2/images/{IMAGE}")] == [(s.method, s.path) for s in glance.seen]
+
+
+UNAVAILABLE = "The server is currently unavailable. Please try again at a later time."
+BROKEN = "The server has either erred or is incapable of performing the requested operation."
+IN_USE = "Image is in use."
+
+
+@pytest.mark.parametrize(
+    ("status", "deleted", "written"),
+    [
+        (400, bad(IN_USE), bad(IN_USE)),
+        (403, forbidden("You are not allowed to delete the image."), NOT_AUTHORIZED),
+        (404, NO_IMAGE, NO_IMAGE),
+        (409, *[(409, fault("conflictingRequest", 409, IN_USE))] * 2),
+        (413, (413, None), forbidden("Image metadata limit exceeded")),
+        (500, *[(500, fault("computeFault", 500, BROKEN))] * 2),
+        (503, *[(503, fault("serviceUnavailable", 503, UNAVAILABLE))] * 2),
+    ],
+)
+def test_a_refusal_of_glance_is_told(
+    wire: Shim, glance: FakeGlance, status: int, deleted: Any, written: Any
+) -> None:
+    glance.answers.append(lambda _request: refusal(status, IN_USE))
+    got = wire.send("DELETE", IMAGE)
+    assert deleted == (got.status_code, deleted[1] and got.json)
+    glance.answers[:] = [glance.usual, lambda _request: refusal(status, IN_USE)]
+    got = wire.send("PUT", f"{IMAGE}/metadata/a", {"meta": {"a": "9"}})
+    assert written == (got.status_code, got.json)
+    assert BEFORE == wire.metadata()
+
+
+def test_a_property_that_is_gone_meanwhile_is_removed(wire: Shim, glance: FakeGlance) -> None:
+    conflict = "Property a does not exist."
+    glance.answers[:] = [glance.usual, lambda _request: refusal(409, conflict)]
+    assert 204 == wire.send("DELETE", f"{IMAGE}/metadata/a").status_code
+
+
+def test_a_write_is_never_sent_twice(wire: Shim, glance: FakeGlance) -> None:
+    glance.answers[:] = [glance.usual, says(503)]
+    wire.send("PUT", f"{IMAGE}/metadata/a", {"meta": {"a": "9"}})
+    glance.answers.append(says(503))
+    wire.send("DELETE", IMAGE)
+    assert ["GET", "PATCH", "DELETE"] == [seen.method for seen in glance.seen]
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Let threads take turns as often as can be: what is not locked, is then seen to break."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("restless")
+def test_the_embedded_store_loses_no_write_of_many_at_once(glance: FakeGlance) -> None:
+    shim = make("memory", glance, metadata_limit=-1)
+    app = shim.client.application
+    wanted = {f"k{number}": str(number) for number in range(300)}
+
+    def write(item: tuple[str, str]) -> int:
+        key, value = item
+        address = f"/v2/demo/images/{IMAGE}/metadata"
+        client = app.test_client()
+        client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
+        if int(value) % 2:
+            return client.put(f"{address}/{key}", json={"meta": {key: value}}).status_code
+        return client.post(address, json={"metadata": {key: value}}).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        assert {200} == set(pool.map(write, wanted.items()))
+    assert {**BEFORE, **wanted} == shim.metadata()

@@ -1,0 +1,331 @@
+"""The OpenAPI document: valid, of exactly the routes that there are, and true of each answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from marshmallow import ValidationError
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from support.openapi import Document, Operation
+
+from nova_image_shim import api_docs, create_app
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.memory.image_file import load_images
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.api.errors import PORT_ERRORS
+from nova_image_shim.api.schemas import list_query as schemas
+from nova_image_shim.api.schemas import metadata as metadata_schemas
+from nova_image_shim.api.schemas import metadata_v21 as metadata_schemas_v21
+from nova_image_shim.api_docs.document import load_document
+from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.settings import Settings
+from nova_image_shim.settings.brownout import Brownout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+MOUNTS = ("v1.1", "v2", "v2.1")
+BASE = "http://127.0.0.1:8774"
+DOCUMENT = Document(load_document(MOUNTS))
+OPERATIONS = list(DOCUMENT.operations())
+STORE_OPERATIONS = [each for each in OPERATIONS if "/images" in each.path]
+
+
+IMAGES = load_images()
+
+
+def app(settings: Settings | None = None, service: port.ImageService | None = None) -> Flask:
+    service = service or MemoryImageService(IMAGES)
+    return create_app(settings or Settings(), service, accept_any_token)
+
+
+def ask(client: FlaskClient, operation: Operation, **request: Any) -> TestResponse:
+    """Send an operation's own example, or what is given in its place."""
+    request = {"query_string": operation.query(), "base_url": BASE} | request
+    headers = {"X-Auth-Token": "demo"} | request.pop("headers", {})
+    if "requestBody" in operation.body and "data" not in request:
+        content = DOCUMENT.resolve(operation.body["requestBody"])["content"]
+        request["json"] = content["application/json"]["example"]
+    sent = {name: value for name, value in headers.items() if value is not None}
+    answer = client.open(operation.url(), method=operation.method, headers=sent, **request)
+    answer.get_data()
+    answer.close()  # a file's answer holds it open
+    return answer
+
+
+def test_it_is_valid() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT.document).validate()
+
+
+@pytest.mark.parametrize("mounts", [MOUNTS, ("v2",), ("v1.1", "v2"), ("v2.1",), ()])
+def test_it_tells_of_exactly_the_routes_that_there_are(mounts: tuple[str, ...]) -> None:
+    routed = set()
+    for rule in app(Settings(mounts=mounts)).url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        routed |= {f"{method} {path}" for method in (rule.methods or set()) - {"HEAD"}}
+    told = {
+        each
+        for operation in Document(load_document(mounts)).operations()
+        for each in ([str(operation)] if "{mount}" not in operation.path else versions(mounts))
+    }
+    assert routed == told
+
+
+def versions(mounts: tuple[str, ...]) -> list[str]:
+    return [f"GET /{mount}{slash}" for mount in mounts for slash in ("", "/")]
+
+
+def test_head_goes_wherever_get_does() -> None:
+    rules = list(app().url_map.iter_rules())
+    heads = {rule.rule for rule in rules if "HEAD" in (rule.methods or ())}
+    assert {rule.rule for rule in rules if "GET" in (rule.methods or ())} == heads
+
+
+def test_every_query_parameter_of_the_schema_is_told_of_and_no_other() -> None:
+    fields = schemas.ListQuerySchema().fields
+    known = {field.data_key or name for name, field in fields.items()}
+    for operation in OPERATIONS:
+        asked = {each["name"] for each in operation.parameters if each["in"] == "query"}
+        lists = operation.method == "GET" and re.search("/images(/detail)?$", operation.path)
+        assert (known if lists else set()) == asked, str(operation)
+
+
+def test_every_file_of_the_page_is_told_of_and_sent() -> None:
+    (operation,) = [each for each in OPERATIONS if "{asset}" in each.path]
+    told = operation.parameters[0]["schema"]["enum"]
+    assert sorted(api_docs._ASSETS) == told
+    client = app().test_client()
+    for asset in told:
+        with client.get(f"/docs/{asset}", headers={"Range": "bytes=0-1"}) as answer:
+            assert (200, []) == (answer.status_code, DOCUMENT.complaints(operation, answer))
+
+
+RULES = {"": metadata_schemas, "Strict": metadata_schemas_v21}
+
+
+@pytest.mark.parametrize("prefix", RULES)
+def test_the_schemas_take_the_bodies_that_are_shown(prefix: str) -> None:
+    bodies = DOCUMENT.document["components"]["requestBodies"]
+    for media_type in bodies[f"{prefix}Metadata"]["content"].values():
+        assert RULES[prefix].load_metadata(media_type["example"])
+    for media_type in bodies[f"{prefix}Meta"]["content"].values():
+        assert RULES[prefix].load_meta(media_type["example"], "architecture")
+
+
+BODIES = [
+    {"metadata": {"a": "b" * 255}},
+    {"metadata": {"a": "b" * 256}},
+    {"metadata": {"k" * 255: ""}},
+    {"metadata": {"k" * 256: ""}},
+    {"metadata": {"": "b"}},
+    {"metadata": {"a": 1}},
+    {"metadata": {"a": None}},
+    {"metadata": {"mappings": []}},
+    {"metadata": {"mappings": {}}},
+    {"metadata": {"mappings": "x" * 256}},
+    {"metadata": {"a": []}},
+    {"metadata": []},
+    {"metadata": {}},
+    {"metadata": {"a-_:. 1": "b"}},
+    {"metadata": {"a/b": "c"}},
+    {"metadata": {"é": "c"}},
+    {"metadata": {"a": "b"}, "other": 1},
+    {"meta": {"a": "b"}},
+    {},
+]
+
+
+@pytest.mark.parametrize("prefix", RULES)
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: json.dumps(body)[:40])
+def test_a_body_is_good_to_the_document_where_it_is_to_the_service(
+    body: dict[str, Any], prefix: str
+) -> None:
+    content = DOCUMENT.document["components"]["requestBodies"][f"{prefix}Metadata"]["content"]
+    try:
+        RULES[prefix].load_metadata(body)
+        taken = True
+    except ValidationError:
+        taken = False
+    assert taken == DOCUMENT.schema(content["application/json"]["schema"]).is_valid(body)
+
+
+def examples() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for name, response in DOCUMENT.document["components"]["responses"].items():
+        for media_type, content in response.get("content", {}).items():
+            if "example" in content:
+                yield name, media_type, content
+
+
+@pytest.mark.parametrize(("name", "media_type", "content"), list(examples()))
+def test_each_answer_shown_is_of_its_schema(
+    name: str, media_type: str, content: Mapping[str, Any]
+) -> None:
+    DOCUMENT.schema(content["schema"]).validate(content["example"])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_each_operation_answers_what_is_shown(operation: Operation) -> None:
+    answer = ask(app().test_client(), operation)
+    assert [] == DOCUMENT.complaints(operation, answer)
+    assert 300 > answer.status_code
+    told = DOCUMENT.resolve(operation.body["responses"][str(answer.status_code)])
+    example = told.get("content", {}).get(answer.content_type, {}).get("example")
+    if example and (operation.path.startswith(("/v2/{", "/{mount}")) or operation.path == "/"):
+        assert example == (answer.json if answer.is_json else answer.text)
+
+
+class Refusing(MemoryImageService):
+    """A store that raises one error whatever it is asked."""
+
+    error: port.ImageServiceError
+
+    def list_page(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise self.error
+
+    get = update = delete = list_page
+
+
+def refusing(error: type[port.ImageServiceError]) -> FlaskClient:
+    service = Refusing([])
+    words = ("no-image",) if error is port.MarkerNotFound else ("Glance's words",)
+    service.error = error(*words)
+    service.error.retry_after = "7"
+    return app(service=service).test_client()
+
+
+REFUSING = {error: refusing(error) for error in PORT_ERRORS}
+
+
+@pytest.mark.parametrize("operation", STORE_OPERATIONS, ids=str)
+def test_each_error_of_the_store_is_answered_as_is_told(operation: Operation) -> None:
+    for error, row in PORT_ERRORS.items():
+        answer = ask(REFUSING[error], operation)
+        complaints = DOCUMENT.complaints(operation, answer)
+        assert (row.status, []) == (answer.status_code, complaints), error.__name__
+
+
+ERROR_OF = {row.status: error for error, row in PORT_ERRORS.items()}
+SERVED = app().test_client()
+BROWNED_OUT = app(Settings(brownout=Brownout())).test_client()
+DISABLED = app(Settings(healthcheck_disable_file=Path(__file__))).test_client()
+REFUSED: dict[int, dict[str, Any]] = {
+    400: {"headers": {"Host": "a b"}},
+    401: {"headers": {"X-Auth-Token": None}},
+    406: {"headers": {"OpenStack-API-Version": "compute 2.36"}},
+    415: {"data": b"x", "content_type": "image/png"},
+}
+
+
+def provoke(operation: Operation, status: int) -> TestResponse:
+    """Return the answer to a request that should be refused with this status."""
+    if status == 406 and "{mount}" in operation.path:
+        return SERVED.get("/v2.1/", **REFUSED[406])
+    if status == 404 and "{asset}" in operation.path:
+        return SERVED.get("/docs/index.html")
+    if status == 304:
+        etag = ask(SERVED, operation).headers["ETag"]
+        return ask(SERVED, operation, headers={"If-None-Match": etag})
+    if status == 410 or (status == 503 and "/healthcheck" in operation.path):
+        return ask(BROWNED_OUT if status == 410 else DISABLED, operation)
+    if status in REFUSED:
+        return ask(SERVED, operation, **REFUSED[status])
+    return ask(REFUSING[ERROR_OF[status]], operation)
+
+
+WITHOUT_MICROVERSIONS = ("/v2/", "/v1.1/")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_each_refusal_that_is_told_of_happens(operation: Operation) -> None:
+    for status in map(int, operation.body["responses"]):
+        told_for_another = status == 406 and operation.path.startswith(WITHOUT_MICROVERSIONS)
+        if status >= 300 and not told_for_another:
+            answer = provoke(operation, status)
+            complaints = DOCUMENT.complaints(operation, answer)
+            assert (status, []) == (answer.status_code, complaints)
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/json"])
+@pytest.mark.parametrize("client", [SERVED, DISABLED], ids=["well", "disabled"])
+def test_health_is_told_as_text_and_as_json(client: FlaskClient, accept: str) -> None:
+    for operation in OPERATIONS:
+        if "/healthcheck" in operation.path:
+            answer = ask(client, operation, headers={"Accept": accept})
+            assert accept == answer.mimetype
+            assert [] == DOCUMENT.complaints(operation, answer)
+
+
+def test_the_end_is_told_in_headers_that_are_told_of() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    settings = Settings(
+        deprecation=moment, sunset=moment, deprecation_link="https://example.org/end"
+    )
+    client = app(settings).test_client()
+    for operation in (*STORE_OPERATIONS, *(each for each in OPERATIONS if "{mount}" in each.path)):
+        answer = ask(client, operation)
+        assert {"Deprecation", "Sunset", "Link"} <= set(answer.headers.keys())
+        assert [] == DOCUMENT.complaints(operation, answer)
+
+
+@pytest.mark.parametrize("project", ["demo", "alt"])
+@pytest.mark.parametrize("path", ["images", "images/detail"])
+def test_every_image_is_of_its_schema(path: str, project: str) -> None:
+    (operation,) = [each for each in OPERATIONS if str(each) == f"GET /v2/{{tenant_id}}/{path}"]
+    for accept in ("application/json", "application/vnd.openstack.compute+json"):
+        headers = {"X-Auth-Token": "t", "Accept": accept}
+        answer = app().test_client().get(f"/v2/{project}/{path}", headers=headers)
+        assert [] == DOCUMENT.complaints(operation, answer)
+        assert 5 < len(answer.json["images"])  # type: ignore[index]
+
+
+def test_a_fault_of_another_form_would_be_noticed() -> None:
+    (operation,) = [each for each in OPERATIONS if str(each) == "GET /v2/{tenant_id}/images"]
+    answer = app().test_client().get("/v2/demo/images", headers={"X-Auth-Token": "t"})
+    answer.set_data(b'{"images": [{"id": 1}]}')
+    del answer.headers["X-Compute-Request-Id"]
+    answer.headers["X-Other"] = "1"
+    assert 5 == len(DOCUMENT.complaints(operation, answer))
+
+
+def test_it_is_served_to_anyone() -> None:
+    client = app().test_client()
+    assert load_document(MOUNTS) == client.get("/openapi.json").json
+    page = client.get("/docs")
+    assert (200, page.data) == (page.status_code, client.get("/docs/").data)
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("settings", [Settings(docs=False), Settings(backend="glance")])
+def test_where_it_is_off_its_paths_are_none(settings: Settings) -> None:
+    client = app(settings).test_client()
+    nowhere = client.get("/nowhere")
+    for path in ("/docs", "/docs/", "/docs/api-docs.js", "/openapi.json"):
+        answer = client.get(path)
+        assert (nowhere.status_code, nowhere.data) == (answer.status_code, answer.data)
+
+
+@pytest.mark.parametrize("path", ["/docs/x", "/docs/..", "/docs/../docs.js", "/docs/a/b", "/doc"])
+def test_no_other_file_is_served(path: str) -> None:
+    answer = app().test_client().get(path)
+    expected = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}
+    assert (404, expected) == (answer.status_code, answer.json)
+
+
+def test_below_a_path_in_front_all_addresses_are_below_it_too() -> None:
+    settings = Settings(trusted_proxies=1)
+    headers = {"X-Forwarded-Prefix": "/compute"}
+    page = app(settings).test_client().get("/docs", headers=headers).text
+    addresses = re.findall(r'(?:src|href|data-document)="([^"]+)"', page)
+    assert 6 == len(addresses)
+    assert [] == [each for each in addresses if not each.startswith("/compute/")]

@@ -1,0 +1,240 @@
+"""`check` over the fake Keystone and Glance: what only they can be made to say.
+
+On the real services, and in more ways broken: tests/real/test_check.py.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import glance_environ
+from support.fakes import (
+    FakeGlance,
+    FakeKeystone,
+    free_port,
+    hears,
+    says,
+    scripted,
+    sends,
+    token_of,
+)
+
+from nova_image_shim.check.command import findings
+from nova_image_shim.check.findings import Level
+from nova_image_shim.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def environ(keystone: FakeKeystone, glance: FakeGlance) -> dict[str, str]:
+    return glance_environ(keystone) | {"OS_REGION_NAME": "R"}
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    """Return a file with a client's token: the fake service user has no role that counts."""
+    file = tmp_path / "token"
+    file.write_text(f"{token_of('demo')}\n")
+    return file
+
+
+def found(environ: dict[str, str], token_file: Path | None = None) -> list[tuple[Level, str, str]]:
+    """Return what is found but for what is fine."""
+    every = list(findings(environ, token_file))
+    return [tuple(finding) for finding in every if finding.level is not Level.FINE]  # type: ignore[misc]
+
+
+def texts(environ: dict[str, str], token_file: Path | None = None) -> list[str]:
+    return [text for _, text, _ in found(environ, token_file)]
+
+
+def test_all_is_fine(environ: dict[str, str], token_file: Path) -> None:
+    assert [] == found(environ, token_file)
+
+
+def test_every_mistake_in_the_settings_is_an_error() -> None:
+    mend = "Mend it in the environment; README.md has the table of settings."
+    assert [
+        (Level.ERROR, "SHIM_THREADS='x': allowed is a whole number from 1 to 256.", mend),
+        (Level.ERROR, "SHIM_COMPRESS='2': allowed is 1 for on or 0 for off.", mend),
+    ] == found({"SHIM_THREADS": "x", "SHIM_COMPRESS": "2"})
+
+
+def test_the_embedded_store_needs_nothing_else() -> None:
+    assert [
+        "The settings are good.",
+        "The embedded store needs nothing else (SHIM_BACKEND=memory).",
+    ] == [finding.text for finding in findings({})]
+
+
+def test_a_pool_smaller_than_the_threads_that_are_needed_is_a_warning(
+    environ: dict[str, str],
+) -> None:
+    assert (
+        Level.WARNING,
+        "GUNICORN_CMD_ARGS makes a pool of 16 threads, smaller than the 100 that SHIM_THREADS=16 "
+        "and its queues need: while Glance hangs even /healthcheck would wait.",
+        "Take --threads out of GUNICORN_CMD_ARGS and set SHIM_THREADS instead.",
+    ) == found(environ | {"GUNICORN_CMD_ARGS": "--keep-alive 5 --threads 16"})[0]
+
+
+def test_what_is_no_memcached_is_named(environ: dict[str, str], glance: FakeGlance) -> None:
+    server = glance.url.removeprefix("http://")
+    first = found(environ | {"SHIM_MEMCACHED_SERVERS": server})[0]
+    text = f"What answers at {server} is no memcached."
+    assert (Level.WARNING, text, "Mend SHIM_MEMCACHED_SERVERS.") == first
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_files")
+def test_too_few_files_for_the_threads_is_a_warning() -> None:
+    assert [] == texts({"SHIM_THREADS": "156"})
+    assert ["A process may open 1000 files, and 157 threads may need 1006 connections."] == texts(
+        {"SHIM_THREADS": "157"}
+    )
+
+
+NO_KEYSTONE = "There is no Keystone v3 at {url}: it answers "
+NO_GLANCE = "There is no Glance v2 at {url}: it answers "
+KEYSTONE_SAYS: list[tuple[Any, str]] = [
+    (says(503), "Keystone at {url} fails: it answers 503."),
+    (says(200, b"<html>", Content_Type="text/html"), NO_KEYSTONE + "200."),
+    (says(200, {"versions": {"values": [{"id": "v2.0"}]}}), NO_KEYSTONE + "200."),
+    (says(200, []), NO_KEYSTONE + "200."),
+    (says(302, b"", Location="http://elsewhere/"), NO_KEYSTONE + "302."),
+]
+
+
+@pytest.mark.parametrize(("answer", "text"), KEYSTONE_SAYS)
+def test_what_is_no_keystone_is_named(
+    answer: Any, text: str, environ: dict[str, str], keystone: FakeKeystone
+) -> None:
+    keystone.answers.append(answer)
+    assert [text.format(url=environ["OS_AUTH_URL"])] == texts(environ)
+
+
+GLANCE_SAYS: list[tuple[Any, str]] = [
+    (says(401), "Glance at {url} does not take the service user's token: it answers 401."),
+    (says(503), "Glance at {url} fails: it answers 503."),
+    (says(404), NO_GLANCE + "404."),
+    (says(200, b"<html>"), NO_GLANCE + "200."),
+    (says(200, {"images": "none"}), NO_GLANCE + "200."),
+    (says(300, b"", Location="http://elsewhere/"), NO_GLANCE + "300."),
+]
+
+
+@pytest.mark.parametrize(("answer", "text"), GLANCE_SAYS)
+def test_what_is_no_glance_is_named(
+    answer: Any, text: str, environ: dict[str, str], token_file: Path, glance: FakeGlance
+) -> None:
+    # 401: keystoneauth logs in anew and asks once more.
+    glance.answers[:] = [answer, answer]
+    assert [text.format(url=glance.url)] == texts(environ, token_file)
+
+
+@pytest.mark.parametrize("region", ["R", ""])
+def test_an_interface_that_is_not_there_is_named(
+    region: str, environ: dict[str, str], token_file: Path
+) -> None:
+    changes = {"OS_INTERFACE": "internal", "OS_REGION_NAME": region}
+    where = " in the region R" if region else ""
+    assert [f"The catalog has no internal endpoint of Glance{where}: it has public."] == texts(
+        environ | changes, token_file
+    )
+
+
+def test_a_keystone_that_stops_half_way_is_named(environ: dict[str, str]) -> None:
+    with scripted([hears, sends(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")]) as server:
+        (text,) = texts(environ | {"OS_AUTH_URL": server.url})
+    assert text.startswith(f"Keystone does not answer at {server.url}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "it holds no token."),
+        (b"two words", "it holds no token."),
+        ("é".encode(), "'ascii' codec can't decode"),
+        (None, "[Errno 2] No such file or directory"),
+    ],
+)
+def test_a_file_without_a_token_is_named(
+    content: bytes | None, text: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    (found_text,) = texts(environ, file)
+    assert found_text.startswith(f"--token-file {file}: {text}")
+
+
+def run(
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *arguments: str,
+) -> tuple[int, str]:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    status = main(["check", *arguments])
+    return status, capsys.readouterr().out
+
+
+def test_a_person_gets_a_line_for_each(
+    environ: dict[str, str],
+    token_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    settings = environ | {"SHIM_MEMCACHED_SERVERS": nobody}
+    arguments = ("--token-file", str(token_file))
+    status, out = run(settings, monkeypatch, capsys, *arguments)
+    lines = out.splitlines()
+    assert 1 == status
+    assert "fine    The settings are good." == lines[0]
+    start = f"warning memcached at {nobody} does not answer: Connection refused. Start it, or take"
+    assert lines[1].startswith(start)
+    assert all(line.startswith("fine    ") for line in lines[2:])
+
+
+def test_a_program_gets_json(
+    environ: dict[str, str],
+    keystone: FakeKeystone,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keystone.answers.append(says(503))
+    status, out = run(environ, monkeypatch, capsys, "--json")
+    assert 2 == status
+    assert {
+        "level": "error",
+        "text": f"Keystone at {environ['OS_AUTH_URL']} fails: it answers 503.",
+        "mend": "Look at Keystone's own log, and at the proxy's in front of it.",
+    } == json.loads(out)[-1]
+
+
+def test_a_socket_that_says_nothing_is_not_waited_for_for_ever(environ: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v3"
+        changes = {"OS_AUTH_URL": url, "SHIM_KEYSTONE_TIMEOUT": "0.5"}
+        done: list[list[str]] = []
+        thread = threading.Thread(target=lambda: done.append(texts(environ | changes)))
+        thread.start()
+        thread.join(5)
+    assert [[f"Keystone does not answer at {url}: no answer in time."]] == done

@@ -1,0 +1,699 @@
+"""The control plane's calls: what they take, what they give, and whom they refuse."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from flask.testing import FlaskClient
+from support.fakes import ROOT
+
+from nova_image_shim.fakecloud import create_cloud_app
+from nova_image_shim.fakecloud.clock import Clock
+from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.control.journal import Journal
+from nova_image_shim.fakecloud.control.plane import ControlPlane
+from nova_image_shim.fakecloud.control.rules import RuleSchema
+from nova_image_shim.fakecloud.control.views import ROUTES
+from nova_image_shim.fakecloud.seed import load_seed
+from nova_image_shim.fakecloud.testing import LegacyCloud
+from nova_image_shim.settings import Settings
+
+if TYPE_CHECKING:
+    from werkzeug.test import TestResponse
+
+NOW = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+IMAGE: dict[str, Any] = {
+    "id": "an-id",
+    "name": None,
+    "status": "active",
+    "visibility": "public",
+    "owner": None,
+    "protected": False,
+    "os_hidden": False,
+    "size": None,
+    "min_ram": 0,
+    "min_disk": 0,
+    "tags": [],
+    "members": {},
+    "created_at": "2020-01-01T00:00:00Z",
+    "updated_at": "2020-01-01T00:00:00Z",
+}
+GIVEN = {"id": "an-id", "created_at": "2020-01-01T00:00:00Z"}
+
+
+class LocalClient(FlaskClient):
+    """A client that finds the service where it is bound by default."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        return super().open(*args, **{"base_url": "http://127.0.0.1:8774"} | kwargs)
+
+
+def client_of(**settings: Any) -> FlaskClient:
+    """Return a client of a cloud of its own."""
+    app = create_cloud_app(Settings(**settings), FakeCloud(load_seed()))
+    client = LocalClient(app)
+    client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
+    return client
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    return client_of()
+
+
+def error(code: int, title: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "title": title, "message": message}}
+
+
+def bad(message: str) -> tuple[int, dict[str, Any]]:
+    """Return the answer to what is wrong."""
+    return 400, error(400, "Bad Request", message)
+
+
+def told(answer: TestResponse) -> tuple[int, Any]:
+    """Return status and body, None for an empty one."""
+    return answer.status_code, answer.json if answer.data else None
+
+
+def names(client: FlaskClient) -> list[str]:
+    """Return the names of the images that a client of the API sees."""
+    answer = client.get("/v2/demo/images")
+    assert answer.json
+    return [image["name"] for image in answer.json["images"]]
+
+
+# What there is
+
+
+def test_it_says_what_it_is_and_that_nothing_is_secure(client: FlaskClient) -> None:
+    expected = {
+        "notice": "This is a fake cloud for tests. Nothing here is secure: passwords are known "
+        "to all, and whoever reaches this address may read and change everything.",
+        "links": {
+            "images": "/_fake/images",
+            "requests": "/_fake/requests",
+            "rules": "/_fake/rules",
+            "clock": "/_fake/clock",
+            "tokens": "/_fake/tokens",
+            "reset": "/_fake/reset",
+        },
+    }
+    assert (200, expected) == told(client.get("/_fake/"))
+
+
+def test_without_the_final_slash_it_leads_there(client: FlaskClient) -> None:
+    answer = client.get("/_fake")
+    assert (308, "http://127.0.0.1:8774/_fake/") == (answer.status_code, answer.location)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("image/png", "application/json"),
+    ],
+)
+def test_a_browser_gets_a_page_and_everyone_else_json(
+    accept: str | None, content_type: str, client: FlaskClient
+) -> None:
+    answer = client.get("/_fake/", headers={"Accept": accept} if accept else {})
+    assert content_type == answer.content_type
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "body", "allow"),
+    [
+        (
+            "GET",
+            "/_fake/nothing",
+            404,
+            error(
+                404, "Not Found", "there is nothing at this path: GET /_fake/ names what there is"
+            ),
+            None,
+        ),
+        (
+            "GET",
+            "/_fake/rules/one",
+            404,
+            error(
+                404, "Not Found", "there is nothing at this path: GET /_fake/ names what there is"
+            ),
+            None,
+        ),
+        (
+            "DELETE",
+            "/_fake/images",
+            405,
+            error(405, "Method Not Allowed", "The method is not allowed for the requested URL."),
+            {"GET", "HEAD", "POST", "PUT"},
+        ),
+        (
+            "OPTIONS",
+            "/_fake/images/an-id",
+            405,
+            error(405, "Method Not Allowed", "The method is not allowed for the requested URL."),
+            {"GET", "HEAD", "PATCH", "DELETE"},
+        ),
+    ],
+)
+def test_other_paths_and_methods_are_refused_in_json(
+    method: str,
+    path: str,
+    status: int,
+    body: dict[str, Any],
+    allow: set[str] | None,
+    client: FlaskClient,
+) -> None:
+    answer = client.open(path, method=method)
+    assert (status, body) == told(answer)
+    assert allow == (set(answer.headers["Allow"].split(", ")) if allow else None)
+
+
+def test_no_answer_is_kept_framed_or_guessed_at(client: FlaskClient) -> None:
+    answer = client.get("/_fake/images")
+    assert {
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
+        "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }.items() <= dict(answer.headers).items()
+
+
+def test_over_a_real_cloud_there_is_none_of_it() -> None:
+    """`create_app` alone is what the other backend gets."""
+    from nova_image_shim import create_app  # noqa: PLC0415
+    from nova_image_shim.adapters.memory.service import MemoryImageService  # noqa: PLC0415
+    from nova_image_shim.auth.any_token import accept_any_token  # noqa: PLC0415
+
+    bare = create_app(Settings(), MemoryImageService(), accept_any_token).test_client()
+    fault = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}
+    assert (404, fault) == told(bare.get("/_fake/"))
+
+
+# Images
+
+
+def test_an_image_is_added_complete(client: FlaskClient) -> None:
+    wanted = GIVEN | {"name": "debian", "os_distro": "debian", "owner": "alt"}
+    added = IMAGE | wanted | {"visibility": "shared"}
+    answer = client.post("/_fake/images", json=wanted)
+    assert (201, added) == told(answer)
+    assert "/_fake/images/an-id" == answer.headers["Location"]
+    assert (200, added) == told(client.get("/_fake/images/an-id"))
+    assert "debian" not in names(client)
+
+
+def test_an_image_without_id_and_time_gets_both(client: FlaskClient) -> None:
+    added = client.post("/_fake/images", json={}).json
+    assert added
+    assert re.fullmatch(r"[0-9a-f-]{36}", added["id"])
+    assert NOW.fullmatch(added["created_at"])
+    times = {"created_at": added["created_at"], "updated_at": added["created_at"]}
+    assert IMAGE | {"id": added["id"]} | times == added
+
+
+def test_an_id_is_taken_once(client: FlaskClient) -> None:
+    client.post("/_fake/images", json=GIVEN)
+    message = "image an-id is there: change it, or delete it first"
+    expected = 409, error(409, "Conflict", message)
+    assert expected == told(client.post("/_fake/images", json=GIVEN))
+
+
+def test_an_image_walks_through_its_states(client: FlaskClient) -> None:
+    client.post("/_fake/images", json=GIVEN | {"status": "queued"})
+    shown = []
+    for status in ("queued", "saving", "active", "deactivated", "killed"):
+        client.patch("/_fake/images/an-id", json={"status": status})
+        answer = client.get("/v2/demo/images/an-id").json
+        assert answer
+        shown.append((answer["image"]["status"], answer["image"]["progress"]))
+    assert [("SAVING", 25), ("SAVING", 50), ("ACTIVE", 100), ("UNKNOWN", 0), ("ERROR", 0)] == shown
+
+
+def test_any_attribute_is_changed_and_null_takes_a_property_away(client: FlaskClient) -> None:
+    given = GIVEN | {"name": "one", "kernel_id": "k", "ramdisk_id": "r"}
+    client.post("/_fake/images", json=given)
+    changes = {
+        "name": None,
+        "kernel_id": None,
+        "owner": "alt",
+        "visibility": "shared",
+        "members": {"demo": "accepted"},
+        "updated_at": "2021-02-03T04:05:06+01:00",
+    }
+    expected = IMAGE | {
+        "ramdisk_id": "r",
+        "owner": "alt",
+        "visibility": "shared",
+        "members": {"demo": "accepted"},
+        "updated_at": "2021-02-03T03:05:06Z",
+    }
+    assert (200, expected) == told(client.patch("/_fake/images/an-id", json=changes))
+    assert (200, expected) == told(client.get("/_fake/images/an-id"))
+
+
+def test_a_change_has_its_time(client: FlaskClient) -> None:
+    client.post("/_fake/clock", json={"advance_seconds": 10 * 365 * 86400})
+    client.post("/_fake/images", json=GIVEN)
+    changed = client.patch("/_fake/images/an-id", json={"name": "two"}).json
+    assert changed
+    assert changed["updated_at"] > "2035"
+    assert changed["created_at"] == GIVEN["created_at"]
+
+
+def test_an_image_is_deleted_however_protected(client: FlaskClient) -> None:
+    client.post("/_fake/images", json=GIVEN | {"protected": True, "owner": "alt"})
+    assert (204, None) == told(client.delete("/_fake/images/an-id"))
+    missing = 404, error(404, "Not Found", "there is no image an-id")
+    assert missing == told(client.delete("/_fake/images/an-id"))
+    assert missing == told(client.get("/_fake/images/an-id"))
+    assert missing == told(client.patch("/_fake/images/an-id", json={}))
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+def test_all_images_are_replaced(wrap: bool, client: FlaskClient) -> None:
+    images = [GIVEN, GIVEN | {"id": "two", "name": "two"}]
+    body = {"images": images} if wrap else images
+    assert (204, None) == told(client.put("/_fake/images", json=body))
+    expected = {"images": [IMAGE, IMAGE | {"id": "two", "name": "two"}]}
+    assert (200, expected) == told(client.get("/_fake/images"))
+
+
+def test_what_is_listed_can_be_loaded(client: FlaskClient) -> None:
+    listed = client.get("/_fake/images").json
+    client.put("/_fake/images", json=[])
+    assert [] == names(client)
+    assert (204, None) == told(client.put("/_fake/images", json=listed))
+    assert listed == client.get("/_fake/images").json
+
+
+STATUS = (
+    "status: 'odd' is not one of ['queued', 'saving', 'active', 'killed', 'deleted', "
+    "'uploading', 'importing', 'pending_delete', 'deactivated']"
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "message"),
+    [
+        ("POST", "", [], "image 1: the image: [] is not of type 'object'"),
+        ("POST", "", "text", "image 1: the image: 'text' is not of type 'object'"),
+        ("POST", "", 1, "image 1: the image: 1 is not of type 'object'"),
+        ("POST", "", {"id": "a", "status": "odd"}, f"image 1 (id a): {STATUS}"),
+        (
+            "POST",
+            "",
+            {"id": "a", "size": -1},
+            "image 1 (id a): size: -1 is less than the minimum of 0",
+        ),
+        ("POST", "", {"id": "a", "n": 1}, "image 1 (id a): n: 1 is not of type 'string', 'null'"),
+        ("PATCH", "/an-id", {"status": "odd"}, f"image 1 (id an-id): {STATUS}"),
+        ("PATCH", "/an-id", {"id": "other"}, "id: an image keeps its id"),
+        ("PATCH", "/an-id", {"id": None}, "id: an image keeps its id"),
+        ("PATCH", "/an-id", ["status"], "a JSON object of changes is wanted"),
+        ("PUT", "", {}, "a list of at most 100000 images is wanted"),
+        ("PUT", "", {"images": {}}, "a list of at most 100000 images is wanted"),
+        ("PUT", "", [{"id": "a"}, {"id": "a"}], "image 2 (id a): this id was there before"),
+        (
+            "PUT",
+            "",
+            [{"id": "a"}, {"status": "odd"}],
+            "image 2: the image: 'id' is a required property",
+        ),
+    ],
+)
+def test_a_bad_image_is_refused_and_nothing_changes(
+    method: str, path: str, body: Any, message: str, client: FlaskClient
+) -> None:
+    client.post("/_fake/images", json=GIVEN)
+    before = client.get("/_fake/images").json
+    assert bad(message) == told(client.open(f"/_fake/images{path}", method=method, json=body))
+    assert before == client.get("/_fake/images").json
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"name=x", b'{"a": NaN}', b"\xff", b"[" * 5000])
+def test_a_body_that_is_no_json_is_refused(body: bytes, client: FlaskClient) -> None:
+    with pytest.raises(orjson.JSONDecodeError) as caught:
+        orjson.loads(body)
+    answer = client.post("/_fake/images", data=body, content_type="application/json")
+    assert bad(f"the body is no JSON: {caught.value}") == told(answer)
+
+
+def test_a_body_has_a_bound(client: FlaskClient) -> None:
+    answer = client.put(
+        "/_fake/images",
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": str(2**26 + 1)},
+    )
+    message = "The data value transmitted exceeds the capacity limit."
+    assert (413, error(413, "Request Entity Too Large", message)) == told(answer)
+
+
+# Requests
+
+
+def seen(number: int, path: str, **other: Any) -> dict[str, Any]:
+    return {
+        "number": number,
+        "method": "GET",
+        "path": path,
+        "query": "",
+        "user_agent": "test",
+        "status": 200,
+        "rule": None,
+    } | other
+
+
+def journal(client: FlaskClient, query: str = "") -> list[dict[str, Any]]:
+    """Return the journal without its times."""
+    answer = client.get(f"/_fake/requests{query}").json
+    assert answer
+    for entry in answer["requests"]:
+        assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry.pop("time"))
+    return answer["requests"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def agent(client: FlaskClient) -> FlaskClient:
+    client.environ_base["HTTP_USER_AGENT"] = "test"
+    return client
+
+
+def test_requests_are_written_down_but_those_of_the_control_plane(agent: FlaskClient) -> None:
+    agent.get("/_fake/images")
+    agent.get("/healthcheck")
+    agent.get("/v2/demo/images?name=a%20b&limit=1")
+    agent.delete("/v2/demo/images/none", headers={"User-Agent": ""})
+    agent.get("/nowhere")
+    expected = [
+        seen(1, "/v2/demo/images", query="name=a%20b&limit=1"),
+        seen(2, "/v2/demo/images/none", method="DELETE", status=404, user_agent=""),
+        seen(3, "/nowhere", status=404),
+    ]
+    assert expected == journal(agent)
+
+
+def test_a_reader_asks_for_what_is_new(agent: FlaskClient) -> None:
+    for path in ("/", "/v2", "/v2/"):
+        agent.get(path)
+    assert [seen(2, "/v2"), seen(3, "/v2/")] == journal(agent, "?after=1")
+    assert [seen(3, "/v2/")] == journal(agent, "?limit=1")
+    assert [] == journal(agent, "?after=3")
+
+
+def test_numbers_go_on_after_a_clear(agent: FlaskClient) -> None:
+    agent.get("/v2")
+    assert (204, None) == told(agent.delete("/_fake/requests"))
+    agent.get("/v2")
+    assert [seen(2, "/v2")] == journal(agent)
+
+
+@pytest.mark.parametrize(
+    "query", ["after=-1", "after=x", "limit=", "limit=1.5", "after=1" + "0" * 15]
+)
+def test_a_bad_bound_is_refused(query: str, client: FlaskClient) -> None:
+    name = query.partition("=")[0]
+    message = f"{name}: allowed is a whole number of at most 15 digits"
+    assert bad(message) == told(client.get(f"/_fake/requests?{query}"))
+
+
+def test_no_token_is_written_down(agent: FlaskClient) -> None:
+    token = "0123456789abcdef"
+    tokens = {"X-Auth-Token": token, "X-Subject-Token": token[::-1]}
+    agent.get(f"/v2/demo/images?t={token}&u={token[::-1]}", headers=tokens)
+    agent.get(f"/v2/{token}/images", headers={**tokens, "User-Agent": f"test {token}"})
+    agent.get("/identity/v2.0/tokens/fedcba9876543210?belongsTo=demo")
+    expected = [
+        ("/v2/demo/images", "t=***&u=***", "test"),
+        ("/v2/***/images", "", "test ***"),
+        ("/identity/v2.0/tokens/***", "belongsTo=demo", "test"),
+    ]
+    entries = journal(agent)
+    assert expected == [(entry["path"], entry["query"], entry["user_agent"]) for entry in entries]
+
+
+def test_the_journal_is_bounded(agent: FlaskClient) -> None:
+    agent.get(f"/v2/{'x' * 3000}?{'y' * 3000}", headers={"User-Agent": "z" * 3000})
+    entry = journal(agent)[0]
+    assert [2048] * 3 == [len(entry[name]) for name in ("path", "query", "user_agent")]
+    full = Journal(Clock().now)
+    for _ in range(10_001):
+        full.begin({"REQUEST_METHOD": "GET", "PATH_INFO": "/"})
+    numbers = [entry["number"] for entry in full.entries()]
+    assert (2, 10_001, 10_000) == (numbers[0], numbers[-1], len(numbers))
+
+
+# Rules
+
+
+def test_a_rule_is_added_shown_and_taken_away(agent: FlaskClient) -> None:
+    given = {"path": "/v2", "status": 503, "retry_after": 2}
+    rule = {"id": 1, "path": "/v2", "status": 503, "retry_after": "2", "hits": 0}
+    answer = agent.post("/_fake/rules", json=given)
+    assert (201, rule) == told(answer)
+    assert "/_fake/rules/1" == answer.headers["Location"]
+    assert 503 == agent.get("/v2").status_code
+    assert (200, rule | {"hits": 1}) == told(agent.get("/_fake/rules/1"))
+    assert (200, {"rules": [rule | {"hits": 1}]}) == told(agent.get("/_fake/rules"))
+    assert (204, None) == told(agent.delete("/_fake/rules/1"))
+    missing = 404, error(404, "Not Found", "there is no rule 1")
+    assert missing == told(agent.get("/_fake/rules/1"))
+    assert missing == told(agent.delete("/_fake/rules/1"))
+    agent.get("/v2")
+    assert [seen(1, "/v2", status=503, rule=1), seen(2, "/v2")] == journal(agent)
+
+
+def test_all_rules_are_taken_away(client: FlaskClient) -> None:
+    for _ in range(2):
+        client.post("/_fake/rules", json={"status": 503})
+    assert (204, None) == told(client.delete("/_fake/rules"))
+    assert (200, {"rules": []}) == told(client.get("/_fake/rules"))
+
+
+def test_a_bad_rule_is_refused_by_name(client: FlaskClient) -> None:
+    status = "status: allowed is an HTTP status of 400 or more"
+    expected = bad(f"{status}; delay: there is no such field")
+    assert expected == told(client.post("/_fake/rules", json={"status": 200, "delay": 1}))
+
+
+# Clock and tokens
+
+
+def test_the_clock_goes_forward_and_back_to_now(client: FlaskClient) -> None:
+    def clock() -> Any:
+        return client.get("/_fake/clock").json
+
+    assert 0 == clock()["ahead_seconds"]
+    answer = client.post("/_fake/clock", json={"advance_seconds": 3600})
+    assert (200, 3600) == (answer.status_code, answer.json and answer.json["ahead_seconds"])
+    client.post("/_fake/clock", json={"advance_seconds": 0.5})
+    assert {"now", "ahead_seconds"} == clock().keys()
+    assert 3600.5 == clock()["ahead_seconds"]
+    assert NOW.fullmatch(clock()["now"])
+    assert (204, None) == told(client.delete("/_fake/clock"))
+    assert 0 == clock()["ahead_seconds"]
+
+
+SECONDS = "advance_seconds: allowed is a number from 0 to 1000000000000"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "advance_seconds: Missing data for required field."),
+        ([], "a JSON object is wanted"),
+        ({"advance_seconds": -1}, SECONDS),
+        ({"advance_seconds": "60"}, SECONDS),
+        ({"advance_seconds": True}, SECONDS),
+        ({"advance_seconds": None}, "advance_seconds: Field may not be null."),
+        ({"advance_seconds": 1, "now": "x"}, "now: there is no such field"),
+        ({"advance_seconds": 10**12}, "the clock would go beyond the year 9999"),
+    ],
+)
+def test_a_bad_move_of_the_clock_is_refused(body: Any, message: str, client: FlaskClient) -> None:
+    assert bad(message) == told(client.post("/_fake/clock", json=body))
+
+
+def test_new_tokens_last_as_long_as_they_are_told_to(client: FlaskClient) -> None:
+    assert (200, {"token_seconds": 3600}) == told(client.get("/_fake/tokens"))
+    answer = client.put("/_fake/tokens", json={"token_seconds": 60})
+    assert (200, {"token_seconds": 60}) == told(answer)
+    assert (200, {"token_seconds": 60}) == told(client.get("/_fake/tokens"))
+    assert (204, None) == told(client.delete("/_fake/tokens"))
+    assert (200, {"token_seconds": 3600}) == told(client.get("/_fake/tokens"))
+    message = "token_seconds: allowed is a whole number from 1 to 1000000000"
+    assert bad(message) == told(client.put("/_fake/tokens", json={"token_seconds": 0.5}))
+
+
+# Reset
+
+
+def test_a_reset_leads_back_to_the_seed(client: FlaskClient) -> None:
+    before = client.get("/_fake/images").json
+    client.put("/_fake/images", json=[])
+    client.post("/_fake/rules", json={"status": 503})
+    client.post("/_fake/clock", json={"advance_seconds": 3600})
+    client.put("/_fake/tokens", json={"token_seconds": 60})
+    assert [503] == [client.get("/v2/demo/images").status_code]
+    assert (204, None) == told(client.post("/_fake/reset", json={}))
+    assert before == client.get("/_fake/images").json
+    assert (200, {"rules": []}) == told(client.get("/_fake/rules"))
+    assert (200, {"requests": []}) == told(client.get("/_fake/requests"))
+    assert (200, {"token_seconds": 3600}) == told(client.get("/_fake/tokens"))
+    clock = client.get("/_fake/clock").json
+    assert clock
+    assert 0 == clock["ahead_seconds"]
+
+
+# Who is refused
+
+LOOPBACK = ": the control plane answers to a loopback address or localhost"
+PUBLIC = f"{LOOPBACK}, any address, or a name without a dot"
+
+
+@pytest.mark.parametrize(
+    ("bind", "host"),
+    [
+        ("127.0.0.1:8774", "127.0.0.1:8774"),
+        ("127.0.0.1:8774", "127.0.0.1"),
+        ("127.0.0.1:8774", "127.8.9.10:80"),
+        ("127.0.0.1:8774", "LocalHost:8774"),
+        ("127.0.0.1:8774", "[::1]:8774"),
+        ("0.0.0.0:8774", "localhost:8774"),
+        ("0.0.0.0:8774", "192.0.2.7:8774"),
+        ("0.0.0.0:8774", "[2001:db8::7]"),
+        ("0.0.0.0:8774", "shim:8774"),
+        ("cloud.example:8774", "cloud.example:8774"),
+    ],
+)
+def test_our_own_host_is_good(bind: str, host: str) -> None:
+    assert 200 == client_of(bind=bind).get("/_fake/", headers={"Host": host}).status_code
+
+
+@pytest.mark.parametrize(
+    ("bind", "host", "message"),
+    [
+        ("127.0.0.1:8774", "evil.example:8774", f"Host evil.example{LOOPBACK}"),
+        ("127.0.0.1:8774", "localhost.evil.example", f"Host localhost.evil.example{LOOPBACK}"),
+        ("127.0.0.1:8774", "127.0.0.1.evil.example", f"Host 127.0.0.1.evil.example{LOOPBACK}"),
+        ("127.0.0.1:8774", "192.0.2.7:8774", f"Host 192.0.2.7{LOOPBACK}"),
+        ("127.0.0.1:8774", "shim", f"Host shim{LOOPBACK}"),
+        ("127.0.0.1:8774", "127.0.0.1@evil.example", f"Host missing or malformed{LOOPBACK}"),
+        ("127.0.0.1:8774", "", f"Host missing or malformed{LOOPBACK}"),
+        ("0.0.0.0:8774", "evil.example", f"Host evil.example{PUBLIC}"),
+        ("0.0.0.0:8774", "", f"Host missing or malformed{PUBLIC}"),
+    ],
+)
+def test_a_foreign_host_is_refused(bind: str, host: str, message: str) -> None:
+    answer = client_of(bind=bind).get("/_fake/images", headers={"Host": host})
+    assert (403, error(403, "Forbidden", message)) == told(answer)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "http://127.0.0.1",
+        "http://127.0.0.1:8000",
+        "https://127.0.0.1:8774",
+        "http://localhost:8774",
+        "http://127.0.0.1:8774.evil.example",
+        "",
+    ],
+)
+def test_a_foreign_origin_is_refused(origin: str, method: str, client: FlaskClient) -> None:
+    message = f"Origin {origin}: the control plane takes orders from its own page"
+    answer = client.open(
+        "/_fake/rules", method=method, headers={"Origin": origin}, json={"status": 503}
+    )
+    assert (403, error(403, "Forbidden", message)) == told(answer)
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert (200, {"rules": []}) == told(client.get("/_fake/rules"))
+
+
+def test_our_own_origin_is_good(client: FlaskClient) -> None:
+    headers = {"Origin": "http://127.0.0.1:8774"}
+    answer = client.post("/_fake/rules", headers=headers, json={"status": 503})
+    assert 201 == answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type"),
+    [
+        ("POST", "/_fake/reset", None),
+        ("POST", "/_fake/reset", "text/plain"),
+        ("POST", "/_fake/rules", "application/x-www-form-urlencoded"),
+        ("POST", "/_fake/rules", "multipart/form-data; boundary=x"),
+        ("POST", "/_fake/images", "text/plain; application/json"),
+        ("PUT", "/_fake/images", "application/jsonx"),
+        ("PATCH", "/_fake/images/an-id", None),
+        ("DELETE", "/_fake/images/an-id", "text/plain"),
+    ],
+)
+def test_what_a_form_could_send_is_refused(
+    method: str, path: str, content_type: str | None, client: FlaskClient
+) -> None:
+    answer = client.open(path, method=method, data=b'{"status": 503}', content_type=content_type)
+    message = (
+        f"{method} needs Content-Type: application/json; {{}} will do for a body that says nothing"
+    )
+    assert (415, error(415, "Unsupported Media Type", message)) == told(answer)
+    assert (200, {"rules": []}) == told(client.get("/_fake/rules"))
+
+
+def test_a_charset_beside_the_type_is_good(client: FlaskClient) -> None:
+    content_type = "application/json; charset=UTF-8"
+    answer = client.post("/_fake/reset", data=b"{}", content_type=content_type)
+    assert (204, None) == told(answer)
+
+
+# What goes wrong in it
+
+
+class BrokenPlane(ControlPlane):
+    """A control plane with a mistake."""
+
+    def images(self) -> list[dict[str, Any]]:
+        raise RuntimeError("a secret of the inside")
+
+
+def test_a_mistake_of_its_own_is_for_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+    cloud = FakeCloud(load_seed())
+    client = LocalClient(create_cloud_app(Settings(), cloud, BrokenPlane(cloud)))
+    message = "a mistake of the service's own: see its log"
+    expected = 500, error(500, "Internal Server Error", message)
+    assert expected == told(client.get("/_fake/images"))
+    assert "a secret of the inside" in caplog.text
+
+
+# What is written of it
+
+
+def test_every_call_and_every_field_of_a_rule_is_documented() -> None:
+    text = (ROOT / "docs" / "fake-cloud.md").read_text("utf-8")
+    calls = re.findall(r"^\| `([A-Z]+) /_fake(/\S*)` \|", text, re.MULTILINE)
+    served = [(method, re.sub("<.*>", "{id}", path)) for method, path, _view in ROUTES]
+    assert sorted(served) == sorted(calls)
+    fields = re.findall(r"^\| `(\w+)` \|", text[text.index("### Fault rules") :], re.MULTILINE)
+    assert set(RuleSchema().fields) <= set(fields)
+
+
+def test_every_method_of_the_fixture_is_documented() -> None:
+    text = (ROOT / "docs" / "fake-cloud.md").read_text("utf-8")
+    table = text[text.index("| attribute or method | what |") :]
+    documented = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", table.partition("\n\n")[0]))
+    offered = {name for name in vars(LegacyCloud) | vars(ControlPlane) if name[0] != "_"}
+    attributes = {"url", "auth_url", "username", "password", "project_name"}
+    assert offered | attributes == documented - {"demo"}

@@ -1,0 +1,250 @@
+"""The embedded identity whatever its version: documents, paths, addresses, the log."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.identity_answers import (
+    BASE,
+    CHALLENGE,
+    CREDENTIALS,
+    DEMO,
+    FIELD,
+    REQUIRED,
+    ROOTS,
+    UNAUTHORIZED,
+    catalog_v3,
+    error,
+    login_v3,
+    password,
+    refused,
+)
+
+from nova_image_shim.fakecloud import create_cloud_app
+from nova_image_shim.settings import Settings
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+    from nova_image_shim.fakecloud.cloud import FakeCloud
+
+V3 = {
+    "id": "v3.14",
+    "status": "stable",
+    "updated": "2020-04-07T00:00:00Z",
+    "links": [{"rel": "self", "href": f"{BASE}/identity/v3/"}],
+    "media-types": [
+        {"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}
+    ],
+}
+V2 = {
+    "id": "v2.0",
+    "status": "stable",
+    "updated": "2014-04-17T00:00:00Z",
+    "links": [
+        {"rel": "self", "href": f"{BASE}/identity/v2.0/"},
+        {
+            "rel": "describedby",
+            "type": "text/html",
+            "href": "https://developer.openstack.org/api-ref/identity/v2/content",
+        },
+    ],
+    "media-types": [
+        {"base": "application/json", "type": "application/vnd.openstack.identity-v2.0+json"}
+    ],
+}
+NO_PATH = error(404, "Not Found", "The resource could not be found.")
+
+
+@pytest.mark.parametrize("path", ["/identity", "/identity/", "/identity//"])
+def test_both_versions_are_listed(cloud_client: FlaskClient, path: str) -> None:
+    answer: Any = cloud_client.get(path)
+    assert (300, f"{BASE}/identity/v3/") == (answer.status_code, answer.headers["Location"])
+    assert {"versions": {"values": [V3, V2]}} == answer.json
+
+
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize(("version", "document"), [("v3", V3), ("v2.0", V2)])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_version_is_shown(
+    cloud_client: FlaskClient, root: str, version: str, document: Any, slash: str
+) -> None:
+    answer: Any = cloud_client.get(f"{root}/{version}{slash}")
+    assert (200, {"version": document}) == (answer.status_code, answer.json)
+
+
+ANY_BODY = [
+    (b"", "The body is no JSON: "),
+    (b"{", "The body is no JSON: "),
+    (b"\xff", "The body is no JSON: "),
+    (b"[" * 5000, "The body is no JSON: "),
+    (b"[]", f"{FIELD} 'the body': Invalid input type."),
+    (b"null", f"{FIELD} 'the body': Invalid input type."),
+    (b"{}", f"{FIELD} 'auth': {REQUIRED}"),
+    (b'{"auth": null}', f"{FIELD} 'auth': Field may not be null."),
+    (b'{"auth": []}', f"{FIELD} 'auth': Invalid input type."),
+]
+
+
+@pytest.mark.parametrize(
+    "path", ["/identity", "/identity/v3", "/identity/v2.0", "/v3", "/v2.0", "/identity/"]
+)
+def test_a_login_gone_astray_is_one_of_the_version_that_its_body_means(
+    cloud_client: FlaskClient, path: str
+) -> None:
+    v3: Any = cloud_client.post(path, json={"auth": {"identity": password(), "scope": DEMO}})
+    assert (201, catalog_v3()) == (v3.status_code, v3.json["token"]["catalog"])
+    v2: Any = cloud_client.post(path, json={"auth": {"passwordCredentials": CREDENTIALS}})
+    assert (200, "demo") == (v2.status_code, v2.json["access"]["user"]["id"])
+    refused(cloud_client.post(path, data=b"{"), "The body is no JSON: ")
+    refused(cloud_client.post(path, json=[]), f"{FIELD} 'the body': Invalid input type.")
+    wrong: Any = cloud_client.post(path, json={"auth": {"token": {"id": "x"}}})
+    assert (401, UNAUTHORIZED) == (wrong.status_code, wrong.json)
+
+
+@pytest.mark.parametrize("path", ["/v3/auth/tokens", "/v2.0/tokens"])
+@pytest.mark.parametrize(("body", "message"), ANY_BODY)
+def test_a_body_that_is_none_is_a_400(
+    cloud_client: FlaskClient, path: str, body: bytes, message: str
+) -> None:
+    refused(cloud_client.post(path, data=body, content_type="application/json"), message)
+
+
+def test_a_body_that_is_too_large_is_a_413(cloud_client: FlaskClient) -> None:
+    answer: Any = cloud_client.post("/v3/auth/tokens", data=b" " * 114689)
+    assert error(413, "Request Entity Too Large", "Request is too large.") == answer.json
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/v3/auth/tokens", "/v3/auth/catalog", "/v3/auth/projects", "/v3/auth/domains"),
+        *("/v3/users/demo/projects", "/v2.0/tenants", "/v2.0/tokens/demo"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": "made-up"}])
+def test_without_a_good_token_it_is_a_401(
+    cloud_client: FlaskClient, path: str, headers: dict[str, str]
+) -> None:
+    answer: Any = cloud_client.get(path, headers=headers)
+    assert (401, UNAUTHORIZED) == (answer.status_code, answer.json)
+    assert CHALLENGE == answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/identity/x", "/identity/v4", "/v3/auth", "/v3/users", "/v2.0/x", "/identity/v3/"),
+        *("/identity/v2.0/users", "/v3/auth/tokens/"),
+    ],
+)
+def test_an_unknown_path_is_keystones_404(cloud_client: FlaskClient, path: str) -> None:
+    if path.endswith("/v3/"):
+        path += "projects"
+    answer: Any = cloud_client.get(path, headers={"X-Auth-Token": "demo"})
+    assert (404, NO_PATH) == (answer.status_code, answer.json)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "/v3/auth/tokens", {"DELETE", "GET", "HEAD", "POST"}),
+        ("GET", "/v2.0/tokens", {"POST"}),
+        ("PUT", "/identity", {"GET", "HEAD", "POST"}),
+        ("PATCH", "/identity/v3/auth/projects", {"GET", "HEAD"}),
+    ],
+)
+def test_another_method_is_keystones_405(
+    cloud_client: FlaskClient, method: str, path: str, allow: set[str]
+) -> None:
+    answer: Any = cloud_client.open(path, method=method)
+    message = "The method is not allowed for the requested URL."
+    assert error(405, "Method Not Allowed", message) == answer.json
+    assert allow == set(answer.headers["Allow"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "base"),
+    [
+        ({}, {"Host": "cloud.example:99"}, "http://cloud.example:99"),
+        ({"compute_link_prefix": "https://cloud"}, {}, "https://cloud"),
+        (
+            {"trusted_proxies": 1},
+            {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"},
+            "https://a.example",
+        ),
+    ],
+)
+def test_addresses_follow_the_requests_own_host(
+    fake_cloud: FakeCloud, settings: Any, headers: dict[str, str], base: str
+) -> None:
+    client = create_cloud_app(Settings(**settings), fake_cloud).test_client()
+    body = {"auth": {"identity": password(), "scope": DEMO}}
+    login: Any = client.post("/v3/auth/tokens", json=body, headers=headers)
+    urls = [entry["endpoints"][0]["url"] for entry in login.json["token"]["catalog"]]
+    expected = ["/v2/demo", "/identity/v3", "/image", "/v2.1/demo"]
+    assert [f"{base}{path}" for path in expected] == urls
+    wrong = client.get("/v2/demo/images", headers=headers)
+    assert f'Keystone uri="{base}/identity"' == wrong.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("mounts", "paths"),
+    [
+        (("v1.1", "v2"), ["compute /v2/demo"]),
+        (("v1.1",), ["compute /v1.1/demo"]),
+        (("v2.1",), ["compute /v2.1/demo", "computev21 /v2.1/demo"]),
+    ],
+)
+def test_the_catalog_names_the_mounts_that_are_served(
+    fake_cloud: FakeCloud, mounts: tuple[str, ...], paths: list[str]
+) -> None:
+    client = create_cloud_app(Settings(mounts=mounts), fake_cloud).test_client()
+    catalog = login_v3(client, password(), DEMO).json["token"]["catalog"]
+    found = [
+        f"{entry['type']} {entry['endpoints'][0]['url'].removeprefix(BASE)}"
+        for entry in catalog
+        if entry["type"].startswith("compute")
+    ]
+    assert paths == found
+
+
+def test_a_named_www_authenticate_uri_goes_first(fake_cloud: FakeCloud) -> None:
+    settings = Settings(public_keystone="https://keystone.example")
+    answer = create_cloud_app(settings, fake_cloud).test_client().get("/v2/demo/images")
+    assert 'Keystone uri="https://keystone.example"' == answer.headers["WWW-Authenticate"]
+
+
+def test_the_log_shows_no_token_and_no_password(
+    cloud_client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    token = login_v3(cloud_client, password(), DEMO).headers["X-Subject-Token"]
+    login_v3(cloud_client, password(secret="hunter2-wrong"), DEMO)
+    for path in (f"/v2.0/tokens/{token}?x=1", f"/identity//v2.0//tokens/{token}", "/v2.0/tenants"):
+        cloud_client.get(path, headers={"X-Auth-Token": token})
+    cloud_client.get(f"/v2.0/%74okens/{token}/x", headers={"X-Auth-Token": "demo"})
+    cloud_client.get(f"/v2.0/tokens/{token}%2Fx", headers={"X-Auth-Token": "demo"})
+    encoded = f"%{ord(token[0]):x}{token[1:]}"
+    cloud_client.get(f"/v2.0/tokens/{encoded}", headers={"X-Auth-Token": "demo"})
+    lines = [record.getMessage() for record in caplog.records]
+    assert [] == [line for line in lines if token[1:] in line or "hunter2" in line]
+    assert any("/v2.0/tokens/***" in line for line in lines)
+    assert "401: the password of user 'demo' is another" in lines
+
+
+def test_with_the_glance_backend_none_of_it_is_there(client: FlaskClient) -> None:
+    for path in ("/identity", "/v3", "/v2.0", "/image", "/_fake/", "/identity/v3/auth/tokens"):
+        answer: Any = client.get(path)
+        fault = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}
+        assert (404, fault) == (answer.status_code, json.loads(answer.data))
+
+
+def test_the_log_shows_no_more_of_a_long_name_than_is_of_use(
+    cloud_client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    login_v3(cloud_client, password(name="x" * 100_000), DEMO)
+    assert 300 > max(len(record.getMessage()) for record in caplog.records)

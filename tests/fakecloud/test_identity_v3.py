@@ -1,0 +1,252 @@
+"""Identity v3 of the embedded cloud: its answers, whole, and every refusal."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from unittest.mock import ANY
+
+import pytest
+from keystoneauth1 import access
+from support.identity_answers import (
+    BASE,
+    CHALLENGE,
+    DEMO,
+    FIELD,
+    NO_TOKEN,
+    REQUIRED,
+    ROOTS,
+    UNAUTHORIZED,
+    by_token,
+    catalog_v3,
+    error,
+    login_v3,
+    password,
+    refused,
+)
+
+from nova_image_shim.fakecloud import create_cloud_app
+from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.seed import Project, Seed, User
+from nova_image_shim.settings import Settings
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"project": {"id": "demo"}},
+        {"project": {"name": "demo", "domain": {"id": "default"}}},
+        {"project": {"name": "demo", "domain": {"name": "Default"}}},
+    ],
+)
+@pytest.mark.parametrize("domain", [{"id": "default"}, {"name": "Default"}])
+def test_a_v3_login_by_password(
+    cloud_client: FlaskClient, root: str, scope: Any, domain: dict[str, str]
+) -> None:
+    answer = login_v3(cloud_client, password(domain=domain), scope, root)
+    expected = {
+        "token": {
+            "methods": ["password"],
+            "user": {
+                "id": "demo",
+                "name": "demo",
+                "domain": {"id": "default", "name": "Default"},
+                "password_expires_at": None,
+            },
+            "audit_ids": [ANY],
+            "issued_at": ANY,
+            "expires_at": ANY,
+            "project": {
+                "id": "demo",
+                "name": "demo",
+                "domain": {"id": "default", "name": "Default"},
+            },
+            "roles": [{"id": ANY, "name": "member"}],
+            "catalog": catalog_v3(),
+        }
+    }
+    assert (201, expected) == (answer.status_code, answer.json)
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Subject-Token"])
+    assert "X-Auth-Token" in answer.headers["Vary"]
+    for time in ("issued_at", "expires_at"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", answer.json["token"][time])
+    token = access.create(body=answer.json, auth_token=answer.headers["X-Subject-Token"])
+    assert (False, "demo", ["member"]) == (
+        token.will_expire_soon(),
+        token.project_id,
+        token.role_names,
+    )
+
+
+def test_a_user_can_be_named_by_id(cloud_client: FlaskClient) -> None:
+    identity = {"methods": ["password"], "password": {"user": {"id": "alt", "password": "alt"}}}
+    answer = login_v3(cloud_client, identity)
+    assert (201, "alt") == (answer.status_code, answer.json["token"]["user"]["id"])
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [{}, {"scope": None}, {"scope": "unscoped"}, {"scope": {"unscoped": {}}}, {"scope": {}}],
+)
+def test_a_v3_login_without_a_scope_then_with(cloud_client: FlaskClient, scope: Any) -> None:
+    body = {"auth": {"identity": password(), **scope}}
+    first: Any = cloud_client.post("/v3/auth/tokens", json=body)
+    assert {"methods", "user", "audit_ids", "issued_at", "expires_at"} == set(first.json["token"])
+    second = login_v3(cloud_client, by_token(first.headers["X-Subject-Token"]), DEMO)
+    assert (201, catalog_v3()) == (second.status_code, second.json["token"]["catalog"])
+    assert ["password", "token"] == second.json["token"]["methods"]
+    assert first.json["token"]["expires_at"] == second.json["token"]["expires_at"]
+    assert first.json["token"]["audit_ids"] == second.json["token"]["audit_ids"][1:]
+
+
+def test_both_methods_at_once_are_one_user(cloud_client: FlaskClient) -> None:
+    both = password() | {"methods": ["password", "token"], "token": {"id": "demo"}}
+    assert 201 == login_v3(cloud_client, both, DEMO).status_code
+    assert 401 == login_v3(cloud_client, both | {"token": {"id": "alt"}}, DEMO).status_code
+
+
+def test_the_catalog_can_be_left_out(cloud_client: FlaskClient) -> None:
+    body = {"auth": {"identity": password(), "scope": DEMO}}
+    answer: Any = cloud_client.post("/v3/auth/tokens?nocatalog", json=body)
+    assert (201, False) == (answer.status_code, "catalog" in answer.json["token"])
+
+
+@pytest.mark.parametrize(
+    ("identity", "scope"),
+    [
+        (password(secret="Demo"), DEMO),
+        (password(secret=""), DEMO),
+        (password(name="nobody"), DEMO),
+        (password(name="Demo"), DEMO),
+        (password(domain={"id": "nowhere"}), DEMO),
+        (password(), {"project": {"id": "alt"}}),
+        (password(), {"project": {"id": "nowhere"}}),
+        (password(), {"project": {"name": "demo", "domain": {"id": "nowhere"}}}),
+        (password(), {"domain": {"id": "default"}}),
+        (password(), {"system": {"all": True}}),
+        (by_token("made-up"), DEMO),
+        (by_token(""), None),
+        (by_token("alt"), DEMO),
+        ({"methods": ["totp"]}, None),
+        ({"methods": ["application_credential"]}, None),
+    ],
+)
+def test_a_v3_login_that_is_wrong_is_a_401(
+    cloud_client: FlaskClient, identity: Any, scope: Any
+) -> None:
+    answer = login_v3(cloud_client, identity, scope)
+    assert (401, UNAUTHORIZED) == (answer.status_code, answer.json)
+    assert CHALLENGE == answer.headers["WWW-Authenticate"]
+    assert "X-Subject-Token" not in answer.headers
+
+
+ONE_OF_TWO = "id or name must be present."
+
+
+def user_of(**user: Any) -> Any:
+    return {"identity": {"methods": ["password"], "password": {"user": user}}}
+
+
+USER = "auth/identity/password/user"
+BAD_V3 = [
+    ({}, f"{FIELD} 'auth/identity': {REQUIRED}"),
+    ({"identity": {}}, f"{FIELD} 'auth/identity/methods': {REQUIRED}"),
+    ({"identity": {"methods": []}}, f"{FIELD} 'auth/identity/methods': Shorter than minimum"),
+    ({"identity": {"methods": "password"}}, f"{FIELD} 'auth/identity/methods': Not a valid list."),
+    ({"identity": {"methods": [1]}}, f"{FIELD} 'auth/identity/methods/0': Not a valid string."),
+    ({"identity": {"methods": ["password"]}}, f"{FIELD} 'auth/identity/password': {REQUIRED}"),
+    ({"identity": {"methods": ["token"]}}, f"{FIELD} 'auth/identity/token': {REQUIRED}"),
+    (
+        {"identity": {"methods": ["token"], "token": {}}},
+        f"{FIELD} 'auth/identity/token/id': Missin",
+    ),
+    (user_of(id="demo"), f"{FIELD} '{USER}/password': {REQUIRED}"),
+    (user_of(id="demo", password=12345), f"{FIELD} '{USER}/password': Not a valid string."),
+    (user_of(password="12345"), f"{FIELD} '{USER}': {ONE_OF_TWO}"),
+    (user_of(name="demo", password="12345"), f"{FIELD} '{USER}/domain': {REQUIRED}"),
+    (user_of(name="demo", domain={}, password="x"), f"{FIELD} '{USER}/domain': {ONE_OF_TWO}"),
+    ({"identity": by_token("demo"), "scope": "all"}, f"{FIELD} 'auth/scope': Invalid input type."),
+    ({"identity": by_token("x"), "scope": {"project": {}}}, f"{FIELD} 'auth/scope/project': id or"),
+]
+
+
+@pytest.mark.parametrize(("auth", "message"), BAD_V3)
+def test_a_bad_v3_body_is_a_400_that_says_which_field(
+    cloud_client: FlaskClient, auth: Any, message: str
+) -> None:
+    refused(cloud_client.post("/v3/auth/tokens", json={"auth": auth}), message)
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_token_is_shown_checked_and_revoked_by_v3(cloud_client: FlaskClient, root: str) -> None:
+    login = login_v3(cloud_client, password(), DEMO)
+    headers = {"X-Auth-Token": "admin", "X-Subject-Token": login.headers["X-Subject-Token"]}
+    path = f"{root}/v3/auth/tokens"
+    shown: Any = cloud_client.get(path, headers=headers)
+    assert (200, login.json) == (shown.status_code, shown.json)
+    assert headers["X-Subject-Token"] == shown.headers["X-Subject-Token"]
+    checked = cloud_client.head(path, headers=headers)
+    assert (200, b"") == (checked.status_code, checked.data)
+    gone = cloud_client.delete(path, headers=headers)
+    assert (204, b"") == (gone.status_code, gone.data)
+    for method in ("GET", "DELETE"):
+        answer: Any = cloud_client.open(path, method=method, headers=headers)
+        assert (404, NO_TOKEN) == (answer.status_code, answer.json)
+    assert 401 == cloud_client.get(path, headers={**headers, "X-Auth-Token": "x"}).status_code
+
+
+def test_the_catalog_is_shown(cloud_client: FlaskClient) -> None:
+    answer: Any = cloud_client.get("/v3/auth/catalog", headers={"X-Auth-Token": "demo"})
+    links = {"self": f"{BASE}/identity/v3/auth/catalog"}
+    assert {"catalog": catalog_v3(), "links": links} == answer.json
+    unscoped = login_v3(cloud_client, password()).headers["X-Subject-Token"]
+    answer = cloud_client.get("/v3/auth/catalog", headers={"X-Auth-Token": unscoped})
+    message = "A project-scoped token is required to produce a service catalog."
+    assert error(403, "Forbidden", message) == answer.json
+
+
+def test_ids_of_the_catalog_stay_the_same(cloud_client: FlaskClient) -> None:
+    first, second = (login_v3(cloud_client, password(), DEMO).json["token"] for _ in range(2))
+    assert (first["catalog"], first["roles"]) == (second["catalog"], second["roles"])
+    ids = [item["id"] for entry in first["catalog"] for item in (entry, *entry["endpoints"])]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("path", ["auth/projects", "users/demo/projects"])
+def test_a_users_projects_are_listed(path: str) -> None:
+    projects = (Project("1", "one"), Project("2", "two"), Project("3", "three"))
+    user = User("demo", "demo", "demo", "demo", {"2": ("a",), "1": ("b",), "3": ()})
+    cloud = FakeCloud(Seed(projects=projects, users=(user,)))
+    client = create_cloud_app(Settings(), cloud).test_client()
+    token = login_v3(client, password()).headers["X-Subject-Token"]
+    answer: Any = client.get(f"/identity/v3/{path}", headers={"X-Auth-Token": token})
+    expected = [
+        {
+            "id": id_,
+            "name": name,
+            "domain_id": "default",
+            "parent_id": "default",
+            "description": "",
+            "enabled": True,
+            "is_domain": False,
+            "tags": [],
+            "options": {},
+            "links": {"self": f"{BASE}/identity/v3/projects/{id_}"},
+        }
+        for id_, name in (("2", "two"), ("1", "one"))
+    ]
+    links = {"self": f"{BASE}/identity/v3/{path}", "next": None, "previous": None}
+    assert {"projects": expected, "links": links} == answer.json
+
+
+def test_nobodys_projects_and_nobodys_domains(cloud_client: FlaskClient) -> None:
+    headers = {"X-Auth-Token": "demo"}
+    answer: Any = cloud_client.get("/v3/users/nobody/projects", headers=headers)
+    assert error(404, "Not Found", "Could not find user: nobody.") == answer.json
+    answer = cloud_client.get("/v3/auth/domains", headers=headers)
+    links = {"self": f"{BASE}/identity/v3/auth/domains", "next": None, "previous": None}
+    assert {"domains": [], "links": links} == answer.json

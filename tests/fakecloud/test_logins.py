@@ -1,0 +1,260 @@
+"""Real client libraries log in to the embedded cloud over HTTP and find their way to the images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from glanceclient import Client, exc
+from keystoneauth1 import discover, exceptions, identity
+from keystoneauth1.session import Session
+from support.fakes import serve
+
+from nova_image_shim.fakecloud import create_cloud_app
+from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask.testing import FlaskClient
+    from keystoneauth1.plugin import BaseAuthPlugin
+
+    from nova_image_shim.fakecloud.seed import Seed
+
+    Login = Callable[[str], BaseAuthPlugin]
+
+COMPUTE: Any = {"service_type": "compute", "region_name": "RegionOne"}
+USER: Any = {"username": "demo", "password": "demo"}
+DOMAINS: Any = {"user_domain_name": "Default", "project_domain_id": "default"}
+
+
+class Live:
+    """A cloud and where it is."""
+
+    def __init__(self, cloud: FakeCloud, url: str) -> None:
+        self.cloud = cloud
+        self.url = url
+
+
+@pytest.fixture(scope="module")
+def served(seed: Seed) -> Iterator[Live]:
+    cloud = FakeCloud(seed)
+    with serve(create_cloud_app(Settings(), cloud)) as url:
+        yield Live(cloud, url)
+
+
+@pytest.fixture
+def live(served: Live) -> Live:
+    served.cloud.reset()
+    return served
+
+
+LOGINS: dict[str, Login] = {
+    "v3 password": lambda url: identity.V3Password(
+        f"{url}/identity/v3", **USER, **DOMAINS, project_name="demo"
+    ),
+    "v3 password by ids": lambda url: identity.V3Password(
+        f"{url}/v3", user_id="demo", password="demo", project_id="demo"
+    ),
+    "v2 password": lambda url: identity.V2Password(
+        f"{url}/identity/v2.0", **USER, tenant_name="demo"
+    ),
+    "v2 password by ids": lambda url: identity.V2Password(
+        f"{url}/v2.0", user_id="demo", password="demo", tenant_id="demo"
+    ),
+    "v3 token": lambda url: identity.V3Token(
+        f"{url}/identity/v3", "demo", project_name="demo", project_domain_name="Default"
+    ),
+    "v2 token": lambda url: identity.V2Token(f"{url}/identity/v2.0", "demo", tenant_id="demo"),
+    "any version": lambda url: identity.Password(
+        f"{url}/identity", **USER, **DOMAINS, project_name="demo"
+    ),
+    "any version without domains": lambda url: identity.Password(
+        f"{url}/identity", **USER, project_name="demo"
+    ),
+    "any version at v2.0": lambda url: identity.Password(
+        f"{url}/identity/v2.0/", **USER, project_name="demo"
+    ),
+    "any version by token": lambda url: identity.Token(
+        f"{url}/identity/v3/", "demo", project_name="demo", project_domain_id="default"
+    ),
+}
+
+
+@pytest.mark.parametrize("login", LOGINS.values(), ids=LOGINS)
+def test_a_login_leads_to_the_images(live: Live, login: Login) -> None:
+    session = Session(auth=login(live.url))
+    assert f"{live.url}/v2/demo" == session.get_endpoint(**COMPUTE)
+    answer = session.get("/images/detail?limit=1", endpoint_filter=COMPUTE)
+    assert 1 == len(answer.json()["images"])
+    everything = session.get("/images", endpoint_filter=COMPUTE).json()["images"]
+    names = {image["name"] for image in everything}
+    assert ({"golden", "shared-with-demo"}, set()) == (
+        names & {"golden", "shared-with-demo"},
+        names & {"alt-only"},
+    )
+
+
+def test_every_interface_and_service_is_found(live: Live) -> None:
+    session = Session(auth=LOGINS["v3 password"](live.url))
+    for interface in ("public", "internal", "admin"):
+        found = {
+            type_: session.get_endpoint(service_type=type_, interface=interface)
+            for type_ in ("compute", "computev21", "identity", "image")
+        }
+        assert {
+            "compute": f"{live.url}/v2/demo",
+            "computev21": f"{live.url}/v2.1/demo",
+            "identity": f"{live.url}/identity/v3",
+            "image": f"{live.url}/image",
+        } == found
+
+
+def test_discovery_finds_both_versions_and_the_image_api(live: Live) -> None:
+    session = Session()
+    found = discover.Discover(session, f"{live.url}/identity")
+    assert [(2, 0), (3, 14)] == [version["version"] for version in found.version_data()]
+    auth = LOGINS["v3 password"](live.url)
+    image = auth.get_endpoint_data(Session(auth=auth), service_type="image", min_version="2")
+    assert image
+    assert (f"{live.url}/image/v2/", (2, 9)) == (image.url, image.api_version)
+
+
+def test_an_unscoped_login_is_scoped_afterwards(live: Live) -> None:
+    auth = identity.V3Password(f"{live.url}/v3", **USER, user_domain_id="default", unscoped=True)
+    session = Session(auth=auth)
+    projects = session.get(f"{live.url}/v3/auth/projects").json()["projects"]
+    token = str(auth.get_token(session))
+    scoped = identity.V3Token(f"{live.url}/v3", token, project_id=projects[0]["id"])
+    assert 200 == Session(auth=scoped).get("/images", endpoint_filter=COMPUTE).status_code
+
+
+def test_a_token_without_a_project_reaches_no_projects_images(live: Live) -> None:
+    session = Session(auth=identity.V3Password(f"{live.url}/v3", **USER, user_domain_id="default"))
+    answer = session.get(f"{live.url}/v2/demo/images", raise_exc=False)
+    assert 400 == answer.status_code
+    assert "doesn't match Context's project_id 'None'" in answer.json()["badRequest"]["message"]
+
+
+@pytest.mark.parametrize("version", [identity.V3Password, identity.V2Password])
+def test_a_wrong_password_is_refused(live: Live, version: Any) -> None:
+    domain = {"user_domain_id": "default"} if version is identity.V3Password else {}
+    path = "v3" if domain else "v2.0"
+    auth = version(f"{live.url}/identity/{path}", username="demo", password="x", **domain)
+    with pytest.raises(exceptions.Unauthorized, match="requires authentication"):
+        auth.get_token(Session())
+
+
+def test_a_session_logs_in_again_when_its_token_is_over(live: Live) -> None:
+    session = Session(auth=LOGINS["v3 password"](live.url))
+    first = session.get_token()
+    live.cloud.clock.advance(3601)
+    answer = session.get(f"{live.url}/v2/demo/images?limit=1")
+    assert (200, True) == (answer.status_code, first != session.get_token())
+
+
+def test_a_revoked_token_is_refused_at_the_compute_service(live: Live) -> None:
+    session = Session(auth=LOGINS["v3 password"](live.url))
+    token = session.get_token()
+    assert token
+    session.delete(f"{live.url}/v3/auth/tokens", headers={"X-Subject-Token": token})
+    answer = Session().get(
+        f"{live.url}/v2/demo/images", headers={"X-Auth-Token": token}, raise_exc=False
+    )
+    assert (401, f'Keystone uri="{live.url}/identity"') == (
+        answer.status_code,
+        answer.headers["WWW-Authenticate"],
+    )
+
+
+def test_glanceclient_lists_and_shows(live: Live) -> None:
+    glance = Client("2", session=Session(auth=LOGINS["v3 password"](live.url)))
+    everything = list(glance.images.list(page_size=4))
+    assert 17 == len(everything)
+    (golden,) = glance.images.list(filters={"name": "golden"})
+    shown = glance.images.get(golden.id)
+    assert ("golden", True, "debian") == (shown.name, shown.protected, shown.os_distro)
+    ordered = [image.name for image in glance.images.list(sort="name:asc")]
+    assert sorted(ordered) == ordered
+
+
+def test_glanceclient_is_told_that_nothing_is_written(live: Live) -> None:
+    glance = Client("2", session=Session(auth=LOGINS["v3 password"](live.url)))
+    with pytest.raises(exc.HTTPForbidden, match="The embedded image API only reads"):
+        glance.images.create(name="new")
+
+
+# The legacy calls with tokens that carry a project.
+
+
+def listed(client: FlaskClient, project: str, token: str | None = None) -> set[str]:
+    answer: Any = client.get(f"/v2/{project}/images", headers={"X-Auth-Token": token or project})
+    return {image["name"] for image in answer.json["images"]}
+
+
+def test_each_project_lists_its_own(cloud_client: FlaskClient) -> None:
+    demo, alt, admin = (listed(cloud_client, project) for project in ("demo", "alt", "admin"))
+    private = {"golden", "alt-only", "shared-with-demo"}
+    assert {"golden", "shared-with-demo"} == demo & private
+    assert {"alt-only", "shared-with-demo"} == alt & private
+    assert private == admin & private
+
+
+@pytest.mark.parametrize("path", ["/v2/alt/images", "/v1.1/alt/images/x", "/v2.1/alt/images"])
+def test_a_token_is_of_one_project(cloud_client: FlaskClient, path: str) -> None:
+    for token in ("demo", "admin"):
+        answer: Any = cloud_client.get(path, headers={"X-Auth-Token": token})
+        text = f"URL's project_id 'alt' doesn't match Context's project_id '{token}'"
+        fault = {"badRequest": {"code": 400, "message": f"Malformed request URL: {text}"}}
+        assert (400, fault) == (answer.status_code, answer.json)
+
+
+def test_v2_1_without_a_project_takes_the_tokens(cloud_client: FlaskClient) -> None:
+    answer: Any = cloud_client.get("/v2.1/images", headers={"X-Auth-Token": "alt"})
+    assert "alt-only" in {image["name"] for image in answer.json["images"]}
+
+
+@pytest.mark.parametrize("path", ["/v2/demo/images", "/v2.1/images", "/v2/demo/nowhere"])
+@pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": "made-up"}])
+def test_a_made_up_token_is_a_401(
+    cloud_client: FlaskClient, path: str, headers: dict[str, str]
+) -> None:
+    assert 401 == cloud_client.get(path, headers=headers).status_code
+
+
+def test_any_token_is_taken_when_open(fake_cloud: FakeCloud) -> None:
+    client = create_cloud_app(Settings(fake_open=True), fake_cloud).test_client()
+    assert listed(client, "demo", "made-up") == listed(client, "demo", "alt")
+    assert "alt-only" in listed(client, "alt", "made-up")
+    of_the_token: Any = client.get("/v2.1/images", headers={"X-Auth-Token": "alt"})
+    assert "alt-only" in {image["name"] for image in of_the_token.json["images"]}
+    assert 401 == client.get("/v2/demo/images").status_code
+    images: Any = client.get("/image/v2/images", headers={"X-Auth-Token": "alt"})
+    assert "alt-only" in {image["name"] for image in images.json["images"]}
+
+
+def test_an_admin_changes_and_deletes_what_is_not_protected(cloud_client: FlaskClient) -> None:
+    admin = {"X-Auth-Token": "admin"}
+    path = "/v2/admin/images/2f6f4a1e-5c0b-4c35-9f6e-3a1d1c2b00"
+    changed: Any = cloud_client.put(
+        f"{path}09/metadata/a", json={"meta": {"a": "b"}}, headers=admin
+    )
+    assert (200, {"meta": {"a": "b"}}) == (changed.status_code, changed.json)
+    assert 204 == cloud_client.delete(f"{path}09", headers=admin).status_code
+    protected: Any = cloud_client.delete(f"{path}06", headers=admin)
+    message = "You are not allowed to delete the image."
+    assert {"forbidden": {"code": 403, "message": message}} == protected.json
+    other: Any = cloud_client.delete(
+        "/v2/alt/images/2f6f4a1e-5c0b-4c35-9f6e-3a1d1c2b0001", headers={"X-Auth-Token": "alt"}
+    )
+    assert 403 == other.status_code
+
+
+def test_the_clock_dates_what_is_changed(cloud_client: FlaskClient, fake_cloud: FakeCloud) -> None:
+    fake_cloud.clock.advance(10 * 366 * 86400)
+    headers = {"X-Auth-Token": "demo"}
+    path = "/v2/demo/images/2f6f4a1e-5c0b-4c35-9f6e-3a1d1c2b0006"
+    cloud_client.put(f"{path}/metadata/a", json={"meta": {"a": "b"}}, headers=headers)
+    shown: Any = cloud_client.get(path, headers=headers)
+    assert fake_cloud.clock.now().strftime("%Y-%m-%d") == shown.json["image"]["updated"][:10]

@@ -1,0 +1,289 @@
+"""The metrics, scraped from the live service with its workers over the fake Keystone and Glance."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+import requests
+from conftest import glance_environ
+from prometheus_client.parser import text_string_to_metric_families
+from support.fakes import ROOT, clean_environ, free_port, says, shim, token_of
+
+from nova_image_shim.observability.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from support.fakes import FakeGlance, FakeKeystone
+
+
+class Scraped(NamedTuple):
+    """A live service, where it is scraped, and the file with its master's pid."""
+
+    url: str
+    metrics_bind: str
+    pid_file: Path
+
+    def scrape(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        answer = requests.get(f"http://{self.metrics_bind}/metrics", timeout=10)
+        answer.raise_for_status()
+        return {
+            (sample.name.removeprefix("nova_image_shim_"), frozenset(sample.labels.items())): (
+                sample.value
+            )
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.scrape().get((name, frozenset(labels.items())), 0.0)
+
+    def threads(self) -> float:
+        """Return the threads of all workers; 0 where nobody answers."""
+        with contextlib.suppress(requests.ConnectionError):
+            return self.value("threads")
+        return 0
+
+    def get(self, path: str, project: str = "demo", agent: str = "libcloud/3.8.0") -> int:
+        headers = {"X-Auth-Token": token_of(project), "User-Agent": agent}
+        return requests.get(self.url + path, headers=headers, timeout=10).status_code
+
+
+@contextmanager
+def scraped(folder: Path, **environ: str) -> Iterator[Scraped]:
+    bind, pid_file = f"127.0.0.1:{free_port()}", folder / "pid"
+    settings = {"SHIM_METRICS_BIND": bind, "GUNICORN_CMD_ARGS": f"--pid {pid_file}"}
+    with shim(folder / "log", **settings | environ) as url:
+        yield Scraped(url, bind, pid_file)
+
+
+@pytest.fixture
+def two_workers(tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance) -> Iterator[Scraped]:
+    environ = glance_environ(keystone) | {"WEB_CONCURRENCY": "2", "SHIM_THREADS": "4"}
+    with scraped(tmp_path, **environ) as service:
+        yield service
+
+
+def until(holds: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+
+
+def test_each_request_is_counted_once_whichever_worker_takes_it(two_workers: Scraped) -> None:
+    for _ in range(20):
+        assert 200 == two_workers.get("/v2/demo/images")
+        assert 200 == two_workers.get("/v1.1/demo/images/detail?limit=2", agent="fog/1.18.0")
+        assert 404 == two_workers.get("/v2.1/images/none-such")
+        assert 404 == two_workers.get("/v2/demo/flavors")
+    found = two_workers.scrape()
+
+    def number(name: str, **labels: str) -> float:
+        return found[name, frozenset(labels.items())]
+
+    requested = {
+        labels: value for (name, labels), value in found.items() if name == "requests_total"
+    }
+    expected = [
+        ("images.index", "libcloud", "200"),
+        ("images.detail", "fog", "200"),
+        ("images.show", "libcloud", "404"),
+        ("none", "libcloud", "404"),
+    ]
+    health = frozenset({"call": "health.healthcheck", "client": "python", "status": "200"}.items())
+    assert requested.pop(health) >= 1
+    assert {
+        frozenset({"call": call, "client": client, "status": status}.items()): 20.0
+        for call, client, status in expected
+    } == requested
+    assert 20 == number("request_duration_seconds_count", call="images.index")
+    assert 40 == number("glance_request_duration_seconds_count", operation="list", status="200")
+    assert 20 == number("glance_request_duration_seconds_count", operation="get", status="404")
+    assert (40, 40) == (number("list_images_count"), number("list_pages_sum"))
+    # Each worker has asked Keystone once at most for the one token.
+    misses = number("token_lookups_total", result="miss")
+    assert misses in {1, 2}
+    assert 80 == misses + number("token_lookups_total", result="hit")
+    assert misses == number("keystone_request_duration_seconds_count", method="POST", status="201")
+    assert 56 == number("threads")  # with room for all who wait
+    assert 0 == number("threads_busy")
+
+
+def test_a_call_without_an_answer_has_status_0(two_workers: Scraped, glance: FakeGlance) -> None:
+    glance.answers.append(says(503, {}))
+    assert 503 == two_workers.get("/v2/demo/images")
+    name = "glance_request_duration_seconds_count"
+    assert 1 == two_workers.value(name, operation="list", status="503")
+
+
+def test_a_scrape_is_answered_while_every_thread_is_busy(
+    tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance
+) -> None:
+    release = threading.Event()
+
+    def slow(_request: object) -> object:
+        release.wait(20)
+        return says(200, {"images": []})(None)  # type: ignore[arg-type]
+
+    glance.answers[:] = [slow, slow]  # type: ignore[list-item]
+    with scraped(tmp_path, **glance_environ(keystone), SHIM_THREADS="2") as service:
+        clients = [
+            threading.Thread(target=service.get, args=("/v2/demo/images",)) for _ in range(2)
+        ]
+        for client in clients:
+            client.start()
+        try:
+            until(lambda: service.value("threads_busy") == 2)
+        finally:
+            release.set()
+            for client in clients:
+                client.join()
+        until(lambda: service.value("threads_busy") == 0)
+
+
+def test_a_scraper_that_says_nothing_keeps_nobody_out_for_long(two_workers: Scraped) -> None:
+    host, _, port = two_workers.metrics_bind.rpartition(":")
+    with socket.create_connection((host, int(port))), socket.create_connection((host, int(port))):
+        until(lambda: two_workers.value("threads") == 56, seconds=5)
+
+
+def workers_of(service: Scraped) -> list[int]:
+    master = int(service.pid_file.read_text())
+    children = Path(f"/proc/{master}/task/{master}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+def test_a_killed_worker_is_counted_on_but_no_longer_among_the_living(
+    two_workers: Scraped,
+) -> None:
+    for _ in range(10):
+        two_workers.get("/v2/demo/images")
+    old = workers_of(two_workers)
+    os.kill(old[0], signal.SIGKILL)
+    until(lambda: len(set(workers_of(two_workers)) - set(old)) == 1)
+    until(lambda: two_workers.value("threads") == 56)
+    labels = {"call": "images.index", "client": "libcloud", "status": "200"}
+    assert 10 == two_workers.value("requests_total", **labels)
+
+
+def test_a_reload_keeps_the_port_and_the_counts(two_workers: Scraped) -> None:
+    two_workers.get("/v2/demo/images")
+    old = workers_of(two_workers)
+    os.kill(int(two_workers.pid_file.read_text()), signal.SIGHUP)
+    until(lambda: not set(workers_of(two_workers)) & set(old))
+    until(lambda: two_workers.value("threads") == 56)
+    labels = {"call": "images.index", "client": "libcloud", "status": "200"}
+    assert 1 == two_workers.value("requests_total", **labels)
+
+
+def test_a_new_gunicorn_takes_the_port_over(tmp_path: Path) -> None:
+    # Not `python -m gunicorn`, which cannot start itself anew.
+    binds = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    service = Scraped(f"http://{binds[0]}", binds[1], tmp_path / "pid")
+    with (tmp_path / "log").open("wb") as log:
+        gunicorn = Path(sys.executable).with_name("gunicorn")
+        old = subprocess.Popen(
+            [gunicorn, "--pid", service.pid_file],
+            cwd=ROOT,
+            env=clean_environ()
+            | {"SHIM_BIND": binds[0], "SHIM_METRICS_BIND": binds[1], "SHIM_FAKE_OPEN": "1"},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        until(lambda: service.threads() == 16)
+        old.send_signal(signal.SIGUSR2)
+        new = first_pid(tmp_path / "pid.2")
+        try:
+            old.terminate()
+            assert 0 == old.wait(20)
+            assert new == first_pid(service.pid_file)
+            until(lambda: service.threads() == 16)
+            assert 200 == service.get("/v2/demo/images")
+        finally:
+            os.kill(new, signal.SIGTERM)
+            until(lambda: not is_running(new))
+    finally:
+        old.kill()
+        old.wait()
+
+
+def first_pid(file: Path) -> int:
+    """Return the pid in a file that is about to be there."""
+    until(lambda: file.exists() and file.read_text().strip() != "")
+    return int(file.read_text())
+
+
+def is_running(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    return False
+
+
+def test_the_port_is_not_the_services_own(two_workers: Scraped) -> None:
+    assert 404 == two_workers.get("/metrics")
+
+
+def test_without_the_setting_nothing_is_counted(memory_shim: str) -> None:
+    assert 404 == requests.get(f"{memory_shim}/metrics", timeout=10).status_code
+
+
+def test_a_port_in_use_ends_the_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            pytest.raises(AssertionError, match="did not start") as failure,
+            scraped(tmp_path, SHIM_METRICS_BIND=bind),
+        ):
+            pass
+    text = str(failure.value)
+    assert "Traceback" not in text
+    assert (
+        f"nova-image-shim cannot start:\nSHIM_METRICS_BIND='{bind}': "
+        "[Errno 98] Address already in use"
+    ) in text
+
+
+def test_preloading_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match="preload_app: SHIM_METRICS_BIND counts in each"),
+        scraped(tmp_path, GUNICORN_CMD_ARGS="--preload"),
+    ):
+        pass
+
+
+def test_a_given_folder_is_emptied_at_the_start_and_kept_at_the_end(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    stale = folder / "counter_1.db"
+    stale.write_bytes(b"of an earlier run")
+    with scraped(tmp_path, PROMETHEUS_MULTIPROC_DIR=str(folder)) as service:
+        assert 16 == service.value("threads")
+        assert not stale.exists()
+    assert folder.exists()
+
+
+def test_every_metric_is_documented() -> None:
+    metrics = Metrics(threads=1, backend="memory")
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in metrics.registry.collect()
+    }
+    page = (ROOT / "docs/operate.md").read_text()
+    table = page.partition("after `nova_image_shim_`")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
+    told = {f"nova_image_shim_{name}" for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert names == told

@@ -1,0 +1,32 @@
+"""Tables in docs/ are made of data; here they are today's."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+from chaos import table
+from support.fakes import ROOT
+
+SECURITY = (ROOT / "SECURITY.md").read_text()
+NODE = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+
+
+def test_the_tables_of_faults_are_those_that_are_run() -> None:
+    assert table.written() == table.DOCUMENT.read_text(), "run python tests/chaos/table.py"
+
+
+def promises() -> list[tuple[str, str]]:
+    """Return the rows of SECURITY.md: a promise, and what holds it."""
+    rows = [line.strip("| ").split(" | ") for line in SECURITY.splitlines() if line[:2] == "| "]
+    return [(promise, held_by) for promise, held_by in rows[2:]]
+
+
+@pytest.mark.parametrize(("promise", "held_by"), promises())
+def test_every_promise_is_held_by_tests_that_are_there(promise: str, held_by: str) -> None:
+    named = NODE.findall(held_by)
+    assert len(named) == held_by.count("`") // 2 > 0, promise
+    for path, name in named:
+        tree = ast.parse((ROOT / path).read_text())
+        assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}

@@ -1,0 +1,93 @@
+"""What the documentation says of the program, held to the program."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import pytest
+from support.fakes import ROOT
+
+from nova_image_shim.translation.translator import Links, Translator, to_glance_query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nova_image_shim.adapters.image_port import Image
+
+DOCS = ROOT / "docs"
+CODE = re.compile(r"`([^`]+)`")
+
+
+def rows(heading: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Return the code in both cells of each row of a table of the page on migration."""
+    page = (DOCS / "migration.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    for line in section.splitlines()[3:]:
+        if line.startswith("| "):
+            legacy, glance = line.strip("| ").split(" | ")
+            yield CODE.findall(legacy), CODE.findall(glance)
+
+
+QUERIES = [
+    (legacy, glance)
+    for both in rows("By query")
+    for legacy, glance in zip(*both, strict=False)
+    if "=" in legacy
+]
+
+
+@pytest.mark.parametrize(("legacy", "native"), QUERIES)
+def test_a_query_to_migrate_is_what_glance_is_asked_here(legacy: str, native: str) -> None:
+    made_up = {"TIME": "2024-01-01T00:00:00Z", "=N": "=7", "NAME": "a-name", "ID": "an-id"}
+    for word, value in made_up.items():
+        legacy, native = legacy.replace(word, value), native.replace(word, value)
+    asked = to_glance_query(dict(parse_qsl(legacy)))
+    assert dict(parse_qsl(native)) == asked.params
+
+
+PAGES = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "deploy").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
+IMAGE: Image = {"id": "an-id", "name": "a name", "status": "active", "min_ram": 1, "min_disk": 2}
+PROPERTIES = {"size": 3, "instance_uuid": "a-server", "auto_disk_config": "True", "KEY": "value"}
+TIMES = {"created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-02T00:00:00Z"}
+
+
+def test_every_field_to_migrate_is_told_of() -> None:
+    links = Links.under("http://a", "v2", "p", "http://b", project_in_alternate=True)
+    source: Any = {**IMAGE, **PROPERTIES, **TIMES}
+    shown = Translator(links).full(source)
+    told = {
+        re.split("[:,]? ", each)[0].strip(":") for legacy, _ in rows("By field") for each in legacy
+    }
+    assert shown.keys() == told - {"ERROR", "DELETED", "UNKNOWN"} | {"progress"}
+
+
+def test_the_picture_is_that_of_its_source() -> None:
+    source = (DOCS / "images" / "request.dot").read_text(encoding="utf-8")
+    drawn = unescape((DOCS / "images" / "request.svg").read_text(encoding="utf-8"))
+    labels = re.findall(r'label="?([^"\];]+)"?', source)
+    lines = [line.strip() for label in labels for line in label.split(r"\n")]
+    assert len(lines) > 20
+    assert [] == [line for line in lines if f"{line}</text>" not in drawn]
+
+
+def test_the_picture_names_modules_that_there_are() -> None:
+    source = (DOCS / "images" / "request.dot").read_text(encoding="utf-8")
+    shim = source.partition("subgraph")[2].partition("  }")[0]
+    named = re.findall(r'\[label="([a-z_., ]+)\\n', shim)
+    modules = [name for each in named for name in each.split(", ")]
+    assert 10 < len(modules)
+    for module in modules:
+        folder, _, name = module.rpartition(".")
+        assert (ROOT / (folder or "app") / f"{name}.py").exists(), module

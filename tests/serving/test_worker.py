@@ -1,0 +1,66 @@
+"""A thread stays with a client that asks again at once, and not where another wants it."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from support.fakes import Live, live_shim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+THREADS = 2
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Live]:
+    environ = {"SHIM_BACKEND": "memory", "SHIM_THREADS": str(THREADS)}
+    with live_shim(tmp_path / "log", **environ) as live:
+        yield live
+
+
+def ask_until(stop: threading.Event, url: str, answered: list[int]) -> None:
+    """Ask again and again on one connection, without a pause."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    while not stop.is_set():
+        connection.request("GET", "/healthcheck")
+        answer = connection.getresponse()
+        answer.read()
+        answered.append(answer.status)
+    connection.close()
+
+
+def test_clients_that_never_pause_leave_their_threads_to_others(live: Live) -> None:
+    stop = threading.Event()
+    answered: list[int] = []
+    with ExitStack() as stack:
+        for _ in range(THREADS):
+            thread = threading.Thread(target=ask_until, args=(stop, live.url, answered))
+            stack.callback(thread.join)
+            thread.start()
+        stack.callback(stop.set)
+        took = []
+        for _ in range(10):
+            answer = requests.get(f"{live.url}/healthcheck", timeout=10)
+            took.append(answer.elapsed.total_seconds())
+            time.sleep(0.05)
+    assert max(took) < 0.5
+    assert len(answered) > 10 * THREADS
+    assert {200} == set(answered)
+
+
+def test_a_connection_waits_in_no_thread_for_long(live: Live) -> None:
+    with ExitStack() as stack:
+        kept = [stack.enter_context(requests.Session()) for _ in range(4 * THREADS)]
+        for _ in range(3):
+            answers = [session.get(f"{live.url}/healthcheck", timeout=10) for session in kept]
+            assert max(answer.elapsed.total_seconds() for answer in answers) < 1
+            time.sleep(0.1)

@@ -1,0 +1,324 @@
+"""What is taken from a nova.conf or glance-api.conf, and what of it does not count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from conftest import glance_environ
+from support.fakes import CASES, FakeGlance, FakeKeystone, shim, token_of
+
+from nova_image_shim.check.command import findings
+from nova_image_shim.settings import Settings, SettingsError
+from settings.test_settings import by_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOVA_CONF = CASES / "nova.conf"
+FROM_FILE = {"SHIM_BACKEND": "glance", "SHIM_CONFIG_FILE": str(NOVA_CONF)}
+TAKEN = {
+    "SHIM_BACKEND": "glance",
+    "SHIM_CONFIG_FILE": NOVA_CONF,
+    "SHIM_COMPUTE_LINK_PREFIX": "https://nova.example:8774",
+    "SHIM_GLANCE_LINK_PREFIX": "https://glance.example",
+    "SHIM_GLANCE_ENDPOINT": "http://10.0.0.5:9292",
+    "SHIM_WWW_AUTHENTICATE_URI": "https://keystone.example:5000/v3",
+    "SHIM_MEMCACHED_SERVERS": ("cache1:11211", "cache2:11211"),
+    "SHIM_TOKEN_CACHE_SECONDS": 0,
+    "SHIM_SEND_SERVICE_TOKEN": True,
+    "OS_AUTH_URL": "http://10.0.0.5:5000/v3",
+    "OS_AUTH_TYPE": "password",
+    "OS_USERNAME": "nova",
+    "OS_PASSWORD": "pass$word # no comment",
+    "OS_PROJECT_NAME": "service",
+    "OS_USER_DOMAIN_NAME": "Default",
+    "OS_PROJECT_DOMAIN_NAME": "Default",
+    "OS_REGION_NAME": "RegionOne",
+    "OS_INTERFACE": "internal",
+}
+NOTES = (
+    f"[keystone_authtoken] interface of {NOVA_CONF} is ignored: [glance] valid_interfaces of "
+    f"{NOVA_CONF} stands for it, too.",
+    f"[api] max_limit of {NOVA_CONF} is ignored: Nova never cut a list of images by it. "
+    "SHIM_MAX_LIMIT does.",
+    f"[keystone_authtoken] insecure of {NOVA_CONF} is ignored: certificates are always verified. "
+    "OS_CACERT names the authority to trust.",
+)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    """Return how to write a file and get the settings that name it."""
+
+    def write(text: str) -> dict[str, str]:
+        path = tmp_path / "nova.conf"
+        path.write_text(text)
+        return {"SHIM_BACKEND": "glance", "SHIM_CONFIG_FILE": str(path)}
+
+    return write
+
+
+def mistakes(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environ(environ)
+    return str(refusal.value).split("\n")
+
+
+def test_a_nova_conf_is_all_that_is_needed() -> None:
+    settings = Settings.from_environ(FROM_FILE)
+    assert by_name(Settings()) | TAKEN == by_name(settings)
+    assert NOTES == settings.notes
+    assert settings.service_user is not None
+    assert {
+        "auth_type": "v3applicationcredential",
+        "auth_url": "http://10.0.0.5:5000/v3",
+        "application_credential_id": "0123456789",
+        "application_credential_secret": "a$ecret-of-another",
+    } == settings.service_user.credentials()
+    assert ["pass$word # no comment", "a$ecret-of-another"] == settings.secrets
+
+
+def test_the_environment_wins() -> None:
+    environ = {
+        "OS_PASSWORD": "of the environment",
+        "OS_AUTH_URL": "https://other/v3",
+        "SHIM_GLANCE_ENDPOINT": "https://glance2",
+        "SHIM_SEND_SERVICE_TOKEN": "0",
+        "SHIM_TOKEN_CACHE_SECONDS": " ",
+    }
+    settings = Settings.from_environ(FROM_FILE | environ)
+    changed = {
+        "OS_PASSWORD": "of the environment",
+        "OS_AUTH_URL": "https://other/v3",
+        "SHIM_GLANCE_ENDPOINT": "https://glance2",
+        "SHIM_SEND_SERVICE_TOKEN": False,
+    }
+    assert by_name(Settings()) | TAKEN | changed == by_name(settings)
+    assert settings.service_user is None
+
+
+@pytest.mark.parametrize(
+    ("given", "closed"),
+    [
+        ("OS_USER_ID", "OS_USERNAME"),
+        ("OS_PROJECT_ID", "OS_PROJECT_NAME"),
+        ("OS_USER_DOMAIN_ID", "OS_USER_DOMAIN_NAME"),
+        ("OS_PROJECT_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME"),
+    ],
+)
+def test_an_id_in_the_environment_closes_the_name_in_the_file(given: str, closed: str) -> None:
+    found = by_name(Settings.from_environ(FROM_FILE | {given: "an-id"}))
+    assert ("an-id", None) == (found[given], found[closed])
+
+
+def test_another_way_of_logging_in_takes_the_place_of_the_files() -> None:
+    credential = {"OS_APPLICATION_CREDENTIAL_ID": "i", "OS_APPLICATION_CREDENTIAL_SECRET": "s"}
+    settings = Settings.from_environ(FROM_FILE | credential)
+    assert "v3applicationcredential" == settings.keystone.plugin
+
+
+def test_a_password_in_the_environment_takes_the_place_of_a_credential(
+    conf: Callable[[str], dict[str, str]],
+) -> None:
+    environ = conf(
+        "[keystone_authtoken]\nauth_url=http://k\nauth_type=v3applicationcredential\n"
+        "application_credential_id=i\napplication_credential_secret=s\n"
+    )
+    assert "v3applicationcredential" == Settings.from_environ(environ).keystone.plugin
+    user = {
+        "OS_USERNAME": "u",
+        "OS_PASSWORD": "p",
+        "OS_PROJECT_ID": "x",
+        "OS_USER_DOMAIN_ID": "d",
+    }
+    assert "password" == Settings.from_environ(environ | user).keystone.plugin
+
+
+def test_a_variable_of_oslo_config_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OS_KEYSTONE_AUTHTOKEN__USERNAME", "somebody")
+    assert "nova" == Settings.from_environ(FROM_FILE).keystone.username
+
+
+OLD = """
+[DEFAULT]
+osapi_compute_link_prefix = http://nova.example
+osapi_glance_link_prefix = http://glance.example
+osapi_max_limit = 1000
+[keystone_authtoken]
+auth_uri = http://keystone.example
+auth_section = login
+[login]
+auth_url = http://k:5000
+user_name = nova
+password = secret-of-nova
+tenant_name = service
+user_domain_id = default
+project_domain_id = default
+"""
+
+
+def test_the_names_of_old_releases_count(conf: Callable[[str], dict[str, str]]) -> None:
+    environ = conf(OLD)
+    settings = Settings.from_environ(environ)
+    assert by_name(Settings()) | {
+        "SHIM_BACKEND": "glance",
+        "SHIM_CONFIG_FILE": Path(environ["SHIM_CONFIG_FILE"]),
+        "SHIM_COMPUTE_LINK_PREFIX": "http://nova.example",
+        "SHIM_GLANCE_LINK_PREFIX": "http://glance.example",
+        "SHIM_WWW_AUTHENTICATE_URI": "http://keystone.example",
+        "OS_AUTH_URL": "http://k:5000",
+        "OS_USERNAME": "nova",
+        "OS_PASSWORD": "secret-of-nova",
+        "OS_PROJECT_NAME": "service",
+        "OS_USER_DOMAIN_ID": "default",
+        "OS_PROJECT_DOMAIN_ID": "default",
+    } == by_name(settings)
+    assert ["[DEFAULT] osapi_max_limit"] == [note.partition(" of ")[0] for note in settings.notes]
+
+
+def test_a_mistake_in_the_file_is_named_with_its_place(
+    conf: Callable[[str], dict[str, str]],
+) -> None:
+    environ = conf(f"{OLD}auth_type = v3token\n[glance]\nendpoint_override = glance:9292\n")
+    path = environ["SHIM_CONFIG_FILE"]
+    address = "an address as http://host:port/path, without user, query and fragment"
+    assert [
+        f"SHIM_GLANCE_ENDPOINT='glance:9292': allowed is {address} "
+        f"([glance] endpoint_override of {path})",
+        "OS_AUTH_TYPE='v3token': allowed is one of password, v3password, v3applicationcredential "
+        f"([login] auth_type of {path})",
+    ] == mistakes(environ)
+
+
+def test_a_mistake_in_the_environment_is_not_the_files() -> None:
+    (mistake,) = mistakes(FROM_FILE | {"SHIM_GLANCE_ENDPOINT": "glance"})
+    assert mistake.endswith("without user, query and fragment")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("[keystone_authtoken]\npassword hunter2\n", "line 2 is no `option = value`"),
+        ("password = hunter2\n", "line 1 is no `option = value`"),
+        (
+            "[keystone_authtoken]\npassword = hunter2$nowhere\n",
+            "[keystone_authtoken] password cannot be read: a $ in it names nothing; $$ is a $",
+        ),
+        ("\xff\xfe", "it cannot be read (UnicodeDecodeError)"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_and_not_shown(
+    text: str, wrong: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "nova.conf"
+    path.write_bytes(text.encode("latin-1"))
+    found = mistakes({"SHIM_CONFIG_FILE": str(path)})
+    assert f"SHIM_CONFIG_FILE='{path}': {wrong}" == found[0]
+    assert "hunter2" not in "\n".join(found)
+
+
+def test_what_the_service_user_lacks_is_named(conf: Callable[[str], dict[str, str]]) -> None:
+    environ = conf(f"{OLD}[service_user]\nsend_service_user_token = yes\nusername = other\n")
+    where = "[service_user] of the configuration file:"
+    assert [
+        f"{where} OS_PASSWORD is not set",
+        f"{where} OS_PROJECT_NAME or OS_PROJECT_ID is not set",
+        f"{where} OS_USER_DOMAIN_NAME or OS_USER_DOMAIN_ID is not set",
+        f"{where} OS_PROJECT_DOMAIN_NAME or OS_PROJECT_DOMAIN_ID is not set",
+    ] == mistakes(environ)
+
+
+def test_without_the_switch_the_service_user_does_not_count(
+    conf: Callable[[str], dict[str, str]],
+) -> None:
+    settings = Settings.from_environ(conf(f"{OLD}[service_user]\nusername = other\n"))
+    assert (False, None) == (settings.send_service_token, settings.service_user)
+
+
+def test_memory_takes_the_links_and_no_login() -> None:
+    settings = Settings.from_environ({"SHIM_CONFIG_FILE": str(NOVA_CONF)})
+    assert "https://nova.example:8774" == settings.compute_link_prefix
+    assert Settings().keystone == settings.keystone
+
+
+def conf_of(keystone: FakeKeystone, more: str = "") -> str:
+    return (
+        "[keystone_authtoken]\n"
+        f"auth_url = {keystone.url}/v3\nusername = nova\npassword = {keystone.password}\n"
+        "project_name = service\nuser_domain_name = Default\nproject_domain_name = Default\n"
+        f"[api]\nmax_limit = 5\n{more}"
+    )
+
+
+def test_the_service_starts_with_a_file_and_says_what_it_ignores(
+    conf: Callable[[str], dict[str, str]],
+    tmp_path: Path,
+    keystone: FakeKeystone,
+    glance: FakeGlance,
+) -> None:
+    environ = conf(conf_of(keystone)) | {"WEB_CONCURRENCY": "2"}
+    with shim(tmp_path / "log", **environ) as url:
+        headers = {"X-Auth-Token": token_of("demo")}
+        assert 200 == requests.get(f"{url}/v2/demo/images", headers=headers, timeout=10).status_code
+    (seen,) = glance.seen
+    assert "x-service-token" not in seen.headers
+    log = (tmp_path / "log").read_text()
+    assert 1 == log.count("[api] max_limit of ")
+    assert keystone.password not in log
+
+
+@pytest.mark.parametrize(
+    "login",
+    ["", "auth_section = keystone_authtoken\n"],
+    ids=["the same user", "a login of its own"],
+)
+def test_the_service_users_token_goes_along_to_glance(
+    login: str,
+    conf: Callable[[str], dict[str, str]],
+    tmp_path: Path,
+    keystone: FakeKeystone,
+    glance: FakeGlance,
+) -> None:
+    service_user = f"[service_user]\nsend_service_user_token = true\n{login}"
+    with shim(tmp_path / "log", **conf(conf_of(keystone, service_user))) as url:
+        headers = {"X-Auth-Token": token_of("demo")}
+        for path in ("images", "images/no-such"):
+            requests.get(f"{url}/v2/demo/{path}", headers=headers, timeout=10)
+    tokens = [
+        (seen.headers["x-auth-token"], seen.headers["x-service-token"]) for seen in glance.seen
+    ]
+    assert [(token_of("demo"), token_of("service"))] * 2 == tokens
+    assert token_of("service") not in (tmp_path / "log").read_text()
+
+
+def test_glance_gets_no_service_token_unless_told(
+    tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance
+) -> None:
+    environ = glance_environ(keystone)
+    for switch, sent in (("0", False), ("1", True)):
+        with shim(tmp_path / "log", **environ | {"SHIM_SEND_SERVICE_TOKEN": switch}) as url:
+            headers = {"X-Auth-Token": token_of("demo")}
+            requests.get(f"{url}/v2/demo/images", headers=headers, timeout=10)
+        assert sent == ("x-service-token" in glance.seen[-1].headers)
+
+
+def test_check_tells_what_is_ignored_and_tries_the_service_user(
+    conf: Callable[[str], dict[str, str]], keystone: FakeKeystone, glance: FakeGlance
+) -> None:
+    service_user = (
+        "[service_user]\nsend_service_user_token = true\nusername = other\npassword = wrong-one\n"
+        "project_name = service\nuser_domain_name = Default\nproject_domain_name = Default\n"
+    )
+    environ = conf(conf_of(keystone, service_user))
+    found = list(findings(environ, _token_file(environ)))
+    assert found[1].text.startswith("[api] max_limit of ")
+    assert found[-1].text.startswith("Keystone refuses the service user other: ")
+
+
+def _token_file(environ: dict[str, str]) -> Path:
+    path = Path(environ["SHIM_CONFIG_FILE"]).with_name("token")
+    path.write_text(token_of("demo"))
+    return path

@@ -1,0 +1,633 @@
+"""Every setting: what it is by itself, what it may be, and what is said where it may not."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova_image_shim.settings import Settings, SettingsError, is_loopback, setting_names
+from nova_image_shim.settings.brownout import ALLOWED, Brownout
+
+HERE = str(Path(__file__))
+EMPTY = str(Path(__file__).parents[1] / "cases" / "empty.conf")
+A_FOLDER = str(Path(__file__).parent)
+SECRET = " the service user's secret "
+
+CLOUD = {
+    "SHIM_BACKEND": "glance",
+    "OS_AUTH_URL": "http://keystone:5000/v3",
+    "OS_USERNAME": "shim",
+    "OS_PASSWORD": SECRET,
+    "OS_PROJECT_NAME": "service",
+    "OS_USER_DOMAIN_NAME": "Default",
+    "OS_PROJECT_DOMAIN_NAME": "Default",
+}
+
+DEFAULTS: dict[str, Any] = {
+    "SHIM_BACKEND": "memory",
+    "SHIM_BIND": "127.0.0.1:8774",
+    "SHIM_ALLOW_PUBLIC": False,
+    "WEB_CONCURRENCY": 0,
+    "SHIM_THREADS": 16,
+    "SHIM_QUEUE_SECONDS": 1.0,
+    "SHIM_CLIENT_TIMEOUT": 30.0,
+    "SHIM_MEMORY_IMAGES": None,
+    "SHIM_FAKE_OPEN": False,
+    "SHIM_GLANCE_ENDPOINT": None,
+    "SHIM_GLANCE_PAGE_SIZE": 1000,
+    "SHIM_GLANCE_CONNECT_TIMEOUT": 5.0,
+    "SHIM_GLANCE_READ_TIMEOUT": 30.0,
+    "SHIM_REQUEST_TIMEOUT": 60.0,
+    "SHIM_GLANCE_MAX_ANSWER_BYTES": 67108864,
+    "SHIM_TRUST_ENV": True,
+    "SHIM_KEYSTONE_TIMEOUT": 5.0,
+    "SHIM_TOKEN_CACHE_SECONDS": 300,
+    "SHIM_CACHE_SECONDS": 0,
+    "SHIM_MEMCACHED_SERVERS": (),
+    "SHIM_WWW_AUTHENTICATE_URI": None,
+    "SHIM_MOUNTS": ("v1.1", "v2", "v2.1"),
+    "SHIM_METADATA_LIMIT": 128,
+    "SHIM_MAX_BODY_BYTES": 114688,
+    "SHIM_MAX_LIMIT": None,
+    "SHIM_PREVIOUS_LINKS": True,
+    "SHIM_ALTERNATE_LINK_PROJECT": True,
+    "SHIM_COMPUTE_LINK_PREFIX": None,
+    "SHIM_GLANCE_LINK_PREFIX": None,
+    "SHIM_SHOW_IMAGE_SIZE": True,
+    "SHIM_SHOW_DISK_CONFIG": True,
+    "SHIM_V2_STATUS": "SUPPORTED",
+    "SHIM_COMPRESS": True,
+    "SHIM_DOCS": None,
+    "SHIM_TRUSTED_PROXIES": 0,
+    "SHIM_LOG_LEVEL": "INFO",
+    "SHIM_LOG_FORMAT": "text",
+    "SHIM_METRICS_BIND": None,
+    "SHIM_HEALTHCHECK_DISABLE_FILE": None,
+    "SHIM_DEPRECATION": None,
+    "SHIM_SUNSET": None,
+    "SHIM_DEPRECATION_LINK": None,
+    "SHIM_BROWNOUT": None,
+    "SHIM_SEND_SERVICE_TOKEN": False,
+    "SHIM_CONFIG_FILE": None,
+    "OS_AUTH_URL": None,
+    "OS_AUTH_TYPE": None,
+    "OS_USERNAME": None,
+    "OS_USER_ID": None,
+    "OS_PASSWORD": None,
+    "OS_PROJECT_NAME": None,
+    "OS_PROJECT_ID": None,
+    "OS_USER_DOMAIN_NAME": None,
+    "OS_USER_DOMAIN_ID": None,
+    "OS_PROJECT_DOMAIN_NAME": None,
+    "OS_PROJECT_DOMAIN_ID": None,
+    "OS_APPLICATION_CREDENTIAL_ID": None,
+    "OS_APPLICATION_CREDENTIAL_SECRET": None,
+    "OS_REGION_NAME": None,
+    "OS_INTERFACE": "public",
+    "OS_CACERT": None,
+}
+
+
+def by_name(settings: Settings) -> dict[str, Any]:
+    """Return every setting's value by its name."""
+    return {
+        item.metadata["name"]: getattr(part, item.name)
+        for part in (settings, settings.keystone)
+        for item in fields(part)
+        if item.metadata
+    }
+
+
+def mistakes(environ: dict[str, str]) -> list[str]:
+    """Return the lines of the refusal of an environment."""
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environ(environ)
+    return str(refusal.value).split("\n")
+
+
+def test_every_setting_has_its_default() -> None:
+    assert DEFAULTS == by_name(Settings.from_environ({}))
+
+
+def test_the_names_are_those_of_the_defaults_in_their_order() -> None:
+    assert list(DEFAULTS) == setting_names()
+
+
+def numbers(name: str, *allowed: int) -> list[tuple[str, str, Any]]:
+    return [(name, str(number), number) for number in allowed]
+
+
+def switches(*names: str) -> list[tuple[str, str, Any]]:
+    return [(name, text, text == "1") for name in names for text in ("0", "1")]
+
+
+def texts(*names: str) -> list[tuple[str, str, Any]]:
+    return [(name, text, text) for name in names for text in ("a", "0", "é ☃", "a=b c")]
+
+
+def addresses(*names: str) -> list[tuple[str, str, Any]]:
+    written = {
+        "http://glance": "http://glance",
+        "https://glance.example:9292": "https://glance.example:9292",
+        "http://glance/": "http://glance",
+        "http://glance/image/v2//": "http://glance/image/v2",
+        "http://[::1]:9292/v2": "http://[::1]:9292/v2",
+    }
+    return [(name, text, value) for name in names for text, value in written.items()]
+
+
+def durations(name: str, highest: int) -> list[tuple[str, str, Any]]:
+    written = ("0.001", "1", "2.5", "007", str(highest), f"{highest}.0")
+    return [(name, text, float(text)) for text in written]
+
+
+MIDNIGHT = datetime(2027, 1, 31, tzinfo=UTC)
+GOOD = [
+    ("SHIM_BACKEND", "glance", "glance"),
+    ("SHIM_BIND", "127.0.0.1:1", "127.0.0.1:1"),
+    ("SHIM_BIND", "0.0.0.0:65535", "0.0.0.0:65535"),
+    ("SHIM_BIND", "[::]:8774", "[::]:8774"),
+    ("SHIM_BIND", "127.0.0.1:0", "127.0.0.1:0"),
+    ("SHIM_BIND", "nova_shim.example-1:8774", "nova_shim.example-1:8774"),
+    ("SHIM_METRICS_BIND", "127.0.0.1:9774", "127.0.0.1:9774"),
+    *[("SHIM_LOG_FORMAT", word, word) for word in ("text", "json")],
+    ("SHIM_HEALTHCHECK_DISABLE_FILE", "/run/shim/disabled", Path("/run/shim/disabled")),
+    *[(name, "2027-01-31", MIDNIGHT) for name in ("SHIM_DEPRECATION", "SHIM_SUNSET")],
+    ("SHIM_SUNSET", "2027-01-31T02:00:00+02:00", MIDNIGHT),
+    ("SHIM_BROWNOUT", "percent=2.5 status=404", Brownout(percent=2.5, status=404)),
+    *numbers("WEB_CONCURRENCY", 1, 2, 128),
+    *numbers("SHIM_THREADS", 1, 256),
+    *durations("SHIM_QUEUE_SECONDS", 60),
+    *durations("SHIM_CLIENT_TIMEOUT", 3600),
+    ("SHIM_MEMORY_IMAGES", HERE, Path(HERE)),
+    *numbers("SHIM_GLANCE_PAGE_SIZE", 1, 10000),
+    *durations("SHIM_GLANCE_CONNECT_TIMEOUT", 300),
+    *durations("SHIM_GLANCE_READ_TIMEOUT", 3600),
+    *durations("SHIM_REQUEST_TIMEOUT", 3600),
+    *durations("SHIM_KEYSTONE_TIMEOUT", 300),
+    *numbers("SHIM_GLANCE_MAX_ANSWER_BYTES", 1024, 2147483648),
+    *numbers("SHIM_TOKEN_CACHE_SECONDS", 0, 86400),
+    *numbers("SHIM_CACHE_SECONDS", 0, 3600),
+    ("SHIM_MEMCACHED_SERVERS", "cache:11211", ("cache:11211",)),
+    ("SHIM_MEMCACHED_SERVERS", "[::1]:1, b_c:65535", ("[::1]:1", "b_c:65535")),
+    ("SHIM_MOUNTS", "v2", ("v2",)),
+    ("SHIM_MOUNTS", "v2.1, v2,v1.1", ("v1.1", "v2", "v2.1")),
+    *numbers("SHIM_METADATA_LIMIT", -1, 0, 1000000),
+    *numbers("SHIM_MAX_BODY_BYTES", 1024, 67108864),
+    *numbers("SHIM_MAX_LIMIT", 1, 1000000000),
+    *addresses("SHIM_GLANCE_ENDPOINT", "SHIM_WWW_AUTHENTICATE_URI", "OS_AUTH_URL"),
+    *addresses("SHIM_COMPUTE_LINK_PREFIX", "SHIM_GLANCE_LINK_PREFIX"),
+    *switches(
+        "SHIM_FAKE_OPEN", "SHIM_ALLOW_PUBLIC", "SHIM_PREVIOUS_LINKS", "SHIM_ALTERNATE_LINK_PROJECT"
+    ),
+    *switches("SHIM_SHOW_IMAGE_SIZE", "SHIM_SHOW_DISK_CONFIG", "SHIM_COMPRESS", "SHIM_DOCS"),
+    *switches("SHIM_SEND_SERVICE_TOKEN", "SHIM_TRUST_ENV"),
+    ("SHIM_CONFIG_FILE", EMPTY, Path(EMPTY)),
+    *[("SHIM_V2_STATUS", word, word) for word in ("CURRENT", "SUPPORTED", "DEPRECATED")],
+    *numbers("SHIM_TRUSTED_PROXIES", 0, 16),
+    *[("SHIM_LOG_LEVEL", word, word) for word in ("DEBUG", "INFO", "WARNING", "ERROR")],
+    *[("OS_AUTH_TYPE", word, word) for word in ("password", "v3password")],
+    *texts("OS_USERNAME", "OS_USER_ID", "OS_PASSWORD", "OS_PROJECT_NAME", "OS_PROJECT_ID"),
+    *texts("OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID", "OS_REGION_NAME"),
+    *texts("OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID"),
+    *texts("OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_SECRET"),
+    *[("OS_INTERFACE", word, word) for word in ("public", "internal", "admin")],
+    *[("OS_INTERFACE", f"{word}URL", word) for word in ("public", "internal", "admin")],
+    ("OS_CACERT", HERE, Path(HERE)),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GOOD)
+def test_a_good_value_is_taken_and_nothing_else_changes(name: str, text: str, value: Any) -> None:
+    usual = by_name(Settings.from_environ(CLOUD))
+    assert usual | {name: value} == by_name(Settings.from_environ(CLOUD | {name: text}))
+
+
+def test_every_setting_has_a_good_value_here() -> None:
+    alone = {"SHIM_DEPRECATION_LINK"}  # says nothing without another
+    assert set(setting_names()) - alone == {name for name, _, _ in GOOD}
+
+
+LINK = "https://docs.example/images?from=nova#what-to-do"
+
+
+@pytest.mark.parametrize("name", ["SHIM_DEPRECATION", "SHIM_SUNSET"])
+def test_a_link_goes_with_either_time(name: str) -> None:
+    environ = {name: "2027-01-31", "SHIM_DEPRECATION_LINK": LINK}
+    assert LINK == Settings.from_environ(environ).deprecation_link
+
+
+def test_the_end_is_not_before_its_announcement() -> None:
+    environ = {"SHIM_DEPRECATION": "2027-01-31", "SHIM_SUNSET": "2027-01-30T23:59:59Z"}
+    wrong = "SHIM_SUNSET is before SHIM_DEPRECATION: allowed is the same time or later"
+    assert [wrong] == mistakes(environ)
+    Settings.from_environ(environ | {"SHIM_SUNSET": "2027-01-31"})
+
+
+def test_a_link_alone_says_nothing() -> None:
+    wrong = "SHIM_DEPRECATION_LINK is set alone: SHIM_DEPRECATION or SHIM_SUNSET says of what"
+    assert [wrong] == mistakes({"SHIM_DEPRECATION_LINK": LINK})
+
+
+NOT_ONE_OR_ZERO = ("2", "true", "yes", "on", "01", "-1")
+NO_NUMBER = ("x", "1.5", "1e3", "+1", "1_0", "0x10", "1 0", "\u0661", "9" * 19)
+NO_SECONDS = (
+    "x",
+    "0",
+    "0.0",
+    "-1",
+    "+1",
+    ".5",
+    "1.",
+    "1e3",
+    "inf",
+    "nan",
+    "1,5",
+    "\u0661",
+    "9" * 10,
+)
+NO_ADDRESS = (
+    *("keystone", "keystone:5000", "//keystone", "http:", "http://", "http:///v3", "ftp://keystone"),
+    *("http://keystone:0", "http://keystone:65536", "http://keystone:x", "http://[::1", "http://:80"),
+    *("http://keystone?x", "http://keystone/#x", "http://key stone", 'http://keystone/"', "http://a\\b"),
+)  # fmt: skip
+NO_SERVER: tuple[str, ...] = (
+    "keystone",
+    ":80",
+    "keystone:",
+    "keystone:0",
+    "keystone:65536",
+    "a:x",
+    "a b:1",
+    "a/b:1",
+)
+NO_SERVER += ("::1:80", "[::1]", "[x]:80", "http://a:80", "unix:/tmp/socket", "a:1:2")
+NO_BIND = ({*NO_SERVER} - {"keystone:0"}) | {"keystone:00"}  # 0 has the system choose
+NO_IPV6 = ("[:::]:80", "[1.2.3.4]:80", "[::1::]:80", "[.]:80")
+
+
+def refused(names: str, allowed: str, *values: str) -> list[tuple[str, str, str]]:
+    return [(name, value, allowed) for name in names.split() for value in values]
+
+
+def out_of(name: str, low: int, high: int) -> list[tuple[str, str, str]]:
+    bounds = (str(low - 1), str(high + 1))
+    return refused(name, f"a whole number from {low} to {high}", *NO_NUMBER, *bounds)
+
+
+def too_long(name: str, high: int) -> list[tuple[str, str, str]]:
+    beyond = (str(high + 1), f"{high}.1")
+    return refused(name, f"seconds, more than 0 and at most {high}", *NO_SECONDS, *beyond)
+
+
+AN_ADDRESS = "an address as http://host:port/path, without user, query and fragment"
+A_FILE = "the path of a file that exists"
+BAD = [
+    *refused("SHIM_BACKEND", "one of memory, glance", "Glance", "swift", "memory,glance"),
+    *refused(
+        "SHIM_METRICS_BIND",
+        "host:port, an IPv6 address in brackets",
+        *NO_SERVER,
+        *NO_IPV6,
+    ),
+    *refused("SHIM_BIND", "host:port, an IPv6 address in brackets", *NO_BIND, *NO_IPV6),
+    *refused("SHIM_LOG_FORMAT", "one of text, json", "JSON", "xml"),
+    *refused(
+        "SHIM_DEPRECATION SHIM_SUNSET",
+        "an ISO 8601 date or time, in UTC unless it names a zone",
+        *("soon", "@1767225600", "2027-13-01", "31.1.2027", "2027-01-31T25:00"),
+    ),
+    *refused(
+        "SHIM_DEPRECATION_LINK",
+        "an address as https://host/path",
+        *("docs", "ftp://docs", "https://", "https://a b", "https://a>", 'https://a"', "https://é"),
+    ),
+    *refused("SHIM_BROWNOUT", f"{ALLOWED}; percent=100 for all requests", "status=404"),
+    *refused(
+        "SHIM_FAKE_OPEN SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT "
+        "SHIM_SHOW_IMAGE_SIZE SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS SHIM_DOCS "
+        "SHIM_SEND_SERVICE_TOKEN SHIM_TRUST_ENV",
+        "1 for on or 0 for off",
+        *NOT_ONE_OR_ZERO,
+    ),
+    *out_of("WEB_CONCURRENCY", 1, 128),
+    *out_of("SHIM_THREADS", 1, 256),
+    *too_long("SHIM_QUEUE_SECONDS", 60),
+    *too_long("SHIM_CLIENT_TIMEOUT", 3600),
+    *refused(
+        "SHIM_MEMORY_IMAGES OS_CACERT SHIM_CONFIG_FILE", A_FILE, "/nowhere", "nowhere", A_FOLDER
+    ),
+    *out_of("SHIM_GLANCE_PAGE_SIZE", 1, 10000),
+    *too_long("SHIM_GLANCE_CONNECT_TIMEOUT", 300),
+    *too_long("SHIM_GLANCE_READ_TIMEOUT", 3600),
+    *too_long("SHIM_REQUEST_TIMEOUT", 3600),
+    *too_long("SHIM_KEYSTONE_TIMEOUT", 300),
+    *out_of("SHIM_GLANCE_MAX_ANSWER_BYTES", 1024, 2147483648),
+    *out_of("SHIM_TOKEN_CACHE_SECONDS", 0, 86400),
+    *out_of("SHIM_CACHE_SECONDS", 0, 3600),
+    *refused(
+        "SHIM_MEMCACHED_SERVERS",
+        "host:port, several with commas between them",
+        *("cache", "cache:0", "a:1,", ",a:1", "a:1,,b:1", "a:1 b:1", "a:1;b:1"),
+        *NO_SERVER,
+    ),
+    *refused(
+        "SHIM_MOUNTS",
+        "one or more of v1.1, v2, v2.1, with commas between them",
+        *("v3", "V2", "/v2", "v2,", ",", "v2 v2.1", "2"),
+    ),
+    *refused(
+        "SHIM_METADATA_LIMIT",
+        "a whole number from 0 to 1000000, or -1 for none",
+        *(*NO_NUMBER, "-2", "1000001", "--1"),
+    ),
+    *out_of("SHIM_MAX_BODY_BYTES", 1024, 67108864),
+    *out_of("SHIM_MAX_LIMIT", 1, 1000000000),
+    *refused(
+        "SHIM_GLANCE_ENDPOINT SHIM_WWW_AUTHENTICATE_URI SHIM_COMPUTE_LINK_PREFIX "
+        "SHIM_GLANCE_LINK_PREFIX OS_AUTH_URL",
+        AN_ADDRESS,
+        *NO_ADDRESS,
+    ),
+    *refused("SHIM_V2_STATUS", "one of CURRENT, SUPPORTED, DEPRECATED", "current", "STABLE"),
+    *out_of("SHIM_TRUSTED_PROXIES", 0, 16),
+    *refused("SHIM_LOG_LEVEL", "one of DEBUG, INFO, WARNING, ERROR", "info", "TRACE", "20"),
+    *refused(
+        "OS_AUTH_TYPE",
+        "one of password, v3password, v3applicationcredential",
+        *("token", "v2password", "PASSWORD", "v3oidcpassword"),
+    ),
+    *refused("OS_INTERFACE", "one of public, internal, admin", "Public", "publicURLURL", "URL"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "allowed"), BAD)
+def test_a_bad_value_is_named_with_what_is_allowed(name: str, text: str, allowed: str) -> None:
+    found = mistakes(CLOUD | {name: text})
+    assert f"{name}={text!r}: allowed is {allowed}" == found[0]
+
+
+def test_every_setting_that_can_be_wrong_has_a_bad_value_here() -> None:
+    free = {name for name in setting_names() if name.startswith("OS_")}
+    free -= {"OS_AUTH_URL", "OS_AUTH_TYPE", "OS_INTERFACE", "OS_CACERT"}
+    free |= {"SHIM_HEALTHCHECK_DISABLE_FILE"}  # of a file that need not be there
+    assert set(setting_names()) - free == {name for name, _, _ in BAD}
+
+
+def test_all_mistakes_are_told_together() -> None:
+    wrong = {
+        "SHIM_THREADS": "x",
+        "SHIM_MAX_LIMIT": "0",
+        "SHIM_MEMCACHED_SERVERS": "cache",
+        "SHIM_V2_STATUS": "",
+        "OS_INTERFACE": "x",
+        "OS_AUTH_URL": "x",
+        "OS_PROJECT_NAME": "",
+    }
+    assert [
+        "SHIM_THREADS='x': allowed is a whole number from 1 to 256",
+        "SHIM_MEMCACHED_SERVERS='cache': allowed is host:port, several with commas between them",
+        "SHIM_MAX_LIMIT='0': allowed is a whole number from 1 to 1000000000",
+        f"OS_AUTH_URL='x': allowed is {AN_ADDRESS}",
+        "OS_INTERFACE='x': allowed is one of public, internal, admin",
+        "OS_PROJECT_NAME or OS_PROJECT_ID is not set: SHIM_BACKEND=glance needs it for the "
+        "service user",
+    ] == mistakes(CLOUD | wrong)
+
+
+def test_mistakes_of_memory_are_told_together() -> None:
+    wrong = {"SHIM_COMPRESS": "on", "WEB_CONCURRENCY": "2", "SHIM_BIND": "0.0.0.0:80"}
+    wrong["SHIM_CACHE_SECONDS"] = "5"
+    assert [
+        "SHIM_COMPRESS='on': allowed is 1 for on or 0 for off",
+        "WEB_CONCURRENCY='2': SHIM_BACKEND=memory lives in one process: allowed is 1",
+        "SHIM_CACHE_SECONDS='5': SHIM_BACKEND=memory has no Glance to spare: allowed is 0",
+        "SHIM_BIND='0.0.0.0:80': SHIM_BACKEND=memory is no security: allowed is a loopback "
+        "address, or any with SHIM_ALLOW_PUBLIC=1",
+    ] == mistakes(wrong)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t \n"])
+def test_an_empty_variable_counts_as_unset(blank: str) -> None:
+    assert Settings() == Settings.from_environ(dict.fromkeys(setting_names(), blank))
+    optional = {name: blank for name in setting_names() if name not in CLOUD}
+    assert Settings.from_environ(CLOUD) == Settings.from_environ(CLOUD | optional)
+
+
+def test_other_variables_count_nowhere() -> None:
+    other = {"SHIM_NOWHERE": "x", "shim_threads": "1", "FORWARDED_ALLOW_IPS": "*", "PORT": "80"}
+    assert Settings() == Settings.from_environ(other)
+
+
+def test_blanks_around_a_value_are_cut_off() -> None:
+    padded = {name: f" {value}\n" for name, value in CLOUD.items() if name != "OS_PASSWORD"}
+    assert Settings.from_environ(CLOUD) == Settings.from_environ(CLOUD | padded)
+
+
+@pytest.mark.parametrize("name", ["OS_PASSWORD", "OS_APPLICATION_CREDENTIAL_SECRET"])
+def test_a_secret_keeps_its_blanks(name: str) -> None:
+    assert SECRET == by_name(Settings.from_environ(CLOUD | {name: SECRET}))[name]
+
+
+@pytest.mark.parametrize("name", ["OS_PASSWORD", "OS_APPLICATION_CREDENTIAL_SECRET"])
+def test_a_secret_is_not_shown(name: str) -> None:
+    environ = CLOUD | {name: "hunter2"}
+    told = mistakes(environ | {"OS_USERNAME": "", "SHIM_THREADS": "x"})
+    assert "hunter2" not in "\n".join(told)
+    assert "hunter2" not in repr(Settings.from_environ(environ))
+
+
+@pytest.mark.parametrize("user", ["user:hunter2", ":hunter2"])
+@pytest.mark.parametrize("name", ["OS_AUTH_URL", "SHIM_GLANCE_ENDPOINT"])
+def test_a_password_in_an_address_is_refused_and_not_shown(name: str, user: str) -> None:
+    told = mistakes(CLOUD | {name: f"http://{user}@keystone:5000/v3"})
+    assert told[0].startswith(f"{name}=")
+    assert told[0].endswith(f"allowed is {AN_ADDRESS}")
+    assert "hunter2" not in "\n".join(told)
+
+
+def test_memory_does_not_look_at_the_variables_of_a_client() -> None:
+    clients = {name: "/nonsense" for name in setting_names() if name.startswith("OS_")}
+    assert Settings() == Settings.from_environ(clients)
+
+
+CREDENTIAL = {
+    "SHIM_BACKEND": "glance",
+    "OS_AUTH_URL": "http://keystone:5000/v3",
+    "OS_APPLICATION_CREDENTIAL_ID": "an-id",
+    "OS_APPLICATION_CREDENTIAL_SECRET": SECRET,
+}
+PASSWORD_OPTIONS = {
+    "auth_type": "password",
+    "auth_url": "http://keystone:5000/v3",
+    "username": "shim",
+    "password": SECRET,
+    "project_name": "service",
+    "user_domain_name": "Default",
+    "project_domain_name": "Default",
+}
+CREDENTIAL_OPTIONS = {
+    "auth_type": "v3applicationcredential",
+    "auth_url": "http://keystone:5000/v3",
+    "application_credential_id": "an-id",
+    "application_credential_secret": SECRET,
+}
+
+
+@pytest.mark.parametrize(
+    ("environ", "options"),
+    [
+        (CLOUD, PASSWORD_OPTIONS),
+        (
+            CLOUD | {"OS_AUTH_TYPE": "v3password"},
+            PASSWORD_OPTIONS | {"auth_type": "v3password"},
+        ),
+        (
+            {
+                "SHIM_BACKEND": "glance",
+                "OS_AUTH_URL": "http://keystone:5000/v3/",
+                "OS_USER_ID": "u",
+                "OS_PASSWORD": SECRET,
+                "OS_PROJECT_ID": "p",
+            },
+            {
+                "auth_type": "password",
+                "auth_url": "http://keystone:5000/v3",
+                "user_id": "u",
+                "password": SECRET,
+                "project_id": "p",
+            },
+        ),
+        (
+            CLOUD
+            | {"OS_USER_DOMAIN_NAME": "", "OS_PROJECT_DOMAIN_NAME": ""}
+            | {"OS_USER_DOMAIN_ID": "default", "OS_PROJECT_DOMAIN_ID": "default"},
+            {
+                "auth_type": "password",
+                "auth_url": "http://keystone:5000/v3",
+                "username": "shim",
+                "password": SECRET,
+                "project_name": "service",
+                "user_domain_id": "default",
+                "project_domain_id": "default",
+            },
+        ),
+        (CREDENTIAL, CREDENTIAL_OPTIONS),
+        (CREDENTIAL | CLOUD, CREDENTIAL_OPTIONS),
+        (CREDENTIAL | {"OS_AUTH_TYPE": "v3applicationcredential"}, CREDENTIAL_OPTIONS),
+        (CREDENTIAL | CLOUD | {"OS_AUTH_TYPE": "password"}, PASSWORD_OPTIONS),
+    ],
+)
+def test_the_login_is_made_of_what_belongs_to_it(
+    environ: dict[str, str], options: dict[str, str]
+) -> None:
+    assert options == Settings.from_environ(environ).keystone.credentials()
+
+
+USER = "OS_USERNAME or OS_USER_ID"
+PROJECT = "OS_PROJECT_NAME or OS_PROJECT_ID"
+USER_DOMAIN = "OS_USER_DOMAIN_NAME or OS_USER_DOMAIN_ID"
+PROJECT_DOMAIN = "OS_PROJECT_DOMAIN_NAME or OS_PROJECT_DOMAIN_ID"
+EVERYTHING = ["OS_AUTH_URL", USER, "OS_PASSWORD", PROJECT, USER_DOMAIN, PROJECT_DOMAIN]
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({"SHIM_BACKEND": "glance"}, EVERYTHING),
+        ({"SHIM_BACKEND": "glance", "OS_AUTH_TYPE": "v3password"}, EVERYTHING),
+        (CLOUD | {"OS_AUTH_URL": ""}, ["OS_AUTH_URL"]),
+        (CLOUD | {"OS_USERNAME": ""}, [USER]),
+        (CLOUD | {"OS_PASSWORD": " "}, ["OS_PASSWORD"]),
+        (CLOUD | {"OS_PROJECT_NAME": ""}, [PROJECT]),
+        (CLOUD | {"OS_USER_DOMAIN_NAME": ""}, [USER_DOMAIN]),
+        (CLOUD | {"OS_PROJECT_DOMAIN_NAME": ""}, [PROJECT_DOMAIN]),
+        (CREDENTIAL | {"OS_AUTH_URL": ""}, ["OS_AUTH_URL"]),
+        (
+            {"SHIM_BACKEND": "glance", "OS_AUTH_TYPE": "v3applicationcredential"},
+            ["OS_AUTH_URL", "OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_SECRET"],
+        ),
+        (
+            CREDENTIAL
+            | {"OS_AUTH_TYPE": "v3applicationcredential", "OS_APPLICATION_CREDENTIAL_SECRET": ""},
+            ["OS_APPLICATION_CREDENTIAL_SECRET"],
+        ),
+        (CREDENTIAL | {"OS_AUTH_TYPE": "password"}, EVERYTHING[1:]),
+    ],
+)
+def test_what_is_missing_for_a_login_is_named(environ: dict[str, str], missing: list[str]) -> None:
+    needs = "is not set: SHIM_BACKEND=glance needs it for the service user"
+    assert [f"{names} {needs}" for names in missing] == mistakes(environ)
+
+
+@pytest.mark.parametrize(
+    ("bind", "only_here"),
+    [
+        ("127.0.0.1:8774", True),
+        ("127.255.255.254:80", True),
+        ("localhost:8774", True),
+        ("[::1]:8774", True),
+        ("[0:0:0:0:0:0:0:1]:8774", True),
+        ("0.0.0.0:8774", False),
+        ("192.0.2.1:8774", False),
+        ("[::]:8774", False),
+        ("[2001:db8::1]:8774", False),
+        ("shim.example:8774", False),
+        ("localhost.example:8774", False),
+        ("127.0.0.1.example:8774", False),
+    ],
+)
+def test_memory_listens_to_this_machine_only_unless_told_otherwise(
+    bind: str, only_here: bool
+) -> None:
+    assert only_here == is_loopback(bind)
+    allowed = "a loopback address, or any with SHIM_ALLOW_PUBLIC=1"
+    refusal = f"SHIM_BIND={bind!r}: SHIM_BACKEND=memory is no security: allowed is {allowed}"
+    if only_here:
+        assert bind == Settings.from_environ({"SHIM_BIND": bind}).bind
+    else:
+        assert [refusal] == mistakes({"SHIM_BIND": bind})
+        assert [refusal] == mistakes({"SHIM_BIND": bind, "SHIM_ALLOW_PUBLIC": "0"})
+    assert bind == Settings.from_environ({"SHIM_BIND": bind, "SHIM_ALLOW_PUBLIC": "1"}).bind
+    assert bind == Settings.from_environ(CLOUD | {"SHIM_BIND": bind}).bind
+
+
+@pytest.mark.parametrize(
+    ("environ", "count"),
+    [
+        ({}, 1),
+        ({"WEB_CONCURRENCY": "1"}, 1),
+        (CLOUD, 2),
+        (CLOUD | {"WEB_CONCURRENCY": "1"}, 1),
+        (CLOUD | {"WEB_CONCURRENCY": "9"}, 9),
+    ],
+)
+def test_one_process_serves_memory_and_two_a_cloud_unless_set(
+    environ: dict[str, str], count: int
+) -> None:
+    assert count == Settings.from_environ(environ).worker_count
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({}, None),
+        ({"SHIM_WWW_AUTHENTICATE_URI": "http://cloud/identity"}, "http://cloud/identity"),
+        (CLOUD, "http://keystone:5000/v3"),
+        (CLOUD | {"SHIM_WWW_AUTHENTICATE_URI": "https://public/v3/"}, "https://public/v3"),
+    ],
+)
+def test_a_client_is_sent_to_keystone_for_a_token(
+    environ: dict[str, str], address: str | None
+) -> None:
+    assert address == Settings.from_environ(environ).www_authenticate_uri
+
+
+def test_settings_do_not_change() -> None:
+    settings = Settings.from_environ(CLOUD)
+    with pytest.raises(FrozenInstanceError):
+        settings.threads = 1  # type: ignore[misc]

@@ -1,0 +1,96 @@
+"""`translate`, over the same cases as the translator itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from support.fakes import CASES
+
+from nova_image_shim.translation.translator import Links, Translator
+
+TRANSLATION = json.loads((CASES / "translation.json").read_text())
+LINKS = Links.under(
+    "http://localhost:8774", "v2", "demo", "http://localhost:8774", project_in_alternate=True
+)
+IMAGE = {"id": "a", "name": "é", "status": "active", "owner": "me", "min_ram": 5, "os_distro": "x"}
+
+
+def run(text: str | bytes, *arguments: str) -> tuple[int, str, str]:
+    data = text.encode() if isinstance(text, str) else text
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from nova_image_shim.cli import main; raise SystemExit(main())",
+            "translate",
+            *arguments,
+        ],
+        input=data,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode("ascii"), done.stderr.decode()
+
+
+def translated(value: Any, *arguments: str) -> Any:
+    status, out, err = run(json.dumps(value), *arguments)
+    assert (0, "") == (status, err)
+    return json.loads(out)
+
+
+def test_every_case_of_the_translation_is_translated() -> None:
+    legacy = [case["legacy"] for case in TRANSLATION]
+    options = ("--base-url", "http://shim.example", "--glance-url", "http://glance.example:9292")
+    project = ("--project", "6f70656e737461636b20342065766572")
+    assert {"images": legacy} == translated(
+        [case["glance"] for case in TRANSLATION], *options, *project
+    )
+
+
+def test_an_image_becomes_a_legacy_one() -> None:
+    assert {"image": Translator(LINKS).full(IMAGE)} == translated(IMAGE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrap", [lambda images: {"images": images}, lambda images: images])
+def test_a_list_becomes_a_legacy_one(wrap: Any) -> None:
+    images = [IMAGE, IMAGE | {"id": "b", "name": None, "size": 5}]
+    full = [Translator(LINKS).full(image) for image in images]  # type: ignore[arg-type]
+    assert {"images": full} == translated(wrap(images))
+    brief = [Translator(LINKS).brief(image) for image in images]  # type: ignore[arg-type]
+    assert {"images": brief} == translated(wrap(images), "--brief")
+    assert {"images": []} == translated(wrap([]))
+
+
+def test_links_begin_as_told() -> None:
+    links = Links.under(
+        "https://nova.example/x", "v2.1", "p 1", "https://glance.example", project_in_alternate=True
+    )
+    assert {"image": Translator(links).full(IMAGE)} == translated(  # type: ignore[arg-type]
+        IMAGE,
+        *("--base-url", "https://nova.example/x/", "--mount", "v2.1", "--project", "p 1"),
+        *("--glance-url", "https://glance.example/"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("", "standard input is no JSON: "),
+        ("{", "standard input is no JSON: "),
+        (b"\xff", "standard input is no JSON: "),
+        ("[" * 100_000, "standard input is no JSON: "),
+        ("null", "image number 1 is no object with an `id`\n"),
+        ("{}", "image number 1 is no object with an `id`\n"),
+        ('{"images": [{"id": "a"}, {"id": 5}]}', "image number 2 is no object with an `id`\n"),
+        ('[{"id": "a"}, 5]', "image number 2 is no object with an `id`\n"),
+    ],
+)
+def test_what_is_no_image_is_named(text: str | bytes, wrong: str) -> None:
+    status, out, err = run(text)
+    assert (2, "") == (status, out)
+    assert err.startswith(f"nova-image-shim translate: {wrong}")
+    assert 1 == len(err.splitlines())

@@ -1,0 +1,366 @@
+"""What `usage` makes of a log."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from support.fakes import shim
+from tools import million
+
+from nova_image_shim.cli import main
+from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
+from nova_image_shim.usage.lines import read
+from nova_image_shim.usage.tally import THE_REST, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ROW = {
+    "created": 1_790_000_000,
+    "agent": "libcloud/3.8.0",
+    "project": "p1",
+    "user": "u1",
+    "call": "images.index",
+    "status": 200,
+    "images": 7,
+}
+FORMATTERS = (RequestFormatter(), JsonFormatter())
+
+
+def lines(*changes: dict[str, Any]) -> str:
+    """Return a log with a line for each, alternately text and JSON."""
+    return "".join(
+        million.line(ROW | change, FORMATTERS[number % 2]) + "\n"
+        for number, change in enumerate(changes)
+    )
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main(["usage", *arguments])
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    hours = [{"created": ROW["created"] + 3600 * number} for number in range(3)]  # type: ignore[operator]
+    path = tmp_path / "shim.log"
+    path.write_text(
+        lines(
+            hours[1],
+            hours[0] | {"call": "images.detail", "images": 3},
+            hours[2] | {"call": "images.show", "images": "-", "status": 404},
+            {"agent": "fog/1.0", "project": "p2", "user": "u2"},
+            {"agent": "kube-probe", "call": "health.healthcheck", "images": "-"},
+            {"agent": "kube-probe", "call": "health.ready", "images": "-"},
+        )
+        + "2026-11-24 18:43:32.779 3883 INFO gunicorn.error [- - - -] Starting gunicorn\n"
+        + "a traceback of two\n  lines\n"
+    )
+    return path
+
+
+def moment(hours: int) -> str:
+    """Return the time of the log's first line and some hours, as the log has it."""
+    text = million.line(ROW | {"created": 1_790_000_000 + 3600 * hours}, RequestFormatter())
+    return text.partition(".")[0]
+
+
+def test_json_tells_everything(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "--format", "json", str(log))
+    assert (0, "9 lines, 4 calls\n") == (status, err)
+    assert [
+        {
+            "client": "libcloud",
+            "version": "3.8.0",
+            "project": "p1",
+            "user": "u1",
+            "calls": 3,
+            "errors": 1,
+            "images": 10,
+            "first_seen": moment(0),
+            "last_seen": moment(2),
+            "by_call": {"images.index": 1, "images.detail": 1, "images.show": 1},
+        },
+        {
+            "client": "fog",
+            "version": "1.0",
+            "project": "p2",
+            "user": "u2",
+            "calls": 1,
+            "errors": 0,
+            "images": 7,
+            "first_seen": moment(0),
+            "last_seen": moment(0),
+            "by_call": {"images.index": 1},
+        },
+    ] == json.loads(out)
+
+
+def test_csv_and_table_tell_the_same(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--format", "csv", "--by", "client", str(log))
+    assert (
+        "client,calls,errors,images,first_seen,last_seen,by_call\n"
+        f"libcloud,3,1,10,{moment(0)},{moment(2)},"
+        '"images.index 1, images.detail 1, images.show 1"\n'
+        f"fog,1,0,7,{moment(0)},{moment(0)},images.index 1\n"
+    ) == out
+    _, out, _ = run(capsys, "--by", "version,client", str(log))
+    assert (
+        "client    version  calls  errors  images  first_seen           last_seen            "
+        "by_call\n"
+        f"libcloud  3.8.0        3       1      10  {moment(0)}  {moment(2)}  "
+        "images.index 1, images.detail 1, images.show 1\n"
+        f"fog       1.0          1       0       7  {moment(0)}  {moment(0)}  images.index 1\n"
+    ) == out
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "log": bytes,
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_compressed_log_is_the_same_log(
+    packer: str, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = run(capsys, str(log))
+    packed = tmp_path / "of-any-name"
+    packed.write_bytes(PACKERS[packer](log.read_bytes()))
+    assert expected == run(capsys, str(packed))
+
+
+def test_several_logs_are_one(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, err = run(capsys, "--format", "json", "--by", "client", str(log), str(log))
+    assert [6, 2] == [entry["calls"] for entry in json.loads(out)]
+    assert "18 lines, 8 calls\n" == err
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+@pytest.mark.parametrize("arguments", [[], ["-"]])
+def test_standard_input_is_read(packer: str, arguments: list[str], log: Path) -> None:
+    command = "from nova_image_shim.cli import main; raise SystemExit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "usage", "--by", "client", *arguments],
+        input=PACKERS[packer](log.read_bytes()),
+        capture_output=True,
+        check=True,
+    )
+    assert (b"9 lines, 4 calls\n", 3) == (done.stderr, len(done.stdout.splitlines()))
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(log: Path) -> None:
+    command = "from nova_image_shim.cli import main; raise SystemExit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", command, "usage", str(log)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert b"" == process.stderr.read()
+        assert 0 == process.wait()
+
+
+def test_the_journals_prefix_does_not_matter() -> None:
+    for formatter in FORMATTERS:
+        bare = million.line(ROW, formatter)
+        prefixed = f"Nov 24 18:00:00 host nova-image-shim[42]: {bare}\n"
+        assert read(bare.encode()) == read(prefixed.encode()) is not None
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS, ids=["text", "json"])
+def test_what_a_client_calls_itself_passes_for_nothing_else(formatter: Any) -> None:
+    agent = 'x" call: images.show images: 99 client: fog/9 ' + million.line(ROW, formatter)[:150]
+    use = read(million.line(ROW | {"agent": agent, "images": 1}, formatter).encode())
+    assert use is not None
+    assert ("images.index", 1, 200) == (use.call, use.images, use.status)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"nova_image_shim.access",
+        b"2026-11-24 18:43:35.514 3884 INFO nova_image_shim.access [- - - -] something else",
+        b'{"asctime": "2026", "name": "nova_image_shim.access"}',
+        b'{"asctime": "2026", "name": "nova_image_shim.access", "extra": [], "context": {}}',
+        b'{"asctime": 5, "extra": {"client": 1}, "context": {}, "name": "nova_image_shim.access"}',
+        b'{"asctime": "2026-11-24 18:43:35.514", "name": "nova_image_shim.access", "ex',
+    ],
+)
+def test_what_cannot_be_understood_is_counted(
+    broken: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(lines({}).encode() + broken + b"\n\xff\xfe\n")
+    status, _, err = run(capsys, str(log))
+    expected = "3 lines, 1 calls; 1 access lines could not be understood\n"
+    assert (0, expected) == (status, err)
+
+
+def test_a_log_without_calls_has_a_status_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log").write_bytes(b"")
+    status, out, err = run(capsys, "--format", "json", str(tmp_path / "log"))
+    assert (1, "[]\n", "0 lines, 0 calls\n") == (status, out, err)
+
+
+@pytest.mark.parametrize("packer", ["gz", "bz2", "xz"])
+def test_a_damaged_log_is_named(
+    packer: str, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = PACKERS[packer](log.read_bytes() * 50)
+    broken = tmp_path / "broken"
+    broken.write_bytes(data[: len(data) // 2])
+    status, out, err = run(capsys, str(broken))
+    assert (2, "") == (status, out)
+    assert err.startswith("nova-image-shim usage: ")
+    assert str(broken) in err
+    assert 1 == len(err.splitlines())
+
+
+def test_a_log_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "/no/such/log")
+    no_such = "nova-image-shim usage: [Errno 2] No such file or directory: '/no/such/log'\n"
+    assert (2, "", no_such) == (status, out, err)
+
+
+def test_a_wrong_field_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["usage", "--by", "client,name"])
+    assert (
+        "one or more of client,version,project,user, not 'client,name'" in capsys.readouterr().err
+    )
+
+
+def test_groups_beyond_the_bound_are_added_up() -> None:
+    tally = Tally(most_groups=2)
+    for number in range(10):
+        use = read(million.line(ROW | {"project": f"p{number}"}, FORMATTERS[0]).encode())
+        assert use is not None
+        tally.add(use)
+    assert 3 == len(tally.groups)
+    key, rest = tally.ranked()[0]
+    assert ((THE_REST,) * 4, 8) == (key, rest.calls)
+
+
+def test_a_line_of_any_length_takes_little_memory(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with gzip.open(log, "wb") as file:
+        for _ in range(200):
+            file.write(b"x" * 2**20)
+        file.write(b"\n" + lines({}).encode())
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28));"
+    command = f"{limited} from nova_image_shim.cli import main; raise SystemExit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "usage", str(log)], capture_output=True, check=True
+    )
+    assert done.stderr.endswith(b" lines, 1 calls\n")
+
+
+def test_twenty_thousand_lines_are_counted_as_sqlite_counts_them(tmp_path: Path) -> None:
+    paths, database = million.make(tmp_path, 20_000)
+    report, most = million.reported(paths)
+    assert million.counted(database) == report
+    assert most < 150  # MiB
+
+
+def test_the_services_own_log_is_understood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = []
+    for log_format in ("text", "json"):
+        logs.append(str(tmp_path / log_format))
+        with shim(tmp_path / log_format, SHIM_LOG_FORMAT=log_format) as url:
+            headers = {"X-Auth-Token": "demo", "User-Agent": "goose (0.1.3)"}
+            for path in ("images?limit=3", "images/no-such", "images/detail?limit=2"):
+                requests.get(f"{url}/v2/demo/{path}", headers=headers, timeout=10)
+    _, out, _ = run(capsys, "--format", "json", *logs)
+    (entry,) = json.loads(out)
+    assert entry.pop("first_seen") <= entry.pop("last_seen")
+    assert {
+        "client": "goose",
+        "version": "0.1.3",
+        "project": "demo",
+        "user": "demo",
+        "calls": 6,
+        "errors": 2,
+        "images": 10,
+        "by_call": {"images.index": 2, "images.show": 2, "images.detail": 2},
+    } == entry
+
+
+@pytest.mark.parametrize("days", [1, 30])
+def test_a_plot_is_drawn(days: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    log = tmp_path / "log"
+    start = ROW["created"]
+    log.write_text(
+        lines(
+            *(
+                {"created": start + 3600 * hour, "agent": agent}  # type: ignore[operator]
+                for hour in range(24 * days)
+                for agent in ("fog/1", "libcloud/<2>")
+            )
+        )
+    )
+    for name in ("chart.png", "chart.html"):
+        assert 0 == run(capsys, "--plot", str(tmp_path / name), str(log))[0]
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG\r\n")
+    page = (tmp_path / "chart.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<svg" in page
+    assert "http://www.w3.org/TR" not in page  # nothing is fetched
+    assert f"calls per {'day' if days > 3 else 'hour'}" in page.replace("&#160;", " ")
+    assert f"{24 * days}" in page
+
+
+@pytest.mark.parametrize("name", ["chart", "chart.svg", "chart.PNG"])
+def test_a_plot_of_another_form_is_refused(
+    name: str, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = f"nova-image-shim usage: --plot {name}: the file's name must end with .png or .html\n"
+    assert (2, "", wrong) == run(capsys, "--plot", name, str(log))
+
+
+def test_a_plot_without_matplotlib_says_what_brings_it(log: Path) -> None:
+    command = (
+        "import sys; sys.modules['matplotlib'] = None;"
+        "from nova_image_shim.cli import main; raise SystemExit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command, "usage", "--plot", "x.png", str(log)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    brings = (
+        "nova-image-shim usage: --plot needs matplotlib: "
+        "pip install 'nova-image-shim[plot]' brings it\n"
+    )
+    assert (2, "", brings) == (done.returncode, done.stdout, done.stderr)
+
+
+def test_progress_is_told_on_standard_error(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nova_image_shim.usage.command._LOOK_LINES", 3)
+    monkeypatch.setattr("nova_image_shim.usage.command._PROGRESS_SECONDS", 0.0)
+    _, out, err = run(capsys, "--by", "client", str(log))
+    assert 3 == len(out.splitlines())
+    assert f"{log}: 3 lines so far, 2 calls" == err.splitlines()[0]
+    assert "" == run(capsys, "--quiet", str(log))[2]
