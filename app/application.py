@@ -13,28 +13,23 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from nova_image_shim import api_docs
 from nova_image_shim.api import health, image_metadata, images, microversions, versions
+from nova_image_shim.api.context import api_version, keep_project, require_valid_host
 from nova_image_shim.api.errors import register_error_handlers
 from nova_image_shim.api.paths import LegacyPaths, is_below_mount, is_unroutable
 from nova_image_shim.lists.cache import Uncached
 from nova_image_shim.observability.trace import CURRENT, Trace, log_access
-from nova_image_shim.web.current import (
-    keep_project,
-    mount,
-    require_good_host,
-    set_caller,
-    www_authenticate_uri,
-)
+from nova_image_shim.web.current import set_caller, www_authenticate_uri
 from nova_image_shim.web.responses import add_request_ids, compress
-from nova_image_shim.web.retirement import refuser, register_announcements
+from nova_image_shim.web.retirement import announcements, brownout_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nova_image_shim.adapters.image_port import ImageService
+    from nova_image_shim.auth.caller import Authenticate
     from nova_image_shim.lists.cache import ListCache
     from nova_image_shim.observability.metrics import Metrics
     from nova_image_shim.settings import Settings
-    from nova_image_shim.web.current import Authenticate
 
 
 class _App(Flask):
@@ -79,7 +74,7 @@ def create_app(
     _register_steps(app, settings, authenticate)
     _register_end(app, settings, metrics)
     _register_cache(app, list_cache)
-    register_announcements(app, settings)
+    _register_announcements(app, settings)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -113,19 +108,19 @@ def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) 
     @app.before_request
     def begin() -> None:
         CURRENT.set(Trace.of(request))
-        require_good_host()
+        require_valid_host()
 
     @app.before_request
     def identify() -> None:
         """Say who asks, before anything is said of the path, as the middleware at Nova does."""
         if is_below_mount(request.path):
-            set_caller(authenticate(request))
+            set_caller(authenticate(request, g.tenant_id))
 
     app.before_request(_refuse_unroutable)
     app.before_request(_negotiate)
 
     if settings.brownout:
-        app.before_request(refuser(settings.brownout))
+        app.before_request(brownout_hook(settings.brownout, is_below_mount))
 
 
 def _register_end(app: Flask, settings: Settings, metrics: Metrics | None) -> None:
@@ -163,7 +158,7 @@ def _refuse_unroutable() -> None:
 
 def _negotiate() -> None:
     """Settle the microversion, which only one mount has; the others ignore the headers."""
-    if mount() == microversions.MOUNT:
+    if api_version() == microversions.MOUNT:
         microversions.require_known_version()
 
 
@@ -178,3 +173,17 @@ def _register_cache(app: Flask, list_cache: ListCache | None) -> None:
         if request.method not in {"GET", "HEAD"} and "caller" in g:
             list_cache.note_write(g.caller.project_id or "")
         return response
+
+
+def _register_announcements(app: Flask, settings: Settings) -> None:
+    """Announce the end of the API on every response below a mount, and on the mount's own."""
+    headers = announcements(settings)
+
+    def announce(response: Response) -> Response:
+        if api_version() in settings.mounts:
+            for name, value in headers:
+                response.headers.add(name, value)
+        return response
+
+    if headers:
+        app.after_request(announce)

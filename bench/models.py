@@ -11,7 +11,8 @@ from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 from requests.adapters import HTTPAdapter
 
-from nova_image_shim.translation.translator import Links, Translator
+from nova_image_shim.translation.links import Links
+from nova_image_shim.translation.translator import Translator
 
 GLANCE = os.environ["BENCH_GLANCE"]
 

@@ -17,9 +17,9 @@ from keystonemiddleware.auth_token._request import _AuthTokenRequest
 from oslo_config import cfg
 
 from nova_image_shim.adapters.http.transport import BoundedTransport
+from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
 from nova_image_shim.adapters.keystone.token_cache import make_token_cache
 from nova_image_shim.adapters.limits.limiter import Gate
-from nova_image_shim.api.errors import KeystoneUnavailable
 from nova_image_shim.observability.trace import count_keystone_call
 
 if TYPE_CHECKING:

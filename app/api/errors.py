@@ -13,8 +13,11 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
 from nova_image_shim.api.schemas.list_query import first_message
+from nova_image_shim.auth.errors import Unauthenticated
 from nova_image_shim.translation.ascii_json import JSON, to_json
+from nova_image_shim.web.retirement import BrownedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +44,7 @@ _MALFORMED = (
     "The server could not comply with the request since it is either malformed or "
     "otherwise incorrect."
 )
+_GONE = "The image calls of the compute API are being switched off. Use the image service."
 _ERRED = "The server has either erred or is incapable of performing the requested operation."
 DEFAULT_MESSAGES = {
     400: _MALFORMED,
@@ -99,23 +103,6 @@ class Fault(Exception):
         self.message = message
 
 
-class Unauthenticated(Exception):
-    """No token, or one that Keystone does not know: answered in the middleware's own form."""
-
-
-class KeystoneUnavailable(Exception):
-    """Keystone did not say whether the token is good.
-
-    Args:
-        reason: for the log.
-        retry_after: when to come again, in seconds as text, if that is known.
-    """
-
-    def __init__(self, reason: str, *, retry_after: str | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
-
-
 def fault_response(
     status: int, message: str | None = None, *, retry_after: str | None = None
 ) -> Response:
@@ -172,6 +159,7 @@ def register_error_handlers(app: Flask, www_authenticate_uri: Callable[[], str])
     app.register_error_handler(port.ImageServiceError, port_error)
     app.register_error_handler(KeystoneUnavailable, _keystone_unavailable)
     app.register_error_handler(ValidationError, _validation_error)
+    app.register_error_handler(BrownedOut, _browned_out)
     app.register_error_handler(HTTPException, http_exception)
     app.register_error_handler(Exception, _unexpected)
 
@@ -183,6 +171,10 @@ def _keystone_unavailable(error: KeystoneUnavailable) -> Response:
 
 def _validation_error(error: ValidationError) -> Response:
     return fault_response(400, first_message(error))
+
+
+def _browned_out(error: BrownedOut) -> Response:
+    return fault_response(error.status, _GONE if error.status == 410 else None)
 
 
 def http_exception(error: HTTPException) -> Response:

@@ -20,6 +20,7 @@ from nova_image_shim.adapters.image_port import (
     ImageQuotaExceeded,
 )
 from nova_image_shim.api import microversions
+from nova_image_shim.api.context import api_version, require_own_project
 from nova_image_shim.api.errors import Fault
 from nova_image_shim.api.images import get_image
 from nova_image_shim.api.schemas import metadata as metadata_schemas
@@ -33,13 +34,7 @@ from nova_image_shim.translation.metadata_changes import (
     to_changes,
 )
 from nova_image_shim.translation.translator import to_metadata
-from nova_image_shim.web.current import (
-    image_service,
-    make_context,
-    mount,
-    require_own_project,
-    settings,
-)
+from nova_image_shim.web.current import image_service, make_context, settings
 from nova_image_shim.web.responses import answer, no_content
 
 if TYPE_CHECKING:
@@ -124,7 +119,7 @@ def delete(image_id: str, key: str) -> Response:
 
 def _schemas() -> ModuleType:
     """Return the rules for bodies of the mount that the request came to."""
-    return metadata_schemas_v21 if mount() == microversions.MOUNT else metadata_schemas
+    return metadata_schemas_v21 if api_version() == microversions.MOUNT else metadata_schemas
 
 
 def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -> Image:

@@ -11,27 +11,22 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, current_app, g, request
 
 from nova_image_shim.adapters.image_port import ImageNotAuthorized, ImageNotFound
+from nova_image_shim.api.context import make_translator, require_own_project
 from nova_image_shim.api.errors import Fault
 from nova_image_shim.api.schemas.list_query import load_list_query, parse_query
 from nova_image_shim.lists import listing
 from nova_image_shim.observability.trace import CURRENT
 from nova_image_shim.translation.ascii_json import to_json, to_json_list
-from nova_image_shim.translation.translator import Translator, to_glance_query
-from nova_image_shim.web.current import (
-    image_service,
-    list_cache,
-    make_context,
-    make_translator,
-    require_own_project,
-    settings,
-)
+from nova_image_shim.translation.filters import to_glance_query
+from nova_image_shim.translation.translator import Translator
+from nova_image_shim.web.current import image_service, list_cache, make_context, settings
 from nova_image_shim.web.responses import answer, no_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nova_image_shim.adapters.image_port import Context, Image
-    from nova_image_shim.api.schemas.list_query import Pairs
+    from nova_image_shim.lists.query import Pairs
 
 blueprint = Blueprint("images", __name__)
 blueprint.before_request(require_own_project)

@@ -10,8 +10,9 @@ from typing import Any
 from flask import Blueprint, Response
 
 from nova_image_shim.api import microversions
+from nova_image_shim.api.context import api_version
 from nova_image_shim.translation.ascii_json import to_json
-from nova_image_shim.web.current import compute_base, mount, settings
+from nova_image_shim.web.current import compute_base, settings
 from nova_image_shim.web.responses import answer
 
 blueprint = Blueprint("versions", __name__)
@@ -28,7 +29,7 @@ def index() -> Response:
 
 def show() -> Response:
     """Show the version of a mount: 200 `{"version": {...}}`; that of `v1.1` is v2.0."""
-    entry = _entry(mount())
+    entry = _entry(api_version())
     html = {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
     entry["links"].append(html)
     version = entry["id"].removeprefix("v").removesuffix(".0")

@@ -1,22 +1,20 @@
-"""Who may ask where nobody is asked who it is: anyone with a token of any kind."""
+"""Authentication that accepts any token: `SHIM_FAKE_OPEN`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import g
-
-from nova_image_shim.api.errors import Unauthenticated
-from nova_image_shim.web.current import Caller
+from nova_image_shim.auth.caller import Caller
+from nova_image_shim.auth.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from flask import Request
 
 
-def accept_any_token(request: Request) -> Caller:
-    """Take any token for the project in the path: the way of `SHIM_FAKE_OPEN`.
+def accept_any_token(request: Request, project_id: str | None) -> Caller:
+    """Accept any token for the project in the path.
 
-    Where the path names no project it is the one of the token's own name.
+    Where the path has no project, the token itself is the project's id.
 
     Raises:
         Unauthenticated: there is no token.
@@ -24,4 +22,4 @@ def accept_any_token(request: Request) -> Caller:
     token = request.headers.get("X-Auth-Token", "").strip()
     if not token:
         raise Unauthenticated
-    return Caller("-", g.tenant_id or token)
+    return Caller("-", project_id or token)

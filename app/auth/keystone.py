@@ -14,11 +14,12 @@ from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.service_token import ServiceTokenAuthWrapper
 
 from nova_image_shim.adapters.image_port import Context
+from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
 from nova_image_shim.adapters.keystone.token_validator import AuthToken, NoAnswer, reason_of
 from nova_image_shim.adapters.limits.limiter import NoPlaceError
-from nova_image_shim.api.errors import KeystoneUnavailable, Unauthenticated
+from nova_image_shim.auth.caller import Caller
+from nova_image_shim.auth.errors import Unauthenticated
 from nova_image_shim.observability.trace import CURRENT
-from nova_image_shim.web.current import Caller
 
 if TYPE_CHECKING:
     from flask import Request
@@ -50,7 +51,7 @@ class KeystoneAuthenticate:
             else None
         )
 
-    def __call__(self, request: Request) -> Caller:
+    def __call__(self, request: Request, _project_id: str | None = None, /) -> Caller:
         """Return the caller.
 
         Raises:

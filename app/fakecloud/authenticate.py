@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nova_image_shim.api.errors import Unauthenticated
 from nova_image_shim.auth.any_token import accept_any_token
-from nova_image_shim.web.current import Caller
+from nova_image_shim.auth.caller import Caller
+from nova_image_shim.auth.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from flask import Request
@@ -26,14 +26,14 @@ class FakeAuthenticate:
         self._identity = identity
         self._accept_any = accept_any
 
-    def __call__(self, request: Request, /) -> Caller:
+    def __call__(self, request: Request, project_id: str | None, /) -> Caller:
         """Return the caller.
 
         Raises:
             Unauthenticated: there is no token, or none that is good.
         """
         if self._accept_any:
-            return accept_any_token(request)
+            return accept_any_token(request, project_id)
         token = self._identity.validate(request.headers.get("X-Auth-Token", "").strip())
         if token is None:
             raise Unauthenticated

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from nova_image_shim.auth.caller import Caller
     from nova_image_shim.lists.listing import Listed
     from nova_image_shim.settings import Settings
     from nova_image_shim.translation.translator import Translator
-    from nova_image_shim.web.current import Caller
 
     Gather = Callable[[Translator], Listed]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nova_image_shim.lists.listing import Listed, Previous
 from nova_image_shim.translation.ascii_json import to_json
-from nova_image_shim.translation.translator import Links
+from nova_image_shim.translation.links import Links
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from nova_image_shim.adapters.image_port import Context, Image, ImageService
-    from nova_image_shim.api.schemas.list_query import ListQuery, Pairs
-    from nova_image_shim.translation.translator import GlanceQuery
+    from nova_image_shim.lists.query import ListQuery, Pairs
+    from nova_image_shim.translation.filters import GlanceQuery
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from nova_image_shim.translation.ascii_json import to_json
-from nova_image_shim.translation.translator import Links, Translator
+from nova_image_shim.translation.links import Links
+from nova_image_shim.translation.translator import Translator
 
 _DESCRIPTION = """\
 Turn what Glance v2 says of an image, or of a list of images, on standard input into what legacy

@@ -1,4 +1,4 @@
-"""The end of the API, told and rehearsed: `Deprecation`, `Sunset` and `Link`, and the brownout."""
+"""Announce and rehearse the end of the API: `Deprecation`, `Sunset`, `Link`, and the brownout."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ from typing import TYPE_CHECKING
 
 from flask import request
 
-from nova_image_shim.api.errors import Fault
-from nova_image_shim.api.paths import is_below_mount
 from nova_image_shim.observability.trace import CURRENT
-from nova_image_shim.web.current import mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask import Flask, Response
-
     from nova_image_shim.settings import Settings
     from nova_image_shim.settings.brownout import Brownout
 
-_GONE = "The image calls of the compute API are being switched off. Use the image service."
+
+class BrownedOut(Exception):
+    """A request is refused as a rehearsal; each API renders it in its own form.
+
+    Args:
+        status: 404 or 410.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 def announcements(settings: Settings) -> list[tuple[str, str]]:
-    """Return the headers that tell of the end, none where nothing is set.
+    """Return the headers that announce the end of the API, empty where nothing is set.
 
     Sources: RFC 9745 for `Deprecation`, a time as `@` and seconds since 1970; RFC 8594 for
     `Sunset`, an HTTP date.
@@ -37,42 +42,30 @@ def announcements(settings: Settings) -> list[tuple[str, str]]:
     if sunset := settings.sunset:
         headers.append(("Sunset", format_datetime(sunset, usegmt=True)))
     if link := settings.deprecation_link:
-        relations = [name for name, told in (("deprecation", since), ("sunset", sunset)) if told]
+        relations = [name for name, date in (("deprecation", since), ("sunset", sunset)) if date]
         headers += [("Link", f'<{link}>; rel="{" ".join(relations)}"; type="text/html"')]
     return headers
 
 
-def register_announcements(app: Flask, settings: Settings) -> None:
-    """Have every answer below a mount, and the mount's own, tell of the end."""
-    headers = announcements(settings)
-
-    def announce(response: Response) -> Response:
-        if mount() in settings.mounts:
-            for name, value in headers:
-                response.headers.add(name, value)
-        return response
-
-    if headers:
-        app.after_request(announce)
-
-
-def refuser(
+def brownout_hook(
     brownout: Brownout,
+    applies_to: Callable[[str], bool],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     draw: Callable[[], float] = random.random,
 ) -> Callable[[], None]:
-    """Return the step that refuses requests for a rehearsal.
+    """Return the step that refuses requests during a brownout.
 
     Args:
-        brownout: which ones.
-        now: tells the time.
-        draw: gives a number from 0 to 1, 1 left out.
+        brownout: which requests.
+        applies_to: whether a path belongs to the API.
+        now: returns the time.
+        draw: returns a random number, at least 0 and below 1.
     """
 
     def refuse() -> None:
         trace = CURRENT.get()
-        if is_below_mount(request.path) and brownout.refuses(trace.client.family, now(), draw()):
+        if applies_to(request.path) and brownout.refuses(trace.client.family, now(), draw()):
             trace.brownout = True
-            raise Fault(brownout.status, _GONE if brownout.status == 410 else None)
+            raise BrownedOut(brownout.status)
 
     return refuse

@@ -28,8 +28,8 @@ from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.api.errors import DEFAULT_MESSAGES, PORT_ERRORS
+from nova_image_shim.auth.caller import Caller
 from nova_image_shim.settings import Settings
-from nova_image_shim.web.current import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ def over(
 ) -> Callable[[str], TestResponse]:
     """Return what asks the application over the Glance at an address."""
 
-    def authenticate(_request: FlaskRequest) -> Caller:
+    def authenticate(_request: FlaskRequest, _project_id: str | None) -> Caller:
         return Caller("user-of-demo", "demo", Token(url, token_of("demo")))
 
     service = GlanceImageService(GlanceOptions(endpoint=url, **(options or {})))

@@ -33,7 +33,7 @@ NO_IMAGE = {"itemNotFound": {"code": 404, "message": "Image not found."}}
 BAD_HOST = {
     "badRequest": {
         "code": 400,
-        "message": "The Host header is malformed: a name or an address and a port is wanted",
+        "message": "The Host header is malformed: it must be a name or address and a port",
     }
 }
 

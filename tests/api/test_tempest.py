@@ -12,7 +12,8 @@ from jsonschema import Draft4Validator
 from support.fakes import CASES
 
 from nova_image_shim.adapters.memory.image_file import load_images
-from nova_image_shim.translation.translator import Links, Translator
+from nova_image_shim.translation.links import Links
+from nova_image_shim.translation.translator import Translator
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

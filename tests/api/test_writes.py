@@ -18,9 +18,9 @@ from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.image_port import Context
 from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.auth.caller import Caller
 from nova_image_shim.settings import Settings
 from nova_image_shim.translation.translator import BASE_ATTRIBUTES, to_metadata
-from nova_image_shim.web.current import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def make(backend: str, glance: FakeGlance, **settings: Any) -> Shim:
         glance.service = store
         service = GlanceImageService(GlanceOptions(endpoint=glance.url))
         caller = Caller("demo", "demo", Token(glance.url, token_of("demo")))
-        app = create_app(conf, service, lambda _request: caller)
+        app = create_app(conf, service, lambda *_: caller)
     client = app.test_client()
     client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
     return Shim(client, store)

@@ -16,8 +16,8 @@ from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.memory.image_file import complete, load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.auth.caller import Caller
 from nova_image_shim.settings import Settings
-from nova_image_shim.web.current import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def apps() -> Iterator[tuple[Flask, Flask]]:
     """Return the application over the embedded store, and over Glance's adapter on a wire."""
     settings = Settings(glance_link_prefix="http://glance", glance_page_size=2)
 
-    def authenticate(_request: Request) -> Caller:
+    def authenticate(_request: Request, _project_id: str | None) -> Caller:
         return Caller("u", "demo", Token("http://unused", token_of("demo")))
 
     fake = FakeGlance(service=MemoryImageService(IMAGES))

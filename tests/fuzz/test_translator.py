@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from nova_image_shim.translation.ascii_json import to_json
+from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.metadata_changes import ReservedKey, to_changes
-from nova_image_shim.translation.translator import BASE_ATTRIBUTES, Links, Translator
+from nova_image_shim.translation.translator import BASE_ATTRIBUTES, Translator
 
 from .conftest import EXAMPLES
 

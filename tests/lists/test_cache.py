@@ -18,11 +18,11 @@ from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.stores.cache_store import ProcessStore
 from nova_image_shim.adapters.stores.memcached import Memcached
-from nova_image_shim.api.errors import Unauthenticated
+from nova_image_shim.auth.caller import Caller
+from nova_image_shim.auth.errors import Unauthenticated
 from nova_image_shim.lists.cache import ListCache
 from nova_image_shim.lists.cached_list import shared_secret
 from nova_image_shim.settings import Keystone, Settings
-from nova_image_shim.web.current import Caller
 from nova_image_shim.wsgi import make_list_cache
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ CALLERS = {
 }
 
 
-def authenticate(request: Request) -> Caller:
+def authenticate(request: Request, _project_id: str | None) -> Caller:
     try:
         return CALLERS[request.headers["X-Auth-Token"]]
     except KeyError as error:

@@ -18,7 +18,7 @@ from nova_image_shim.adapters import image_port as port
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.lists.listing import Listing
 from nova_image_shim.settings import Settings
-from nova_image_shim.translation.translator import GlanceQuery
+from nova_image_shim.translation.filters import GlanceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

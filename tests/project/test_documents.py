@@ -10,7 +10,9 @@ from urllib.parse import parse_qsl
 import pytest
 from support.fakes import ROOT
 
-from nova_image_shim.translation.translator import Links, Translator, to_glance_query
+from nova_image_shim.translation.filters import to_glance_query
+from nova_image_shim.translation.links import Links
+from nova_image_shim.translation.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.auth.caller import Caller
 from nova_image_shim.settings import Settings
-from nova_image_shim.web.current import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from support.fakes import CASES
 
-from nova_image_shim.translation.translator import Links, Translator
+from nova_image_shim.translation.links import Links
+from nova_image_shim.translation.translator import Translator
 
 TRANSLATION = json.loads((CASES / "translation.json").read_text())
 LINKS = Links.under(

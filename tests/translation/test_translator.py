@@ -10,15 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nova_image_shim.translation.ascii_json import to_elements, to_json, to_json_list
+from nova_image_shim.translation.filters import (
+    GLANCE_CONTROL_WORDS,
+    GlanceQuery,
+    server_id_of,
+    to_glance_query,
+)
+from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.times import parse_time, restore_plus, to_nova_time
 from nova_image_shim.translation.translator import (
     BASE_ATTRIBUTES,
-    GLANCE_CONTROL_WORDS,
-    GlanceQuery,
-    Links,
     Translator,
-    server_id_of,
-    to_glance_query,
     to_integer,
     to_metadata,
 )

@@ -6,39 +6,17 @@ Messages are those of Nova 12.0.0, to the letter.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load
 
+from nova_image_shim.lists.query import ListQuery, Pairs
+from nova_image_shim.translation.filters import FILTERS
 from nova_image_shim.translation.times import parse_time, restore_plus
-from nova_image_shim.translation.translator import FILTERS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PROPERTY_PREFIX = "property-"
 _INTEGER = re.compile(r"\s*([+-]?[0-9]+)\s*", re.ASCII)
-
-Pairs = list[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class ListQuery:
-    """A checked list query.
-
-    Args:
-        filters: values by legacy name, in the order in which the names appeared.
-        limit: the most images wanted, None for all.
-        page_size: the first Glance page's size, None for the setting's.
-        marker: the id after which the list begins.
-    """
-
-    filters: Mapping[str, str]
-    limit: int | None = None
-    page_size: int | None = None
-    marker: str | None = None
 
 
 class LegacyInteger(fields.Field[int]):

@@ -56,7 +56,7 @@ def list_versions() -> Response:
 @blueprint.before_request
 def identify() -> None:
     """Say who asks, as at the compute service."""
-    set_caller(current_app.extensions["fake_authenticate"](request))
+    set_caller(current_app.extensions["fake_authenticate"](request, None))
 
 
 @blueprint.get("/images")

@@ -1,0 +1,64 @@
+"""The current request as a call of the legacy API: its version, project and links."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from flask import g, request
+
+from nova_image_shim.api.errors import Fault
+from nova_image_shim.translation.links import Links
+from nova_image_shim.translation.translator import Translator
+from nova_image_shim.web.current import compute_base, image_service, settings
+
+if TYPE_CHECKING:
+    from nova_image_shim.adapters.image_port import Context
+
+_VERSION = re.compile(r"/v\d+(?:\.\d+)?/?\Z")
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
+
+
+def api_version() -> str:
+    """Return the version in the request's path: `v2`, `v1.1` or `v2.1`."""
+    return request.path.split("/", 2)[1]
+
+
+def keep_project(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Move the path's project from the view's arguments to `g`; None where the path has none."""
+    g.tenant_id = values.pop("tenant_id", None) if values is not None else None
+
+
+def require_own_project() -> None:
+    """Refuse a path whose project is not the token's, for admins too."""
+    path, own = g.tenant_id, g.caller.project_id
+    if path is not None and path != own:
+        raise Fault(
+            400,
+            f"Malformed request URL: URL's project_id '{path}' "
+            f"doesn't match Context's project_id '{own}'",
+        )
+
+
+def require_valid_host() -> None:
+    """Refuse a `Host` that cannot be part of a link."""
+    header = request.headers.get("Host")
+    if header is None:
+        return
+    match = _HOST.fullmatch(header)
+    if not match or not 0 < int(match[2] or "1") < 2**16:
+        raise Fault(400, "The Host header is malformed: it must be a name or address and a port")
+
+
+def make_translator(context: Context) -> Translator:
+    """Return the translator whose links are those of the current request."""
+    conf = settings()
+    endpoint = conf.glance_link_prefix or image_service().endpoint(context)
+    links = Links.under(
+        compute_base(),
+        api_version(),
+        g.tenant_id,
+        _VERSION.sub("", endpoint).rstrip("/") if endpoint else compute_base(),
+        project_in_alternate=conf.alternate_link_project,
+    )
+    return Translator(links, conf.show_image_size, conf.show_disk_config)

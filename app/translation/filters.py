@@ -1,0 +1,115 @@
+"""Legacy filters in Glance's terms: pure.
+
+Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/images.py and nova/image/glance.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from nova_image_shim.translation.translator import BASE_ATTRIBUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nova_image_shim.adapters.image_port import Image
+
+# What a legacy status word is asked for as: every Glance status that is displayed so.
+STATUS_TO_GLANCE = {
+    "active": "active",
+    "saving": "in:queued,saving",
+    "error": "killed",
+    "deleted": "in:deleted,pending_delete",
+    "unknown": "in:uploading,importing,deactivated",
+}
+
+# Words that steer Glance's list: no custom property can be asked for by such a name.
+GLANCE_CONTROL_WORDS = frozenset(
+    """
+    limit marker sort sort_key sort_dir member_status tag changes-since deleted deleted_at
+    properties members
+    """.split()
+)
+
+MAX_INTEGER = 2**31 - 1  # Glance's min_ram and min_disk columns hold no more
+
+
+class GlanceQuery(NamedTuple):
+    """Legacy filters in Glance's terms.
+
+    Args:
+        params: Glance v2 query parameters.
+        properties: equalities that Glance cannot be asked for; compared here, image by image.
+        impossible: no image can match: the list is empty and Glance need not be asked.
+    """
+
+    params: dict[str, str]
+    properties: dict[str, str]
+    impossible: bool = False
+
+    def matching(self, images: list[Image]) -> list[Image]:
+        """Return the images that have the properties that Glance was not asked for."""
+        if not self.properties:
+            return images
+        return [image for image in images if self._matches(image)]
+
+    def _matches(self, image: Image) -> bool:
+        custom: Mapping[str, object] = image
+        return all(custom.get(name) == value for name, value in self.properties.items())
+
+
+def to_glance_query(filters: Mapping[str, str]) -> GlanceQuery:
+    """Return what Glance is asked for the legacy filters.
+
+    Args:
+        filters: checked values by legacy name (`name`, `status`, `type`, `server`,
+            `changes-since`, `minRam`, `minDisk`, `property-NAME`), in the order in which a later
+            name wins over an earlier one that feeds the same Glance parameter.
+    """
+    query = GlanceQuery({}, {})
+    for name, value in filters.items():
+        if rule := FILTERS.get(name):
+            parameter, convert = rule
+            query.params[parameter] = convert(value)
+        elif not _add_property(query, name.removeprefix("property-"), value):
+            return query._replace(impossible=True)
+    numbers = (query.params.get(name, "0") for name in ("min_ram", "min_disk"))
+    return query._replace(impossible=any(int(number) > MAX_INTEGER for number in numbers))
+
+
+def _add_property(query: GlanceQuery, name: str, value: str) -> bool:
+    """Add a filter on a custom property; False where no image can have one of that name."""
+    if not name or name in BASE_ATTRIBUTES or name in GLANCE_CONTROL_WORDS:
+        return False
+    if name.endswith(("_min", "_max")):  # Glance would take them for bounds of a column
+        query.properties[name] = value
+    else:
+        query.params[name] = server_id_of(value) if name == "instance_uuid" else value
+    return True
+
+
+def _literal(value: str) -> str:
+    """Keep Glance from reading a colon in the value as the end of an operator."""
+    return f"eq:{value}" if ":" in value else value
+
+
+def _glance_status(value: str) -> str:
+    word = value.lower()
+    return STATUS_TO_GLANCE.get(word) or _literal(word)
+
+
+def server_id_of(reference: str) -> str:
+    """Return the id in a server's URL, its bookmark, its path, or the bare id."""
+    path = reference.partition("?")[0].partition("#")[0]
+    return path.rstrip("/").rpartition("/")[2]
+
+
+FILTERS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "name": ("name", _literal),
+    "status": ("status", _glance_status),
+    "type": ("image_type", str),
+    "server": ("instance_uuid", server_id_of),
+    "changes-since": ("updated_at", "gte:{}".format),
+    "minRam": ("min_ram", str),
+    "minDisk": ("min_disk", str),
+}
