@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -62,6 +62,13 @@ class Call(NamedTuple):
     request_id: str
 
 
+class Slot(Protocol):
+    """A request's right to call the store; held from the first `acquire` to the request's end."""
+
+    def acquire(self) -> None:
+        """Acquire the right, unless it is held already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """On whose behalf the store is asked.
@@ -73,6 +80,8 @@ class Context:
         deadline: on `time.monotonic()`'s clock; past it the store is no longer waited for.
         calls: one entry for each call made to the store, appended by the adapter.
         roles: the caller's roles in the project; `admin` may see and change what others may not.
+        endpoint: the store's address where it is known already, from `ImageService.endpoint`.
+        slot: acquired by the store before each call, if there is one.
     """
 
     project_id: str
@@ -81,6 +90,8 @@ class Context:
     deadline: float = math.inf
     calls: list[Call] = field(default_factory=list)
     roles: frozenset[str] = frozenset()
+    endpoint: str | None = None
+    slot: Slot | None = None
 
 
 class ImageServiceError(Exception):

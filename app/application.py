@@ -1,24 +1,31 @@
-"""The application put together: blueprints, the steps of every request, fault handlers."""
+"""The application put together: blueprints, and the steps before and after every view."""
 
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from nova_image_shim import api_docs
-from nova_image_shim.api import health, image_metadata, images, microversions, versions
+from nova_image_shim.api import health, image_metadata, microversions, versions
+from nova_image_shim.api import images as image_calls
 from nova_image_shim.api.context import api_version, keep_project, require_valid_host
 from nova_image_shim.api.errors import register_error_handlers
 from nova_image_shim.api.paths import LegacyPaths, is_below_mount, is_unroutable
-from nova_image_shim.lists.cache import Uncached
+from nova_image_shim.lists.cache import Lists
+from nova_image_shim.observability.readiness import Readiness
 from nova_image_shim.observability.trace import CURRENT, Trace, log_access
-from nova_image_shim.web.current import set_caller, www_authenticate_uri
+from nova_image_shim.web.current import (
+    Services,
+    install,
+    release_slot,
+    services,
+    set_caller,
+    www_authenticate_uri,
+)
 from nova_image_shim.web.responses import add_request_ids, compress
 from nova_image_shim.web.retirement import announcements, brownout_hook
 
@@ -26,55 +33,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nova_image_shim.adapters.image_port import ImageService
+    from nova_image_shim.adapters.limits.limiter import Limiter
     from nova_image_shim.auth.caller import Authenticate
-    from nova_image_shim.lists.cache import ListCache
     from nova_image_shim.observability.metrics import Metrics
     from nova_image_shim.settings import Settings
 
 
-class _App(Flask):
-    """Flask without its look, for each hook of each request, whether that is a coroutine."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is: none here is a coroutine."""
-        return func
-
-
 def create_app(
     settings: Settings,
-    image_service: ImageService,
+    images: ImageService,
     authenticate: Authenticate,
     *,
+    lists: Lists | None = None,
+    limiter: Limiter | None = None,
     metrics: Metrics | None = None,
     checks: Mapping[str, Callable[[], object]] = MappingProxyType({}),
-    list_cache: ListCache | None = None,
 ) -> Flask:
     """Return the application.
 
     Args:
-        settings: what `Settings.from_environ` gave.
-        image_service: where the images are.
-        authenticate: who may ask.
+        settings: as `Settings.from_environ` returns them.
+        images: the image store.
+        authenticate: makes a caller of a request.
+        lists: lists over that store; None to make one without a cache.
+        limiter: bounds how many requests call the store at once; None for no bound.
         metrics: where requests are counted, None for nowhere.
-        checks: what `/healthcheck/ready` looks at, by name; one that raises has failed.
-        list_cache: where lists are kept for a while, None for nowhere.
+        checks: what `/healthcheck/ready` checks, by name; a check that raises has failed.
     """
-    app = _App("nova_image_shim", static_folder=None)
+    app = Flask("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.extensions["settings"] = settings
-    app.extensions["image_service"] = image_service
-    app.extensions["readiness"] = health.Readiness(checks)
-    app.extensions["executor"] = ThreadPoolExecutor(2 * settings.threads, "pages")
+    lists = lists or Lists(images, threads=settings.threads)
+    install(app, Services(settings, images, lists, Readiness(checks), limiter))
     register_error_handlers(app, www_authenticate_uri)
-    _register_blueprints(app, settings.mounts)
-    if settings.serves_docs:
-        app.register_blueprint(api_docs.blueprint)
-    _register_steps(app, settings, authenticate)
-    _register_end(app, settings, metrics)
-    _register_cache(app, list_cache)
-    _register_announcements(app, settings)
+    _register_blueprints(app, settings)
+    _register_steps(app, settings, authenticate, metrics)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -83,72 +77,92 @@ def create_app(
     return app
 
 
-def _register_blueprints(app: Flask, mounts: tuple[str, ...]) -> None:
+def _register_blueprints(app: Flask, settings: Settings) -> None:
+    version = "/<any({}):version>".format(", ".join(map(repr, settings.mounts)))
     app.register_blueprint(versions.blueprint)
     app.register_blueprint(health.blueprint)
-    for name in mounts:
-        # Both forms are the document itself: some clients follow no redirect.
-        app.add_url_rule(f"/{name}", "version", versions.show)
-        app.add_url_rule(f"/{name}/", "version", versions.show)
-        _register_images(app, name, f"/{name}/<tenant_id>")
-    if microversions.MOUNT in mounts:  # where the project may be left out
-        _register_images(app, "v2.1 without project", f"/{microversions.MOUNT}")
+    # Both forms are the document itself: some clients follow no redirect.
+    app.add_url_rule(version, "version", versions.show)
+    app.add_url_rule(f"{version}/", "version", versions.show)
+    for module in (image_calls, image_metadata):
+        app.register_blueprint(module.blueprint, url_prefix=f"{version}/<tenant_id>")
+        if microversions.MOUNT in settings.mounts:  # where the project may be left out
+            name = f"{module.blueprint.name} without project"
+            app.register_blueprint(
+                module.blueprint, name=name, url_prefix=f"/{microversions.MOUNT}"
+            )
+    if settings.serves_docs:
+        from nova_image_shim import api_docs  # noqa: PLC0415 - needs the extra `fake`
+
+        app.register_blueprint(api_docs.blueprint)
 
 
-def _register_images(app: Flask, name: str, url_prefix: str) -> None:
-    for module in (images, image_metadata):
-        full_name = f"{module.blueprint.name} {name}".replace(".", "_")
-        app.register_blueprint(module.blueprint, name=full_name, url_prefix=url_prefix)
-
-
-def _register_steps(app: Flask, settings: Settings, authenticate: Authenticate) -> None:
-    """Register what happens before and after every view, 404 and 405 included."""
+def _register_steps(
+    app: Flask, settings: Settings, authenticate: Authenticate, metrics: Metrics | None
+) -> None:
+    """Register what happens around every view, 404 and 405 included."""
     app.url_value_preprocessor(keep_project)
+    app.before_request(_before(settings, authenticate, metrics))
+    app.after_request(_after(settings, metrics))
 
-    @app.before_request
-    def begin() -> None:
+    @app.teardown_request
+    def teardown(_error: BaseException | None) -> None:
+        release_slot()
+        if metrics:
+            metrics.end()
+
+
+def _before(
+    settings: Settings, authenticate: Authenticate, metrics: Metrics | None
+) -> Callable[[], None]:
+    """Return the steps before a view, in order."""
+    brownout = settings.brownout
+    refuse_in_brownout = brownout_hook(brownout, is_below_mount) if brownout else _pass
+
+    def before() -> None:
+        if metrics:
+            metrics.begin()
         CURRENT.set(Trace.of(request))
         require_valid_host()
-
-    @app.before_request
-    def identify() -> None:
-        """Say who asks, before anything is said of the path, as the middleware at Nova does."""
-        if is_below_mount(request.path):
+        if is_below_mount(request.path):  # before routing, as Nova's middleware does
             set_caller(authenticate(request, g.tenant_id))
+        _refuse_unroutable()
+        if api_version() == microversions.MOUNT:
+            microversions.require_known_version()
+        refuse_in_brownout()
 
-    app.before_request(_refuse_unroutable)
-    app.before_request(_negotiate)
-
-    if settings.brownout:
-        app.before_request(brownout_hook(settings.brownout, is_below_mount))
+    return before
 
 
-def _register_end(app: Flask, settings: Settings, metrics: Metrics | None) -> None:
-    """Register what every answer gets, and how it is told of."""
+def _after(settings: Settings, metrics: Metrics | None) -> Callable[[Response], Response]:
+    """Return the steps after a view, in order."""
+    announced = announcements(settings)
 
-    @app.after_request
-    def end(response: Response) -> Response:
-        if request.path != "/":  # the version list has none at Nova, the documents have
+    def after(response: Response) -> Response:
+        if api_version() in settings.mounts:
+            for name, value in announced:
+                response.headers.add(name, value)
+        if request.method not in {"GET", "HEAD"} and "caller" in g:  # also where it failed
+            services().lists.note_write(g.caller.project_id or "")
+        if request.path != "/":  # Nova's version list has no request ids, its documents have
             add_request_ids(response)
         microversions.add_version_headers(response)
         if settings.compress:
             compress(response)
-        trace = CURRENT.get()
-        seconds = time.monotonic() - trace.started
-        log_access(request, response, seconds)
-        if metrics:
-            metrics.record(trace, response.status_code, seconds)
+        _report(response, metrics)
         return response
 
-    if metrics:
-        app.before_request_funcs.setdefault(None, []).insert(0, metrics.begin)
-        app.teardown_request(metrics.end)
+    return after
+
+
+def _pass() -> None:
+    """Refuse nothing."""
 
 
 def _refuse_unroutable() -> None:
-    """Refuse what leads nowhere before anything is said of its version, as Nova does.
+    """Refuse a path without a view before its version is checked, as Nova does.
 
-    Beside the mounts there is no version, and others may have the word.
+    Paths outside the mounts have no version; other parts of the application may answer them.
     """
     if is_unroutable(request.environ):
         raise NotFound
@@ -156,34 +170,10 @@ def _refuse_unroutable() -> None:
         raise request.routing_exception
 
 
-def _negotiate() -> None:
-    """Settle the microversion, which only one mount has; the others ignore the headers."""
-    if api_version() == microversions.MOUNT:
-        microversions.require_known_version()
-
-
-def _register_cache(app: Flask, list_cache: ListCache | None) -> None:
-    app.extensions["list_cache"] = list_cache or Uncached()
-    if list_cache is None:
-        return
-
-    @app.after_request
-    def note_write(response: Response) -> Response:
-        """Tell the cache of every write, also of one whose end is not known."""
-        if request.method not in {"GET", "HEAD"} and "caller" in g:
-            list_cache.note_write(g.caller.project_id or "")
-        return response
-
-
-def _register_announcements(app: Flask, settings: Settings) -> None:
-    """Announce the end of the API on every response below a mount, and on the mount's own."""
-    headers = announcements(settings)
-
-    def announce(response: Response) -> Response:
-        if api_version() in settings.mounts:
-            for name, value in headers:
-                response.headers.add(name, value)
-        return response
-
-    if headers:
-        app.after_request(announce)
+def _report(response: Response, metrics: Metrics | None) -> None:
+    """Log and count a request that has been answered."""
+    trace = CURRENT.get()
+    seconds = time.monotonic() - trace.started
+    log_access(request, response, seconds)
+    if metrics:
+        metrics.record(trace, response.status_code, seconds)

@@ -12,11 +12,11 @@ from nova_image_shim.observability.metrics_port import port_at
 from nova_image_shim.serving.announce import announce
 from nova_image_shim.serving.tuning import tune_process
 from nova_image_shim.serving.worker import worker_class
-from nova_image_shim.wsgi import check
+from nova_image_shim.wsgi import load_settings_or_exit
 
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a file of its own there
 
-settings = check(os.environ)
+settings = load_settings_or_exit(os.environ)
 tune_process()  # the workers inherit it
 
 

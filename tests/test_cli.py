@@ -57,7 +57,7 @@ def test_it_answers_once_it_says_so_at_the_port_that_it_names(tmp_path: Path) ->
         assert 200 == answer.status_code
         assert 0 != int(url.rpartition(":")[2])
     assert [*welcome(Seed(), url), f"nova-image-shim ready: {url}"] == "".join(said).splitlines()
-    assert "it is NO security" in (tmp_path / "log").read_text()
+    assert "it is NOT secure" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::1]:0"])

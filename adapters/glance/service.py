@@ -13,25 +13,23 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
-from weakref import WeakKeyDictionary
 
 import orjson
 import requests
 from glanceclient import exc as glanceclient_exc
 from glanceclient.common.http import SessionClient
 from keystoneauth1.exceptions import ClientException
-from keystoneauth1.session import Session
 from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.glance.errors import raise_for_answer
-from nova_image_shim.adapters.http.session import EnvironmentOnceSession
+from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport
+from nova_image_shim.adapters.limits.limiter import LimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from keystoneauth1.plugin import BaseAuthPlugin
 
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"
 _OLDEST_FIRST = [
@@ -81,19 +79,15 @@ class GlanceImageService(port.ImageService):
 
     def __init__(self, options: GlanceOptions) -> None:
         self._options = options
-        # A request looks more than once, and keystoneauth then goes through the whole catalog.
-        self._found: WeakKeyDictionary[BaseAuthPlugin, str | None] = WeakKeyDictionary()
-        http = EnvironmentOnceSession()
-        http.trust_env = options.trust_env
-        self._session = Session(session=http, verify=options.cacert or True, redirect=False)
         self._transport = BoundedTransport(
             max_bytes=options.max_answer_bytes,
-            total_seconds=math.inf,  # each call brings what is left of its request's time
+            total_seconds=math.inf,  # each call has what is left of its request's time
             pool_maxsize=options.threads * _CONNECTIONS_PER_THREAD,
             repeat_get=True,
         )
-        self._session.session.mount("http://", self._transport)
-        self._session.session.mount("https://", self._transport)
+        self._session = open_session(
+            self._transport, cacert=options.cacert, trust_env=options.trust_env
+        )
 
     def endpoint(self, context: port.Context) -> str:
         """Return Glance's address: the configured one, or that of the caller's catalog.
@@ -104,26 +98,22 @@ class GlanceImageService(port.ImageService):
         options = self._options
         found = options.endpoint or self._catalog_endpoint(context)
         if not found:
-            wanted = f"{options.interface} endpoint, region {options.region_name or 'any'}"
-            raise port.ImageServiceFailed(f"the token's catalog has no image service: {wanted}")
+            missing = f"{options.interface} endpoint, region {options.region_name or 'any'}"
+            raise port.ImageServiceFailed(f"the token's catalog has no image service: {missing}")
         return found.rstrip("/").removesuffix("/v2")
 
     def _catalog_endpoint(self, context: port.Context) -> str | None:
-        auth = context.auth
-        if auth is not None and auth not in self._found:
-            self._found[auth] = self._look_up(auth)
-        return self._found[auth] if auth is not None else None
-
-    def _look_up(self, auth: BaseAuthPlugin) -> str | None:
+        if context.auth is None:
+            return None
         try:
-            return auth.get_endpoint(
+            return context.auth.get_endpoint(
                 self._session,
                 service_type="image",
                 region_name=self._options.region_name,
                 interface=self._options.interface,
                 skip_discovery=True,
             )
-        except ClientException as error:  # a token without any catalog
+        except ClientException as error:  # a token without a catalog
             raise port.ImageServiceFailed(f"{type(error).__name__}: {error}") from error
 
     def list_page(
@@ -139,7 +129,7 @@ class GlanceImageService(port.ImageService):
         params = [*query.items(), ("limit", str(limit))]
         params += [("marker", marker)] if marker else []
         params += _OLDEST_FIRST if oldest_first else []
-        url = f"{self.endpoint(context)}/v2/images?{urlencode(params)}"
+        url = f"{self._base(context)}/v2/images?{urlencode(params)}"
         try:
             answer = self._ask(context, "list", lambda **kwargs: self._session.get(url, **kwargs))
         except port.ImageNotFound as error:  # the address is no Glance v2
@@ -186,10 +176,13 @@ class GlanceImageService(port.ImageService):
         """Delete an image: exactly one DELETE."""
         self._ask_client(context, "DELETE", image_id)
 
+    def _base(self, context: port.Context) -> str:
+        return context.endpoint or self.endpoint(context)
+
     def _ask_client(
         self, context: port.Context, method: str, image_id: str, **request: Any
     ) -> requests.Response:
-        client = _Client(self._session, endpoint_override=self.endpoint(context))
+        client = _Client(self._session, endpoint_override=self._base(context))
         url = f"/v2/images/{quote(image_id, safe='')}"
 
         def send(headers: dict[str, str], **kwargs: Any) -> requests.Response:
@@ -202,7 +195,8 @@ class GlanceImageService(port.ImageService):
     def _ask(
         self, context: port.Context, operation: str, send: Callable[..., requests.Response]
     ) -> requests.Response:
-        """Make one call within the request's time, and raise what its answer means."""
+        """Make one call within the request's time and slot, and raise what its answer means."""
+        self._acquire_slot(context)
         started = time.monotonic()
         if (left := context.deadline - started) <= 0:
             raise port.ImageServiceUnavailable("no time is left to ask Glance")
@@ -222,6 +216,13 @@ class GlanceImageService(port.ImageService):
             context.calls.append(_call(operation, answer, time.monotonic() - started))
         raise_for_answer(answer)
         return answer
+
+    def _acquire_slot(self, context: port.Context) -> None:
+        try:
+            if context.slot:
+                context.slot.acquire()
+        except LimitExceeded as error:
+            raise port.ImageServiceUnavailable(str(error), retry_after=error.retry_after) from error
 
     def _bounds(self, context: port.Context, left: float) -> dict[str, Any]:
         """Return what every request carries: who asks, in which form, for how long."""

@@ -1,37 +1,65 @@
-"""requests' session, made to ask the environment of the process once and not on every request.
+"""The sessions that calls go out on: keystoneauth's, with our bounds and no redirects.
 
-Whether a proxy is named there, and for which hosts, cannot change while the process runs; to look
-again each time, and for a ~/.netrc, is a tenth of the time of a short list.
+requests looks for proxies and `~/.netrc` in the environment on every call, a tenth of the time of
+a short list. The environment cannot change while the process runs, so it is read once per host.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
+from keystoneauth1.session import Session
 
-_MOST_HOSTS = 64
+if TYPE_CHECKING:
+    from nova_image_shim.adapters.http.transport import BoundedTransport
+
+_MAX_HOSTS = 64
 
 
-class EnvironmentOnceSession(requests.Session):
-    """A session that keeps what the environment says of a host; `~/.netrc` counts nowhere."""
+def open_session(
+    transport: BoundedTransport,
+    *,
+    cacert: str | None = None,
+    trust_env: bool = True,
+    timeout_seconds: float | None = None,
+) -> Session:
+    """Return a keystoneauth session over a transport.
+
+    Redirects are not followed: a token is sent to the service it is meant for and nowhere else.
+
+    Args:
+        transport: bounds every call.
+        cacert: the path of a CA bundle; None for the default ones.
+        trust_env: whether proxies and CA bundles of the environment apply.
+        timeout_seconds: for the connection, and between two bytes of an answer.
+    """
+    http = _Session()
+    http.trust_env = trust_env
+    http.mount("http://", transport)
+    http.mount("https://", transport)
+    return Session(session=http, verify=cacert or True, redirect=False, timeout=timeout_seconds)
+
+
+class _Session(requests.Session):
+    """A session that reads the environment once for each host; `~/.netrc` never applies."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.auth = _as_it_is  # with any `auth` of its own requests reads no ~/.netrc
-        self._merged = lru_cache(_MOST_HOSTS)(self._merge)
+        self.auth = _unchanged  # requests reads ~/.netrc only where there is no auth
+        self._merged = lru_cache(_MAX_HOSTS)(self._merge)
 
-    def merge_environment_settings(  # type: ignore[override] # of our own calls, none brings proxies
+    def merge_environment_settings(  # type: ignore[override] # none of our calls brings proxies
         self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
         """Return proxies and certificates for an address, by its scheme and host."""
-        assert not proxies, "they are the environment's own"
+        assert not proxies, "proxies come from the environment only"
         return self._merged("/".join(url.split("/", 3)[:3]), stream, verify, cert)
 
     def _merge(self, origin: str, *settings: Any) -> Any:
         return super().merge_environment_settings(origin, {}, *settings)
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request

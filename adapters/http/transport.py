@@ -24,6 +24,9 @@ from nova_image_shim.adapters.limits.breaker import Breaker
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
+
+    Record = Callable[[str, int, float], None]
 
 _CHUNK_BYTES = 2**16
 _LONGEST_SECONDS = 86400  # the platform's own bound of a socket's timeout is not far above
@@ -127,12 +130,21 @@ class BoundedTransport(HTTPAdapter):
             `urllib3.util.Timeout` with a smaller total.
         pool_maxsize: how many connections to one host are kept.
         repeat_get: whether a GET may be sent once more.
+        record: called after each call with its method, status and seconds; the status is 0 where
+            no answer came.
     """
 
     def __init__(
-        self, *, max_bytes: int, total_seconds: float, pool_maxsize: int, repeat_get: bool = False
+        self,
+        *,
+        max_bytes: int,
+        total_seconds: float,
+        pool_maxsize: int,
+        repeat_get: bool = False,
+        record: Record | None = None,
     ) -> None:
         self.breaker = Breaker()
+        self._record = record
         self._repeat_get = repeat_get
         self._max_bytes = max_bytes
         self._total_seconds = total_seconds
@@ -157,20 +169,29 @@ class BoundedTransport(HTTPAdapter):
         if reason := self.breaker.refusal():
             raise UnreachableError(reason, request=request)
         total = _total(kwargs.get("timeout"), self._total_seconds)
-        _exchange.deadline = time.monotonic() + total
+        started = time.monotonic()
+        _exchange.deadline = started + total
         _exchange.answered = False
+        status = 0
         try:
-            return self._noted(request, *args, **kwargs)
-        except requests.ConnectionError as error:
-            again = self._repeat_get and request.method == "GET" and _never_answered(error)
-            if not again:
-                raise
-            return self._noted(request, *args, **kwargs)
+            response = self._send(request, *args, **kwargs)
+            status = response.status_code
+            return response
         finally:
             _exchange.deadline = math.inf
+            if self._record:
+                self._record(request.method or "", status, time.monotonic() - started)
 
-    def _noted(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        """Make one exchange and tell the breaker whether there was a connection."""
+    def _send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self._tried(request, *args, **kwargs)
+        except requests.ConnectionError as error:
+            if not (self._repeat_get and request.method == "GET" and _never_answered(error)):
+                raise
+            return self._tried(request, *args, **kwargs)
+
+    def _tried(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Make one exchange and report to the breaker whether there was a connection."""
         try:
             response = self._once(request, *args, **kwargs)
         except requests.RequestException as error:

@@ -1,56 +1,38 @@
-"""Where validated tokens are kept, in the form in which auth_token wants a cache."""
+"""Validated tokens, kept for a while: in this process, or signed in memcached."""
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING
+import hashlib
+from typing import TYPE_CHECKING, Any
 
-from cachetools import TTLCache
-
-from nova_image_shim.adapters.stores.memcached_tokens import MemcachedTokens
-from nova_image_shim.lists.cached_list import shared_secret
+import orjson
 
 if TYPE_CHECKING:
-    from nova_image_shim.adapters.stores.memcached import Memcached
-    from nova_image_shim.settings import Settings
-
-_CACHED_TOKENS = 4096
+    from nova_image_shim.adapters.stores.process import Store
 
 
-class NoCache:
-    """A token cache that forgets at once."""
+class TokenCache:
+    """What Keystone returned about tokens.
 
-    def get(self, _key: str) -> None:
-        """Return nothing."""
+    Args:
+        store: where; keys are digests, so that no token is in it.
+        seconds: how long an answer is used; 0 turns the cache off.
+    """
 
-    def set(self, _key: str, _value: bytes, **_kwargs: object) -> None:
-        """Keep nothing."""
+    def __init__(self, store: Store, seconds: int) -> None:
+        self._store = store
+        self._seconds = seconds
 
+    def get(self, token: str) -> dict[str, Any] | None:
+        """Return Keystone's answer about a token, `{"token": {...}}`; None where it is unknown."""
+        found = self._store.get(_key(token)) if self._seconds else None
+        return orjson.loads(found) if found else None
 
-class ProcessCache:
-    """A token cache in this process: bounded, and one for all threads, unlike auth_token's own."""
-
-    def __init__(self, seconds: int) -> None:
-        self._tokens: TTLCache[str, bytes] = TTLCache(_CACHED_TOKENS, seconds)
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> bytes | None:
-        """Return what was kept under a key, as memcached's client would."""
-        with self._lock:
-            return self._tokens.get(key)
-
-    def set(self, key: str, value: bytes, **_kwargs: object) -> None:
-        """Keep a value for the time that the cache was made with."""
-        with self._lock:
-            self._tokens[key] = value
+    def set(self, token: str, data: dict[str, Any]) -> None:
+        """Keep Keystone's answer about a token."""
+        if self._seconds:
+            self._store.set(_key(token), orjson.dumps(data), self._seconds)
 
 
-def make_token_cache(
-    settings: Settings, memcached: Memcached | None
-) -> ProcessCache | NoCache | MemcachedTokens:
-    """Return the cache that auth_token finds in the request."""
-    if not settings.token_cache_seconds:
-        return NoCache()
-    if memcached:
-        return MemcachedTokens(memcached, shared_secret(settings.keystone))
-    return ProcessCache(settings.token_cache_seconds)
+def _key(token: str) -> str:
+    return f"tokens/{hashlib.sha256(token.encode()).hexdigest()}"

@@ -1,27 +1,38 @@
-"""Failing fast: a service that cannot be reached is tried once a second, not by every request."""
+"""Fail fast: a service that cannot be reached is tried once a second, not by every request."""
 
 from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
-_FAILURES = 5  # one after another, before the service counts as out of reach
-_SECONDS = 1.0  # between two tries from then on
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FAILURES = 5  # in a row, before the breaker opens
+_SECONDS = 1.0  # between two attempts while it is open
 
 
 class Breaker:
-    """What is known of a service's connections; safe for threads.
+    """A circuit breaker for the connections to one service; safe for threads.
 
-    pybreaker is not used: it holds one lock around each call, so that calls go one by one.
+    pybreaker is not used: it holds a lock during each call, so that calls run one by one.
 
     Args:
-        failures: how many failed connections in a row close the way.
-        seconds: how long after each it stays closed but for one try.
+        failures: how many failed connections in a row open it.
+        seconds: between two attempts while it is open.
+        clock: returns seconds.
     """
 
-    def __init__(self, failures: int = _FAILURES, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self,
+        failures: int = _FAILURES,
+        seconds: float = _SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit = failures
         self._seconds = seconds
+        self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
         self._try_at = 0.0
@@ -29,27 +40,27 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether requests are refused at present, but for a try now and then."""
+        """Return whether requests are refused, except for an attempt now and then."""
         return self._failures >= self._limit
 
     def refusal(self) -> str | None:
-        """Return why no connection may be made now, None where one may."""
+        """Return why no connection may be attempted now, None where one may."""
         if not self.is_open:
             return None
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             if now >= self._try_at:
-                self._try_at = now + self._seconds  # this one tries; the others are refused
+                self._try_at = now + self._seconds  # only this request tries
                 return None
-        return f"not tried, since {self._failures} connections in a row failed: {self._reason}"
+        return f"not tried, because {self._failures} connections in a row failed: {self._reason}"
 
     def failed(self, error: Exception) -> None:
-        """Take note that no connection could be made."""
+        """Note that a connection failed."""
         with self._lock:
             self._failures += 1
             self._reason = str(error)
-            self._try_at = time.monotonic() + self._seconds
+            self._try_at = self._clock() + self._seconds
 
     def succeeded(self) -> None:
-        """Take note that there was a connection: all may go on."""
+        """Note that a connection succeeded, which closes the breaker."""
         self._failures = 0

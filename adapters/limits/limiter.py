@@ -1,151 +1,151 @@
-"""The door to a service that others are slow to leave: so many at once, so many waiting.
+"""How many requests may use a service at once, and how many may wait for it.
 
-Each request that waits for Keystone or Glance holds a thread. Here their number is bounded, so
-that threads remain for what needs neither, however long those two take.
+Each request that waits for Keystone or Glance holds a thread. Their number is bounded here, so
+that threads remain for requests that need neither, however slow the two are.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
 
-class NoPlaceError(Exception):
-    """Nobody left in time; `retry_after` is when to come again, in seconds as text."""
+class LimitExceeded(Exception):
+    """No slot became free in time; `retry_after` is when to retry, in seconds as text."""
 
     retry_after = "1"
 
 
-class Gate:
-    """A number of places, and a queue in which those wait who found none.
+class Limiter:
+    """A number of slots, and a bounded queue for requests that found none free.
 
-    The queue is bounded, too, since who waits there holds a thread. A place that becomes free
-    goes to whoever has waited longest.
+    A slot that is released goes to the request that has waited longest.
 
     Args:
         name: the service's, for the log.
-        places: how many may be inside.
+        slots: how many requests may use the service at once.
         queue: how many may wait.
-        seconds: how long one of them waits.
+        seconds: how long one of them waits for a slot.
     """
 
-    def __init__(self, name: str, *, places: int, queue: int, seconds: float) -> None:
+    def __init__(self, name: str, *, slots: int, queue: int, seconds: float) -> None:
         self._name = name
-        self._places = places
-        self._free = places
+        self._slots = slots
+        self._free = slots
         self._queue_length = queue
         self._seconds = seconds
         self._lock = threading.Lock()
         self._queue: deque[threading.Lock] = deque()
+        self._waiting = 0
 
-    def enter(self) -> AbstractContextManager[None]:
-        """Take a place, and return what gives it back: `with gate.enter(): ...`.
-
-        Within a visit it is given back when that ends.
+    def acquire(self) -> None:
+        """Acquire a slot, to be given back by `release`.
 
         Raises:
-            NoPlaceError: none became free in time, or too many wait already.
+            LimitExceeded: no slot became free in time, or too many requests wait already.
         """
-        visit = _VISIT.get()
-        if visit is not None and visit.gate is self:
-            visit.enter()
-            return _KEPT
-        self.take()
-        return _Place(self)
-
-    @contextmanager
-    def visit(self) -> Iterator[None]:
-        """Make all places that are taken within the block one, kept until the block's end.
-
-        Threads that run in a copy of this context share it. What has begun is so never refused
-        halfway.
-        """
-        visit = _Visit(self)
-        token = _VISIT.set(visit)
-        try:
-            yield
-        finally:
-            _VISIT.reset(token)
-            visit.end()
-
-    def take(self) -> None:
-        """Take a place that is given back by `leave`. Raises as `enter`."""
         with self._lock:
             if self._free:
                 self._free -= 1
                 return
-            if len(self._queue) >= self._queue_length:
-                raise NoPlaceError(
-                    f"{self._places} requests wait for {self._name} and {len(self._queue)} "
-                    "more for a place: too many"
-                )
+            self._start_waiting()
             turn = threading.Lock()
             turn.acquire()
             self._queue.append(turn)
-        if not turn.acquire(timeout=self._seconds):
-            self._give_up(turn)
+        try:
+            if not turn.acquire(timeout=self._seconds):
+                self._give_up(turn)
+        finally:
+            self._stop_waiting()
 
-    def _give_up(self, turn: threading.Lock) -> None:
-        with self._lock:
-            if turn in self._queue:  # else a place was handed over this very moment
-                self._queue.remove(turn)
-                raise NoPlaceError(
-                    f"no place within {self._seconds:g} s: {self._places} requests wait for "
-                    f"{self._name}"
-                )
-
-    def leave(self) -> None:
-        """Give a place back."""
+    def release(self) -> None:
+        """Release a slot."""
         with self._lock:
             if self._queue:
                 self._queue.popleft().release()
             else:
                 self._free += 1
 
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold a slot within the block. Raises as `acquire`."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
 
-class _Place:
-    """A place that is given back at the end of a block."""
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count as waiting within the block, without a slot: for another request's answer.
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+        Raises:
+            LimitExceeded: too many requests wait already.
+        """
+        with self._lock:
+            self._start_waiting()
+        try:
+            yield
+        finally:
+            self._stop_waiting()
 
-    def __enter__(self) -> None:
-        pass
+    def _start_waiting(self) -> None:
+        if self._waiting >= self._queue_length:
+            raise LimitExceeded(
+                f"{self._slots} requests use {self._name} and {self._waiting} more wait: too many"
+            )
+        self._waiting += 1
 
-    def __exit__(self, *_error: object) -> None:
-        self._gate.leave()
+    def _stop_waiting(self) -> None:
+        with self._lock:
+            self._waiting -= 1
+
+    def _give_up(self, turn: threading.Lock) -> None:
+        with self._lock:
+            if turn in self._queue:  # otherwise a slot was handed over at this very moment
+                self._queue.remove(turn)
+                raise LimitExceeded(
+                    f"no slot within {self._seconds:g} s: {self._slots} requests use {self._name}"
+                )
 
 
-class _Visit:
-    """The one place of a request, asked for by its threads."""
+class Slot:
+    """The one slot of a request, shared by its threads and held until the request ends.
 
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
+    A request that has its slot is never refused halfway.
+
+    Args:
+        limiter: whose slot.
+    """
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
         self._lock = threading.Lock()
-        self._inside = False
+        self._held = False
         self._over = False
 
-    def enter(self) -> None:
+    def acquire(self) -> None:
+        """Acquire the slot unless it is held already.
+
+        Raises:
+            LimitExceeded: as `Limiter.acquire`, or the request has ended.
+        """
         with self._lock:
             if self._over:
-                raise NoPlaceError("the request is over")
-            if not self._inside:
-                self.gate.take()
-                self._inside = True
+                raise LimitExceeded("the request has ended")
+            if not self._held:
+                self._limiter.acquire()
+                self._held = True
 
-    def end(self) -> None:
+    def release(self) -> None:
+        """Release the slot for good."""
         with self._lock:
             self._over = True
-            if self._inside:
-                self.gate.leave()
-
-
-_KEPT = nullcontext()
-_VISIT: ContextVar[_Visit | None] = ContextVar("visit", default=None)
+            if self._held:
+                self._held = False
+                self._limiter.release()

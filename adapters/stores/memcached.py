@@ -1,13 +1,15 @@
-"""memcached that is never in the way: bytes, short waits, and a server that fails is let alone.
+"""memcached with short time-outs; a server that fails is not used for a while.
 
-pymemcache hands bytes out as they came; the client that oslo.cache brings unpickles what is marked
-so, by whoever can write to memcached. Its own way with servers that fail is not safe for threads.
+pymemcache returns bytes as they are; the client that oslo.cache uses unpickles what is marked so,
+by whoever can write to memcached. pymemcache's own handling of failed servers is not thread-safe.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pymemcache.client.base import PooledClient
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_TIMEOUT_SECONDS = 0.5  # a server farther off than that is no help
-_PAUSE_SECONDS = 5.0  # after a failure, until the server is tried again
+_TIMEOUT_SECONDS = 0.5  # a slower server is not worth waiting for
+_PAUSE_SECONDS = 5.0  # after a failure, before the server is used again
 
 
 class _Server(NamedTuple):
@@ -30,51 +32,58 @@ class _Server(NamedTuple):
 
 
 class Memcached:
-    """Some servers, each key on one of them. Nothing is raised: where one fails nothing is kept.
+    """A store over some servers, each key on one of them.
+
+    Nothing is raised: a server that fails behaves like an empty one.
 
     Args:
         servers: `host:port` of each.
-        pause_seconds: how long a server that failed is let alone.
+        timeout_seconds: how long to wait for a server.
+        clock: returns seconds.
     """
 
-    def __init__(self, servers: Sequence[str], *, pause_seconds: float = _PAUSE_SECONDS) -> None:
-        self._pause_seconds = pause_seconds
-        self._servers = [_server(name, pause_seconds) for name in servers]
+    def __init__(
+        self,
+        servers: Sequence[str],
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        breaker = partial(Breaker, failures=1, seconds=_PAUSE_SECONDS, clock=clock)
+        self._servers = [
+            _Server(name, _client(name, timeout_seconds), breaker()) for name in servers
+        ]
 
     def get(self, key: str) -> bytes | None:
-        """Return what is kept under a key."""
-        found = self._ask(key, lambda client: client.get(key))
+        """Return the value of a key, None where there is none."""
+        found = self._call(key, lambda client: client.get(key))
         return found if isinstance(found, bytes) else None
 
     def set(self, key: str, value: bytes, seconds: int) -> None:
-        """Keep a value for so many seconds."""
-        self._ask(key, lambda client: client.set(key, value, expire=seconds))
+        """Keep a value for that many seconds."""
+        self._call(key, lambda client: client.set(key, value, expire=seconds))
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none, and tell whether that was so."""
-        return bool(self._ask(key, lambda client: client.add(key, value, expire=seconds)))
-
-    def delete(self, key: str) -> None:
-        """Forget a key."""
-        self._ask(key, lambda client: client.delete(key))
+        """Keep a value where there is none, and return whether it was kept."""
+        return bool(self._call(key, lambda client: client.add(key, value, expire=seconds)))
 
     def close(self) -> None:
         """Close all connections."""
         for server in self._servers:
             server.client.close()
 
-    def _ask(self, key: str, question: Callable[[PooledClient], object]) -> object:
+    def _call(self, key: str, send: Callable[[PooledClient], object]) -> object:
         server = max(self._servers, key=lambda server: _weight(server.name, key))
         if server.breaker.refusal():
             return None
         try:
-            answer = question(server.client)
-        except Exception as error:  # noqa: BLE001 - its parser fails in many ways on rubbish
+            answer = send(server.client)
+        except Exception as error:  # noqa: BLE001 - its parser raises anything
             server.breaker.failed(error)
             _log.warning(
-                "memcached at %s failed and is let alone for %g s: %s: %s",
+                "memcached at %s failed and is not used for %g s: %s: %s",
                 server.name,
-                self._pause_seconds,
+                _PAUSE_SECONDS,
                 type(error).__name__,
                 error,
             )
@@ -83,18 +92,17 @@ class Memcached:
         return answer
 
 
-def _server(name: str, pause_seconds: float) -> _Server:
-    host, _, port = name.rpartition(":")
-    client = PooledClient(
+def _client(server: str, timeout_seconds: float) -> PooledClient:
+    host, _, port = server.rpartition(":")
+    return PooledClient(
         (host.strip("[]"), int(port)),
-        connect_timeout=_TIMEOUT_SECONDS,
-        timeout=_TIMEOUT_SECONDS,
+        connect_timeout=timeout_seconds,
+        timeout=timeout_seconds,
         no_delay=True,
-        default_noreply=False,  # a write is answered only when all others see it
+        default_noreply=False,  # a write returns when everyone sees it
     )
-    return _Server(name, client, Breaker(failures=1, seconds=pause_seconds))
 
 
 def _weight(server: str, key: str) -> bytes:
-    """Return what decides whose a key is: without one server, the others keep theirs."""
+    """Return the weight of a server for a key: without one server, the others keep their keys."""
     return hashlib.sha256(f"{server} {key}".encode()).digest()

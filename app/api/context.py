@@ -10,7 +10,7 @@ from flask import g, request
 from nova_image_shim.api.errors import Fault
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
-from nova_image_shim.web.current import compute_base, image_service, settings
+from nova_image_shim.web.current import compute_base, settings
 
 if TYPE_CHECKING:
     from nova_image_shim.adapters.image_port import Context
@@ -26,7 +26,9 @@ def api_version() -> str:
 
 def keep_project(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Move the path's project from the view's arguments to `g`; None where the path has none."""
-    g.tenant_id = values.pop("tenant_id", None) if values is not None else None
+    values = {} if values is None else values
+    values.pop("version", None)  # `api_version` reads the path, which may have no view
+    g.tenant_id = values.pop("tenant_id", None)
 
 
 def require_own_project() -> None:
@@ -53,7 +55,7 @@ def require_valid_host() -> None:
 def make_translator(context: Context) -> Translator:
     """Return the translator whose links are those of the current request."""
     conf = settings()
-    endpoint = conf.glance_link_prefix or image_service().endpoint(context)
+    endpoint = conf.glance_link_prefix or context.endpoint
     links = Links.under(
         compute_base(),
         api_version(),

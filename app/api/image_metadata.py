@@ -34,7 +34,7 @@ from nova_image_shim.translation.metadata_changes import (
     to_changes,
 )
 from nova_image_shim.translation.translator import to_metadata
-from nova_image_shim.web.current import image_service, make_context, settings
+from nova_image_shim.web.current import make_context, services, settings
 from nova_image_shim.web.responses import answer, no_content
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -
 
 def _change(context: Context, image_id: str, changes: Changes) -> Image:
     try:
-        return image_service().update(
+        return services().images.update(
             context, image_id, add=changes.add, replace=changes.replace, remove=changes.remove
         )
     except ImageNotAuthorized as error:

@@ -5,42 +5,39 @@ Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/images.py.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, g, request
 
 from nova_image_shim.adapters.image_port import ImageNotAuthorized, ImageNotFound
 from nova_image_shim.api.context import make_translator, require_own_project
 from nova_image_shim.api.errors import Fault
+from nova_image_shim.api.responses import list_response, page_links
 from nova_image_shim.api.schemas.list_query import load_list_query, parse_query
-from nova_image_shim.lists import listing
+from nova_image_shim.lists.query import ListRequest
 from nova_image_shim.observability.trace import CURRENT
-from nova_image_shim.translation.ascii_json import to_json, to_json_list
+from nova_image_shim.translation.ascii_json import to_json
 from nova_image_shim.translation.filters import to_glance_query
-from nova_image_shim.translation.translator import Translator
-from nova_image_shim.web.current import image_service, list_cache, make_context, settings
+from nova_image_shim.web.current import make_context, services, settings
 from nova_image_shim.web.responses import answer, no_content
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nova_image_shim.adapters.image_port import Context, Image
     from nova_image_shim.lists.query import Pairs
 
 blueprint = Blueprint("images", __name__)
 blueprint.before_request(require_own_project)
 
-_LONGEST_ID = 255
+_MAX_ID_LENGTH = 255
 
 
 @blueprint.get("/images")
 def index() -> Response:
     """List images, brief: 200 `{"images": [{"id", "name", "links"}]}`.
 
-    Faults: 400 for a bad query, and what the image store's errors mean.
+    Faults: 400 for an invalid query, and those of the image store's errors.
     """
-    return _list("", Translator.brief)
+    return _list(detailed=False)
 
 
 @blueprint.get("/images/detail")
@@ -49,12 +46,12 @@ def detail() -> Response:
 
     `images_links` is present only where a next or previous page is due. Faults: as `index`.
     """
-    return _list("/detail", Translator.full)
+    return _list(detailed=True)
 
 
 @blueprint.get("/images/<image_id>")
 def show(image_id: str) -> Response:
-    """Show one image: 200 `{"image": {...}}`; 404 where there is none to be seen."""
+    """Show one image: 200 `{"image": {...}}`; 404 where the caller sees none."""
     context = make_context()
     image = get_image(context, image_id)
     return answer(to_json({"image": make_translator(context).full(image)}))
@@ -62,10 +59,10 @@ def show(image_id: str) -> Response:
 
 @blueprint.delete("/images/<image_id>")
 def delete(image_id: str) -> Response:
-    """Delete an image: 204; 403 where it is protected or another's, 404 for none, 409 in use."""
+    """Delete an image: 204; 403 if protected or of another project, 404 for none, 409 in use."""
     require_possible_id(image_id)
     try:
-        image_service().delete(make_context(), image_id)
+        services().images.delete(make_context(), image_id)
     except ImageNotAuthorized as error:
         raise Fault(403, "You are not allowed to delete the image.") from error
     return no_content()
@@ -75,71 +72,45 @@ def get_image(context: Context, image_id: str) -> Image:
     """Return one image.
 
     Raises:
-        ImageNotFound: there is none to be seen.
+        ImageNotFound: the caller sees none.
     """
     require_possible_id(image_id)
-    return image_service().get(context, image_id)
+    return services().images.get(context, image_id)
 
 
 def require_possible_id(image_id: str) -> None:
-    """Refuse what can be no id, without asking the store.
+    """Refuse what cannot be an id, without calling the store.
 
     Raises:
-        ImageNotFound: a dot segment would lead to another address, a long one nowhere.
+        ImageNotFound: a dot segment would change the address, and no id is as long.
     """
-    if image_id in {".", ".."} or len(image_id) > _LONGEST_ID:
-        raise ImageNotFound(f"{image_id[:_LONGEST_ID]!r} can be no image")
+    if image_id in {".", ".."} or len(image_id) > _MAX_ID_LENGTH:
+        raise ImageNotFound(f"{image_id[:_MAX_ID_LENGTH]!r} cannot be an image")
 
 
-def _list(suffix: str, to_entry: Callable[[Translator, Image], dict[str, Any]]) -> Response:
-    """Answer a list.
-
-    Args:
-        suffix: of the address, behind `/images`.
-        to_entry: what an image becomes.
-    """
+def _list(*, detailed: bool) -> Response:
     context = make_context()
-    translator = make_translator(context)
     pairs = parse_query(request.environ.get("QUERY_STRING", ""))
-    wanted = _wanted(context, pairs)
-    executor, with_previous = current_app.extensions["executor"], settings().previous_links
-
-    def gather(translator: Translator) -> listing.Listed:
-        return wanted.gather(partial(to_entry, translator), executor, with_previous=with_previous)
-
-    def asked() -> list[Any]:
-        store = image_service().endpoint(context)
-        return [store, suffix, wanted.limit, wanted.marker, *wanted.query]
-
-    listed, age = list_cache().find(g.caller, asked, translator, gather, context.deadline)
-    CURRENT.get().note_list(listed.total, len(listed.pages), cached=age is not None)
-    links = _links(f"{translator.links.images[:-1]}{suffix}", pairs, listed)
-    tail = {"images_links": links} if links else {}
-    response = answer(*to_json_list("images", listed.pages, tail))
-    if age is not None:
-        response.headers["Age"] = str(age)
-    return response
+    list_request = _list_request(context, pairs, detailed=detailed)
+    stored, age = services().lists.find(list_request, context)
+    CURRENT.get().note_list(stored.count, len(stored.pages), cached=age is not None)
+    url = f"{list_request.translator.links.images[:-1]}{'/detail' if detailed else ''}"
+    return list_response(stored, page_links(url, pairs, stored), age)
 
 
-def _wanted(context: Context, pairs: Pairs) -> listing.Listing:
-    asked = load_list_query(pairs)
-    conf = settings()
-    return listing.Listing.wanted(
-        image_service(),
-        context,
-        asked,
-        to_glance_query(asked.filters),
+def _list_request(context: Context, pairs: Pairs, *, detailed: bool) -> ListRequest:
+    """Return what a checked query requests; `SHIM_MAX_LIMIT` and the page size apply."""
+    query, conf = load_list_query(pairs), settings()
+    limits = [limit for limit in (query.limit, conf.max_limit) if limit]
+    return ListRequest(
+        caller=g.caller,
+        endpoint=context.endpoint,
+        translator=make_translator(context),
+        detailed=detailed,
+        query=to_glance_query(query.filters),
+        limit=min(limits, default=None),
+        marker=query.marker,
         page_size=conf.glance_page_size,
-        max_limit=conf.max_limit,
+        first_page_size=min(query.page_size or conf.glance_page_size, conf.glance_page_size),
+        with_previous=conf.previous_links,
     )
-
-
-def _links(url: str, pairs: Pairs, listed: listing.Listed) -> list[dict[str, str]]:
-    links = []
-    if listed.last_id is not None:
-        links.append({"rel": "next", "href": listing.next_href(url, pairs, listed.last_id)})
-    if listed.previous is not None:
-        links.append(
-            {"rel": "previous", "href": listing.previous_href(url, pairs, listed.previous)}
-        )
-    return links

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from flask import Request
     from keystoneauth1.plugin import BaseAuthPlugin
+
+# What differs between two tokens of one user, project, role and scope.
+_VOLATILE_TOKEN_FIELDS = set(
+    "auth_token audit_ids catalog expires_at issued_at methods version".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,16 @@ class Caller:
     auth: BaseAuthPlugin | None = None
     roles: frozenset[str] = frozenset()
     token: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def owner(self) -> Hashable:
+        """Return what is equal for callers to whom Glance shows the same images."""
+        scope = {
+            name: sorted(value, key=str) if isinstance(value, list) else value
+            for name, value in self.token.items()
+            if name not in _VOLATILE_TOKEN_FIELDS
+        }
+        return self.user_id, self.project_id, self.roles, json.dumps(scope, sort_keys=True)
 
 
 class Authenticate(Protocol):

@@ -1,135 +1,143 @@
-"""Who may ask, according to Keystone, by way of keystonemiddleware."""
+"""Authentication by Keystone: from a request's token to a `Caller`."""
 
 from __future__ import annotations
 
 import re
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from keystoneauth1 import loading
 from keystoneauth1.exceptions import ClientException
 from keystoneauth1.identity.access import AccessInfoPlugin
-from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.service_token import ServiceTokenAuthWrapper
 
 from nova_image_shim.adapters.image_port import Context
-from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
-from nova_image_shim.adapters.keystone.token_validator import AuthToken, NoAnswer, reason_of
-from nova_image_shim.adapters.limits.limiter import NoPlaceError
+from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable, reason_of
+from nova_image_shim.adapters.keystone.session import KeystoneOptions, KeystoneSession
 from nova_image_shim.auth.caller import Caller
 from nova_image_shim.auth.errors import Unauthenticated
 from nova_image_shim.observability.trace import CURRENT
 
 if TYPE_CHECKING:
     from flask import Request
-    from keystoneauth1 import access
-    from keystoneauth1.session import Session
+    from keystoneauth1.access import AccessInfo
+    from keystoneauth1.plugin import BaseAuthPlugin
 
-    from nova_image_shim.adapters.stores.memcached import Memcached
+    from nova_image_shim.adapters.http.transport import Record
+    from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
+    from nova_image_shim.adapters.keystone.token_validator import TokenValidator
     from nova_image_shim.settings import Settings
 
-_TOKEN = re.compile(r"[\x21-\x7e]+")  # what Keystone could have made, and a header can carry
+_TOKEN = re.compile(r"[\x21-\x7e]+")  # what Keystone could have issued and a header can carry
 
 
 class KeystoneAuthenticate:
-    """Ask Keystone, through keystonemiddleware's `auth_token`, who a token stands for.
+    """Make a caller of what Keystone says about a request's token.
 
-    Identity headers of the request count nowhere: what is returned is made of Keystone's answer.
+    Identity headers of the request are ignored.
 
     Args:
-        settings: the service user, and how long Keystone is waited for.
-        memcached: where validated tokens are kept; None for this process.
+        validator: validates tokens.
+        service_auth: whose token is sent to Glance beside the caller's; None to send none.
     """
 
-    def __init__(self, settings: Settings, memcached: Memcached | None = None) -> None:
-        self._protocol = AuthToken(settings, memcached)
-        self._seconds = settings.keystone_timeout_seconds
-        self._service_auth = (
-            _ServiceAuth(self._protocol.keystone_session, settings)
-            if settings.send_service_token
-            else None
-        )
+    def __init__(
+        self, validator: TokenValidator, service_auth: ServiceTokenAuth | None = None
+    ) -> None:
+        self._validator = validator
+        self._service_auth = service_auth
 
-    def __call__(self, request: Request, _project_id: str | None = None, /) -> Caller:
+    def __call__(self, request: Request, _project_id: str | None, /) -> Caller:
         """Return the caller.
 
         Raises:
             Unauthenticated: there is no token, or Keystone does not know it.
-            KeystoneUnavailable: Keystone did not say, whatever the reason.
+            KeystoneUnavailable: Keystone did not answer.
         """
         if not _TOKEN.fullmatch(request.headers.get("X-Auth-Token", "").strip()):
             raise Unauthenticated
         try:
-            valid = self._protocol.validated(request.environ)
-        except NoAnswer as error:
-            raise self._protocol.unavailable(str(error)) from error
-        except NoPlaceError as error:
-            raise KeystoneUnavailable(str(error), retry_after=error.retry_after) from error
-        except Exception as error:
-            # keystoneauth's exceptions, Keystone's answers in no known shape: all the same here.
-            raise self._protocol.unavailable(f"{type(error).__name__}: {error}") from error
+            valid = self._validator.validate(request.environ)
         finally:
             trace = CURRENT.get()
-            trace.token_cached = not trace.keystone_calls  # one that another asks for counts, too
+            trace.token_cached = not trace.keystone_calls  # also where another request called
         if valid is None:
             raise Unauthenticated
-        token: access.AccessInfo = valid.token_auth.user
+        token = valid.access
         return Caller(
             token.user_id or "-",
             token.project_id,
-            self._plugin_of(token),
+            self._glance_auth(token),
             roles=frozenset(token.role_names or ()),
-            token=valid.token_info["token"],
+            token=valid.data,
         )
 
-    def _plugin_of(self, token: access.AccessInfo) -> BaseAuthPlugin:
-        """Return what goes along to Glance; auth_token's would always send two tokens."""
+    def _glance_auth(self, token: AccessInfo) -> BaseAuthPlugin:
         plugin = AccessInfoPlugin(token)
         return ServiceTokenAuthWrapper(plugin, self._service_auth) if self._service_auth else plugin
 
-    def check(self) -> None:
+
+def open_keystone(settings: Settings, record: Record | None = None) -> KeystoneSession:
+    """Return the service user's session with Keystone.
+
+    Args:
+        settings: the service user, and how long a call may take.
+        record: see `KeystoneSession`.
+    """
+    keystone = settings.keystone
+    return KeystoneSession(
+        KeystoneOptions(
+            keystone.credentials(),
+            interface=keystone.interface,
+            region_name=keystone.region_name,
+            timeout_seconds=settings.keystone_timeout_seconds,
+            connections=settings.threads,
+            cacert=str(keystone.cacert) if keystone.cacert else None,
+            trust_env=settings.trust_env,
+        ),
+        record,
+    )
+
+
+class KeystoneProbe:
+    """What readiness asks of Keystone, as the service user.
+
+    Args:
+        keystone: the service user's session.
+        seconds: how long Glance may take for the same user.
+    """
+
+    def __init__(self, keystone: KeystoneSession, seconds: float) -> None:
+        self._keystone = keystone
+        self._seconds = seconds
+
+    def validate(self) -> None:
         """Have Keystone validate the service user's own token, as it validates a client's.
 
         Raises:
-            Exception: it did not. No word of Keystone's is in it, who may say what it was sent.
+            KeystoneUnavailable: it did not. Keystone's text is not repeated, since it may hold
+                the token.
         """
-        try:
-            self._protocol.validate_own_token()
-        except Exception as error:
-            self._protocol.forget_discovery()
-            raise NoAnswer(reason_of(error)) from error
+        for _ in range(2):  # a token that was revoked meanwhile is renewed once
+            token = self._log_in()
+            if self._keystone.validate(str(token.auth_token)):
+                return
+            self._keystone.plugin.invalidate()
+        raise KeystoneUnavailable("Keystone does not know the token that it has just issued")
 
-    def own_context(self) -> Context:
-        """Return the context of the service user itself.
+    def context(self) -> Context:
+        """Return the context of the service user.
 
         Raises:
-            Exception: there is no token and none can be had; see `check`.
+            KeystoneUnavailable: there is no token and none can be had.
         """
-        try:
-            token = self._protocol.own_token()
-        except ClientException as error:
-            raise NoAnswer(reason_of(error)) from error
+        token = self._log_in()
         deadline = time.monotonic() + self._seconds
         request_id = f"req-{uuid.uuid4()}"
         return Context(token.project_id or "", request_id, AccessInfoPlugin(token), deadline)
 
-
-class _ServiceAuth(BaseAuthPlugin):
-    """The service user's token, logged in for within Keystone's bounds and not within Glance's."""
-
-    def __init__(self, session: Session, settings: Settings) -> None:
-        super().__init__()
-        options = (settings.service_user or settings.keystone).credentials()
-        kind: Any = loading.get_plugin_loader(options.pop("auth_type"))
-        self._plugin = kind.load_from_options(**options)
-        self._session = session
-
-    def get_token(self, _session: Session) -> str | None:
-        """Return the token; the session is the one that calls Glance."""
-        token: str | None = self._plugin.get_token(self._session)
-        return token
-
-    def invalidate(self) -> bool:
-        """Forget the token, which Glance no longer takes."""
-        return bool(self._plugin.invalidate())
+    def _log_in(self) -> AccessInfo:
+        try:
+            return self._keystone.log_in()
+        except ClientException as error:
+            raise self._keystone.unavailable(reason_of(error)) from error

@@ -6,22 +6,44 @@ it, not so that anybody is kept out.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
 from nova_image_shim.application import create_app
 from nova_image_shim.fakecloud.authenticate import FakeAuthenticate
+from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.app import mount
 from nova_image_shim.fakecloud.control.plane import ControlPlane
+from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.fakecloud.services import register_services
 from nova_image_shim.fakecloud.welcome import welcome
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from nova_image_shim.fakecloud.cloud import FakeCloud
     from nova_image_shim.observability.metrics import Metrics
     from nova_image_shim.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def create_seeded_app(settings: Settings, metrics: Metrics | None = None) -> Flask:
+    """Return the application over an embedded cloud with the seed of the settings.
+
+    Args:
+        settings: with the backend `memory`.
+        metrics: where requests are counted, None for nowhere.
+    """
+    seed = load_seed(settings.memory_images)
+    _log.warning(
+        "SHIM_BACKEND=memory: an embedded cloud with %d images, lost when the process ends; it is "
+        "NOT secure: its passwords are public, and anyone who reaches /_fake/ can change "
+        "everything%s",
+        len(seed.images),
+        "; SHIM_FAKE_OPEN=1: any token is accepted" if settings.fake_open else "",
+    )
+    return create_cloud_app(settings, FakeCloud(seed), metrics=metrics)
 
 
 def create_cloud_app(

@@ -1,221 +1,146 @@
-"""Lists that Glance answered, kept for some seconds: old clients ask for the same again and again.
+"""Lists of images: fetched from the store, or found among those of the last seconds.
 
-Nothing is kept that failed, and nobody gets what was asked for another user, project, role or
-scope. Only who has come past auth_token comes here.
+Old clients request the same list again and again. Lists are cached in this process only, as
+finished bytes, and never those that failed. A write by a project changes its *write marker*, which
+is part of every key, so that no process that shares the markers answers with an older list.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import secrets
 import threading
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
+
+from cachetools import TLRUCache
 
 from nova_image_shim.adapters.image_port import ImageServiceUnavailable
-from nova_image_shim.lists.cached_list import KeptList
+from nova_image_shim.adapters.limits.limiter import LimitExceeded
+from nova_image_shim.adapters.limits.single_flight import SingleFlight
+from nova_image_shim.adapters.stores.process import ProcessStore
+from nova_image_shim.lists.listing import Listing, StoredList
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable
     from contextlib import AbstractContextManager
 
-    from nova_image_shim.auth.caller import Caller
-    from nova_image_shim.lists.listing import Listed
-    from nova_image_shim.settings import Settings
-    from nova_image_shim.translation.translator import Translator
+    from nova_image_shim.adapters.image_port import Context, ImageService
+    from nova_image_shim.adapters.stores.process import Store
+    from nova_image_shim.lists.query import ListRequest
 
-    Gather = Callable[[Translator], Listed]
-
-_FORM = "1"  # of what is kept: another one is another key
-_NEVER_WRITTEN = b"0"
-_POLL_SECONDS = 0.02
-_LONGEST_TURN_SECONDS = 3600.0
-
-# What differs between two tokens of one user in one role, and decides nothing.
-_OF_NO_ACCOUNT = set("auth_token audit_ids catalog expires_at issued_at methods version".split())
+_MAX_BYTES = 2**26
+_MAX_WAIT_SECONDS = 3600.0
+_MARKER_SECONDS = 86400  # a marker that is gone only means that lists are fetched anew
+_MARKER_BYTES = 16
 
 
-class Store(Protocol):
-    """Where bytes are kept; one that is away answers as an empty one, and forgets."""
-
-    def get(self, key: str) -> bytes | None:
-        """Return what is kept under a key."""
-
-    def set(self, key: str, value: bytes, seconds: int) -> None:
-        """Keep a value of any size for so long, or shorter."""
-
-    def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none, and tell whether that was so."""
-
-    def delete(self, key: str) -> None:
-        """Forget a key."""
-
-
-class Uncached:
-    """No cache: everybody's list is asked for."""
-
-    def find(
-        self,
-        caller: Caller,  # noqa: ARG002
-        asked: Callable[[], list[Any]],  # noqa: ARG002
-        translator: Translator,
-        gather: Gather,
-        deadline: float,  # noqa: ARG002
-    ) -> tuple[Listed, None]:
-        """Return what the store answers; see `ListCache.find`."""
-        return gather(translator), None
-
-
-class ListCache:
-    """The cache.
+class Lists:
+    """The lists of one process.
 
     Args:
-        settings: what decides how a list looks, and for how long one is kept.
-        store: where; shared by all processes, or this one's own.
-        secret: the seal of what is kept there; the same for all who share it.
-        admit: lets in who asks the image store or waits for another's answer, and nobody else.
+        images: the image store.
+        threads: how many requests the process serves at a time.
+        cache_seconds: how long a list is used again; 0 turns the cache off.
+        markers: where write markers are; shared by all processes whose writes should be seen.
+        waiting: entered while a request waits for another's fetch; bounds how many do.
+        clock: returns seconds.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        store: Store,
-        secret: bytes,
-        admit: Callable[[], AbstractContextManager[None]] = nullcontext,
+        images: ImageService,
+        *,
+        threads: int,
+        cache_seconds: int = 0,
+        markers: Store | None = None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._admit = admit
-        self._seconds = settings.cache_seconds
-        # A request that began before a write must not find its list again after it.
-        self._memory_seconds = math.ceil(2 * self._seconds + settings.request_timeout_seconds)
-        self._looks = [settings.show_image_size, settings.show_disk_config, settings.previous_links]
-        self._store = store
-        self._secret = secret
-        self._flights: dict[str, Future[KeptList]] = {}
-        self._guard = threading.Lock()
+        self._images = images
+        self._executor = ThreadPoolExecutor(2 * threads, "pages")
+        self._seconds = cache_seconds
+        self._markers: Store = markers or ProcessStore()
+        self._clock = clock
+        self._cached: TLRUCache[Hashable, StoredList] = TLRUCache(
+            _MAX_BYTES,
+            ttu=lambda _key, stored, _now: stored.fetched_at + cache_seconds,
+            timer=clock,
+            getsizeof=lambda stored: stored.size,
+        )
+        self._flights: SingleFlight[StoredList] = SingleFlight(waiting)
+        self._lock = threading.Lock()
 
-    def find(
-        self,
-        caller: Caller,
-        asked: Callable[[], list[Any]],
-        translator: Translator,
-        gather: Gather,
-        deadline: float,
-    ) -> tuple[Listed, int | None]:
-        """Return a list, and its age in seconds where it was not made for this request.
-
-        Args:
-            caller: for whom.
-            asked: tells what else a list depends on: the store's address, filters, marker, limit.
-            translator: whose links the list gets.
-            gather: asks the store, and translates.
-            deadline: on `time.monotonic()`'s clock, until when one waits for another's answer.
+    def find(self, request: ListRequest, context: Context) -> tuple[StoredList, int | None]:
+        """Return a list, and its age in seconds where it was fetched for another request.
 
         Raises:
-            ImageServiceError: the store's own errors, or another's answer did not come in time.
+            ImageServiceError: the store's errors, or another request's fetch took too long.
         """
 
-        def marked() -> KeptList:
-            return KeptList.gathered(lambda links: gather(replace(translator, links=links)))
+        def fetch() -> StoredList:
+            listing = Listing(self._images, context, request)
+            return listing.fetch(self._executor, self._clock())
 
-        key = self._key(caller, asked())
-        kept = self._load(key)
-        age = kept and int(kept.age())
-        if kept is None:
-            with self._admit():
-                kept, age = self._fly(key, marked, deadline)
-        return kept.with_links(translator.links), age
+        marker = self._marker(context.project_id) if self._seconds else None
+        if marker is None:
+            return fetch(), None
+        key = (marker, request.key)
+        stored, is_shared = self._stored(key), True
+        if stored is None:
+            stored, is_shared = self._fetch_once(key, fetch, context)
+        return stored, int(self._clock() - stored.fetched_at) if is_shared else None
 
     def note_write(self, project_id: str) -> None:
-        """Have no list of a project found again that was asked for before now."""
-        generation = secrets.token_hex(8).encode()
-        self._store.set(_generation_key(project_id), generation, self._memory_seconds)
+        """Stop using every list of a project that was requested before now."""
+        if self._seconds:
+            self._markers.set(_marker_key(project_id), _new_marker(), _MARKER_SECONDS)
 
-    def _key(self, caller: Caller, asked: list[Any]) -> str:
-        generation = self._store.get(_generation_key(caller.project_id or ""))
-        who = [caller.user_id, caller.project_id, sorted(caller.roles), _scope(caller.token)]
-        everything = [_FORM, self._looks, (generation or _NEVER_WRITTEN).hex(), who, asked]
-        return _hashed("list", json.dumps(everything, sort_keys=True))
+    def _stored(self, key: Hashable) -> StoredList | None:
+        with self._lock:
+            return self._cached.get(key)
 
-    def _load(self, key: str) -> KeptList | None:
-        data = self._store.get(key)
-        kept = KeptList.opened(self._secret, key, data) if data else None
-        return kept if kept and 0 <= kept.age() < self._seconds else None
+    def _fetch_once(
+        self, key: Hashable, fetch: Callable[[], StoredList], context: Context
+    ) -> tuple[StoredList, bool]:
+        """Fetch a list, or wait for the request that does; where that one fails, fetch it too."""
 
-    def _fly(
-        self, key: str, gather: Callable[[], KeptList], deadline: float
-    ) -> tuple[KeptList, int | None]:
-        """Ask for a list, or wait for who does already; each for itself where that one fails."""
-        with self._guard:
-            flight = self._flights.get(key)
-            if flight is None:
-                own = self._flights[key] = Future()
-        if flight is None:
-            return self._lead(own, key, gather, deadline)
-        if not wait([flight], deadline - time.monotonic()).done:
-            raise ImageServiceUnavailable("another request's answer took too long")
-        if flight.exception():  # its own affair: its token may have been revoked just now
-            return gather(), None
-        return flight.result(), int(flight.result().age())
+        def fetch_and_store() -> StoredList:
+            if found := self._stored(key):  # another request stored it a moment ago
+                return found
+            stored = fetch()
+            if stored.is_complete and stored.size <= _MAX_BYTES:
+                with self._lock:
+                    self._cached[key] = stored
+            return stored
 
-    def _lead(
-        self,
-        flight: Future[KeptList],
-        key: str,
-        gather: Callable[[], KeptList],
-        deadline: float,
-    ) -> tuple[KeptList, int | None]:
+        seconds = min(context.deadline - time.monotonic(), _MAX_WAIT_SECONDS)
         try:
-            kept, age = self._ask(key, gather, deadline)
-        except BaseException as error:
-            flight.set_exception(error)
-            raise
-        else:
-            flight.set_result(kept)
-            return kept, age
-        finally:
-            with self._guard:
-                del self._flights[key]
+            return self._flights.do(key, fetch_and_store, seconds=seconds, retry=True)
+        except TimeoutError as error:
+            raise ImageServiceUnavailable("another request's fetch took too long") from error
+        except LimitExceeded as error:
+            raise ImageServiceUnavailable(str(error), retry_after=error.retry_after) from error
 
-    def _ask(
-        self, key: str, gather: Callable[[], KeptList], deadline: float
-    ) -> tuple[KeptList, int | None]:
-        """Ask for a list and keep it, unless another process does already."""
-        turn = f"{key}:asked"
-        longest = min(deadline - time.monotonic(), _LONGEST_TURN_SECONDS)
-        if not self._store.add(turn, b"1", max(1, math.ceil(longest))):
-            kept = self._await(key, turn, deadline)
-            return (kept, int(kept.age())) if kept else (gather(), None)
-        try:
-            if kept := self._load(key):
-                return kept, int(kept.age())
-            kept = gather()
-            if kept.listed.is_whole:
-                self._store.set(key, kept.sealed(self._secret, key), self._seconds)
-            return kept, None
-        finally:
-            self._store.delete(turn)
+    def _marker(self, project_id: str) -> bytes | None:
+        """Return the write marker of a project, None where it cannot be known.
 
-    def _await(self, key: str, turn: str, deadline: float) -> KeptList | None:
-        """Return the list that another process is asking for; None where it failed."""
-        while self._store.get(turn) and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-        return self._load(key)
+        A missing one is made at random: it matches nothing that is cached anywhere.
+        """
+        key = _marker_key(project_id)
+        if found := self._markers.get(key):
+            return found
+        marker = _new_marker()
+        if self._markers.add(key, marker, _MARKER_SECONDS):
+            return marker
+        return self._markers.get(key)  # another process was first, or the store is away
 
 
-def _scope(token: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a token may decide what Glance shows, its lists in one order."""
-    kept = {name: token[name] for name in token.keys() - _OF_NO_ACCOUNT}
-    return {name: sorted(v, key=str) if isinstance(v, list) else v for name, v in kept.items()}
+def _marker_key(project_id: str) -> str:
+    return f"writes/{hashlib.sha256(project_id.encode()).hexdigest()}"
 
 
-def _generation_key(project_id: str) -> str:
-    return _hashed("generation", project_id)
-
-
-def _hashed(kind: str, text: str) -> str:
-    return f"nova-image-shim:{kind}:{hashlib.sha256(text.encode()).hexdigest()}"
+def _new_marker() -> bytes:
+    return secrets.token_bytes(_MARKER_BYTES)

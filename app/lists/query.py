@@ -1,12 +1,17 @@
-"""The query of a list, checked."""
+"""What a list is asked for: the query as the client sent it, and the request made of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Hashable, Mapping
+
+    from nova_image_shim.adapters.image_port import Image
+    from nova_image_shim.auth.caller import Caller
+    from nova_image_shim.translation.filters import GlanceQuery
+    from nova_image_shim.translation.translator import Translator
 
 Pairs = list[tuple[str, str]]
 
@@ -17,8 +22,8 @@ class ListQuery:
 
     Args:
         filters: values by legacy name, in the order in which the names appeared.
-        limit: the most images wanted, None for all.
-        page_size: the first Glance page's size, None for the setting's.
+        limit: the most images to return, None for all.
+        page_size: the size of the first Glance page, None for the setting's.
         marker: the id after which the list begins.
     """
 
@@ -26,3 +31,44 @@ class ListQuery:
     limit: int | None = None
     page_size: int | None = None
     marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """One list as one request needs it.
+
+    Args:
+        caller: who sees it.
+        endpoint: the image store's address, None where it has none.
+        translator: translates the images, with the links of this request.
+        detailed: whether the entries are full or brief.
+        query: the filters in Glance's terms.
+        limit: the most images in the list, None for all.
+        marker: the id after which the list begins.
+        page_size: how many images are fetched from Glance at a time.
+        first_page_size: the same for the first call.
+        with_previous: whether a link to the previous page is needed.
+    """
+
+    caller: Caller
+    endpoint: str | None
+    translator: Translator
+    detailed: bool
+    query: GlanceQuery
+    limit: int | None
+    marker: str | None
+    page_size: int
+    first_page_size: int
+    with_previous: bool
+
+    @property
+    def key(self) -> Hashable:
+        """Return what is equal for requests with the same answer, to the byte."""
+        filters = frozenset(self.query.params.items()), frozenset(self.query.properties.items())
+        answer = self.translator, self.detailed, self.with_previous
+        return self.caller.owner, self.endpoint, filters, self.limit, self.marker, answer
+
+    @property
+    def to_entry(self) -> Callable[[Image], dict[str, Any]]:
+        """Return the translation of one image."""
+        return self.translator.full if self.detailed else self.translator.brief

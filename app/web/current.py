@@ -3,38 +3,64 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flask import current_app, g, request
 
 from nova_image_shim.adapters.image_port import Context
+from nova_image_shim.adapters.limits.limiter import Slot
 from nova_image_shim.observability.trace import CURRENT
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from nova_image_shim.adapters.image_port import ImageService
+    from nova_image_shim.adapters.limits.limiter import Limiter
     from nova_image_shim.auth.caller import Caller
-    from nova_image_shim.lists.cache import ListCache, Uncached
+    from nova_image_shim.lists.cache import Lists
+    from nova_image_shim.observability.readiness import Readiness
     from nova_image_shim.settings import Settings
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
+_NAME = "nova_image_shim"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What an application consists of.
+
+    Args:
+        settings: of the service.
+        images: the image store.
+        lists: lists over that store.
+        readiness: whether Keystone and Glance answer.
+        limiter: bounds how many requests call the store at once; None for no bound.
+    """
+
+    settings: Settings
+    images: ImageService
+    lists: Lists
+    readiness: Readiness
+    limiter: Limiter | None = None
+
+
+def install(app: Flask, services: Services) -> None:
+    """Make the services those of an application."""
+    app.extensions[_NAME] = services
+
+
+def services() -> Services:
+    """Return the running application's services."""
+    found: Services = current_app.extensions[_NAME]
+    return found
+
+
 def settings() -> Settings:
     """Return the running application's settings."""
-    found: Settings = current_app.extensions["settings"]
-    return found
-
-
-def image_service() -> ImageService:
-    """Return the running application's image store."""
-    found: ImageService = current_app.extensions["image_service"]
-    return found
-
-
-def list_cache() -> ListCache | Uncached:
-    """Return the running application's cache of lists."""
-    found: ListCache | Uncached = current_app.extensions["list_cache"]
-    return found
+    return services().settings
 
 
 def set_caller(caller: Caller) -> None:
@@ -45,17 +71,35 @@ def set_caller(caller: Caller) -> None:
 
 
 def make_context() -> Context:
-    """Return the port's context for the current request."""
-    trace = CURRENT.get()
-    caller: Caller = g.caller
-    return Context(
+    """Return the port's context for the current request.
+
+    Raises:
+        ImageServiceFailed: the caller's catalog has no image service.
+    """
+    trace, caller, found = CURRENT.get(), g.caller, services()
+    context = Context(
         project_id=caller.project_id or "",
         request_id=trace.global_request_id,
         auth=caller.auth,
-        deadline=time.monotonic() + settings().request_timeout_seconds,
+        deadline=time.monotonic() + found.settings.request_timeout_seconds,
         calls=trace.calls,
         roles=caller.roles,
+        slot=_slot(found.limiter),
     )
+    return replace(context, endpoint=found.images.endpoint(context))
+
+
+def _slot(limiter: Limiter | None) -> Slot | None:
+    """Return the request's slot, which it acquires when it first calls the image store."""
+    if limiter and "slot" not in g:
+        g.slot = Slot(limiter)
+    return g.get("slot")
+
+
+def release_slot() -> None:
+    """Release the request's slot, if it has one: before a byte of the response is sent."""
+    if slot := g.pop("slot", None):
+        slot.release()
 
 
 def compute_base() -> str:

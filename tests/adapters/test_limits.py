@@ -1,152 +1,209 @@
-"""The gate and the breaker on their own; `test_load.py` has them in the live service."""
+"""Limiter, single-flight and breaker alone; tests/serving has them in the live service."""
 
 from __future__ import annotations
 
-import contextvars
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from nova_image_shim.adapters.limits.breaker import Breaker
-from nova_image_shim.adapters.limits.limiter import Gate, NoPlaceError
+from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded, Slot
+from nova_image_shim.adapters.limits.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def gate_of(places: int, queue: int = 0, seconds: float = 0.1) -> Gate:
-    return Gate("Glance", places=places, queue=queue, seconds=seconds)
+def limiter_of(slots: int, queue: int = 0, seconds: float = 0.05) -> Limiter:
+    return Limiter("Glance", slots=slots, queue=queue, seconds=seconds)
 
 
-def soon(true: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+def soon(is_true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 5
-    while not true():
+    while not is_true():
         assert time.monotonic() < deadline
-        time.sleep(0.005)
+        time.sleep(0.001)
 
 
-def test_so_many_come_in_and_the_next_when_one_has_left() -> None:
-    gate = gate_of(2)
-    with gate.enter():
-        with gate.enter(), pytest.raises(NoPlaceError) as refused:
-            gate.enter()
-        assert "2 requests wait for Glance and 0 more for a place: too many" == str(refused.value)
-        gate.enter()
+def test_a_limiter_refuses_when_slots_and_queue_are_full() -> None:
+    limiter = limiter_of(2)
+    with limiter.slot():
+        with limiter.slot(), pytest.raises(LimitExceeded) as refused:
+            limiter.acquire()
+        assert "2 requests use Glance and 0 more wait: too many" == str(refused.value)
+        limiter.acquire()
 
 
-def test_who_waits_too_long_is_refused_and_leaves_the_queue() -> None:
-    gate = gate_of(1, queue=1)
-    with gate.enter():
+def test_a_request_that_waits_too_long_is_refused_and_leaves_the_queue() -> None:
+    limiter = limiter_of(1, queue=1)
+    with limiter.slot():
         for _ in range(2):  # the second finds the queue empty again
-            started = time.monotonic()
-            with pytest.raises(NoPlaceError) as refused:
-                gate.enter()
-            assert 0.1 <= time.monotonic() - started < 1
-            assert "no place within 0.1 s: 1 requests wait for Glance" == str(refused.value)
-    with gate.enter():
+            with pytest.raises(LimitExceeded) as refused:
+                limiter.acquire()
+            assert "no slot within 0.05 s: 1 requests use Glance" == str(refused.value)
+    with limiter.slot():
         pass
 
 
-def test_a_place_goes_to_whoever_waited_longest() -> None:
-    gate = gate_of(1, queue=8, seconds=10)
+def test_a_slot_goes_to_the_request_that_has_waited_longest() -> None:
+    limiter = limiter_of(1, queue=8, seconds=10)
     served: list[int] = []
 
     def wait(number: int) -> None:
-        with gate.enter():
+        with limiter.slot():
             served.append(number)
 
-    with ThreadPoolExecutor(8) as pool, gate.enter():
+    with ThreadPoolExecutor(8) as pool, limiter.slot():
         for number in range(8):
             pool.submit(wait, number)
-            soon(lambda: len(gate._queue) == number + 1)  # noqa: B023
+            soon(lambda: len(limiter._queue) == number + 1)  # noqa: B023
     assert list(range(8)) == served
 
 
 @pytest.mark.parametrize("error", [None, ValueError])
-def test_a_place_is_given_back_whatever_happens(error: Any) -> None:
-    gate = gate_of(1)
+def test_a_slot_is_released_whatever_happens(error: Any) -> None:
+    limiter = limiter_of(1)
     for _ in range(3):
         with ExitStack() as stack:
             if error:
                 stack.enter_context(pytest.raises(error))
-            stack.enter_context(gate.enter())
+            stack.enter_context(limiter.slot())
             if error:
                 raise error
 
 
-def test_a_visit_is_one_place_from_its_first_call_to_its_end() -> None:
-    gate = gate_of(1)
-    with gate.visit():
-        with gate.enter(), gate.enter():
+def test_requests_that_wait_for_others_hold_no_slot_and_are_counted_with_the_queue() -> None:
+    limiter = limiter_of(1, queue=2)
+    with limiter.waiting(), limiter.waiting():
+        with limiter.slot():
             pass
-        with ThreadPoolExecutor(1) as pool:  # another request, in its own thread
-            assert isinstance(pool.submit(gate.enter).exception(), NoPlaceError)
-    with gate.enter():
+        with pytest.raises(LimitExceeded), limiter.waiting():
+            pass
+    with limiter.waiting():
         pass
 
 
-def test_a_visit_without_a_call_takes_no_place() -> None:
-    gate = gate_of(1)
-    with gate.visit(), gate.visit(), gate.enter():
-        pass
+def test_a_request_has_one_slot_from_its_first_call_to_its_end() -> None:
+    limiter = limiter_of(1)
+    slot = Slot(limiter)
+    slot.acquire()
+    slot.acquire()
+    with pytest.raises(LimitExceeded):
+        Slot(limiter).acquire()
+    slot.release()
+    slot.release()
+    with pytest.raises(LimitExceeded, match="the request has ended"):
+        slot.acquire()
+    with limiter.slot(), pytest.raises(LimitExceeded):
+        limiter.acquire()
 
 
-def test_a_visits_threads_share_its_place_and_take_none_after_it() -> None:
-    gate = gate_of(1)
-    with gate.visit(), ThreadPoolExecutor(1) as pool:
-        context = contextvars.copy_context()
-        pool.submit(context.run, gate.enter).result()
-        gate.enter()
-    with ThreadPoolExecutor(1) as pool:
-        late = pool.submit(context.run, gate.enter).exception()
-    assert "the request is over" == str(late)
-    with gate.enter():
-        pass
+def test_a_request_without_a_call_takes_no_slot() -> None:
+    limiter = limiter_of(1)
+    slot = Slot(limiter)
+    with limiter.slot():
+        slot.release()
 
 
-def test_a_visit_to_one_gate_is_none_to_another() -> None:
-    glance, keystone = gate_of(1), gate_of(1)
-    with glance.visit():
-        with keystone.enter():
-            pass
-        with keystone.enter():
-            pass
-
-
-def test_no_place_is_lost_where_turns_come_as_the_waiting_ends() -> None:
-    gate = gate_of(3, queue=50, seconds=0.002)
+def test_no_slot_is_lost_where_turns_come_as_the_waiting_ends() -> None:
+    limiter = limiter_of(3, queue=50, seconds=0.002)
     most, inside, lock = 0, 0, threading.Lock()
 
     def go() -> None:
         nonlocal most, inside
-        for _ in range(60):
+        for _ in range(40):
             try:
-                place = gate.enter()
-            except NoPlaceError:
+                limiter.acquire()
+            except LimitExceeded:
                 continue
-            with place:
-                with lock:
-                    inside += 1
-                    most = max(most, inside)
-                time.sleep(0.001)
-                with lock:
-                    inside -= 1
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            time.sleep(0.001)
+            with lock:
+                inside -= 1
+            limiter.release()
 
-    threads = [threading.Thread(target=go) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (3, 3, 0) == (most, gate._free, len(gate._queue))
+    with ThreadPoolExecutor(20) as pool:
+        for _ in range(20):
+            pool.submit(go)
+    assert (3, 3, 0, 0) == (most, limiter._free, len(limiter._queue), limiter._waiting)
 
 
-def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_try_at_a_time() -> None:
-    breaker = Breaker(failures=3, seconds=0.1)
+class Held:
+    """A call that starts, and ends when it is released."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.started, self.released = threading.Event(), threading.Event()
+        self._error = error
+
+    def __call__(self) -> int:
+        self.started.set()
+        self.released.wait(5)
+        if self._error:
+            raise self._error
+        return 7
+
+
+def shared(held: Held, followers: int, **kwargs: Any) -> tuple[Any, list[Any]]:
+    """Return what the first request gets, and what those get that came while it was calling."""
+    limiter = limiter_of(1, queue=followers)
+    flights: SingleFlight[int] = SingleFlight(limiter.waiting)
+    with ThreadPoolExecutor(followers + 1) as pool:
+        leader = pool.submit(flights.do, "key", held)
+        held.started.wait(5)
+        assert (8, False) == flights.do("another key", lambda: 8)
+        others = [pool.submit(flights.do, "key", lambda: 5, **kwargs) for _ in range(followers)]
+        soon(lambda: limiter._waiting == followers)
+        held.released.set()
+    assert {} == flights._flights
+    return outcome(leader), list(map(outcome, others))
+
+
+def outcome(future: Future[Any]) -> Any:
+    return type(future.exception()) if future.exception() else future.result()
+
+
+def test_requests_with_one_key_share_one_call() -> None:
+    assert ((7, False), [(7, True)] * 3) == shared(Held(), 3)
+
+
+@pytest.mark.parametrize(("retry", "others"), [(False, [ValueError] * 2), (True, [(5, False)] * 2)])
+def test_a_failed_call_fails_for_everyone_unless_they_retry(retry: bool, others: Any) -> None:
+    assert (ValueError, others) == shared(Held(ValueError()), 2, retry=retry)
+
+
+def test_nobody_waits_for_another_longer_than_told_nor_beyond_the_bound() -> None:
+    limiter = limiter_of(1, queue=1)
+    flights: SingleFlight[int] = SingleFlight(limiter.waiting)
+    held = Held()
+    with ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(flights.do, "key", held)
+        held.started.wait(5)
+        with pytest.raises(TimeoutError):
+            flights.do("key", held, seconds=0.01)
+        with limiter.waiting(), pytest.raises(LimitExceeded):
+            flights.do("key", held)
+        held.released.set()
+        assert (7, False) == leader.result()
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_request_try_at_a_time() -> None:
+    clock = Clock()
+    breaker = Breaker(failures=3, seconds=1, clock=clock)
     for _ in range(2):
         breaker.failed(OSError("no route"))
     assert (None, False) == (breaker.refusal(), breaker.is_open)
@@ -154,13 +211,13 @@ def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_try_at_a_time() ->
     for _ in range(3):
         assert breaker.refusal() is None
         breaker.failed(OSError("no route"))
-    reason = "not tried, since 3 connections in a row failed: no route"
+    reason = "not tried, because 3 connections in a row failed: no route"
     assert (reason, True) == (breaker.refusal(), breaker.is_open)
-    time.sleep(0.11)
+    clock.now += 1
     assert [None, reason] == [breaker.refusal(), breaker.refusal()]
     breaker.failed(OSError("still none"))
-    assert breaker.refusal() == "not tried, since 4 connections in a row failed: still none"
-    time.sleep(0.11)
+    assert breaker.refusal() == "not tried, because 4 connections in a row failed: still none"
+    clock.now += 1
     assert breaker.refusal() is None
     breaker.succeeded()
     assert [None, None, False] == [breaker.refusal(), breaker.refusal(), breaker.is_open]

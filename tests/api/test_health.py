@@ -13,8 +13,8 @@ from support.fakes import says, shim
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.memory.service import MemoryImageService
-from nova_image_shim.api.health import Readiness
 from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.observability.readiness import Readiness
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:

@@ -256,7 +256,7 @@ def in_between(mine: dict[str, Cell], world: World, settings: dict[str, str]) ->
             meet(mine, world, live)
             process = subprocess.Popen(command)
             assert 200 == ask(live, CALLS["list"]).status_code
-            time.sleep(5.2)  # it is let alone for so long
+            time.sleep(5.2)  # it is not used for so long
             world.renew()
             for _ in range(3):
                 assert 200 == ask(live, CALLS["list"]).status_code

@@ -16,9 +16,13 @@ from adapters.test_memory import stocked
 from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.auth.caller import Caller
 from nova_image_shim.lists.listing import Listing
+from nova_image_shim.lists.query import ListRequest
 from nova_image_shim.settings import Settings
 from nova_image_shim.translation.filters import GlanceQuery
+from nova_image_shim.translation.links import Links
+from nova_image_shim.translation.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -234,7 +238,19 @@ def test_the_page_and_the_one_before_it_are_asked_for_at_the_same_time() -> None
 def test_one_page_is_asked_for_ahead_while_one_is_translated() -> None:
     _, service = over()
     context = port.Context("demo", "req-1", None, math.inf)
-    listing = Listing(service, context, GlanceQuery({}, {}), None, 10, 10, None)
+    request = ListRequest(
+        caller=Caller("u", "demo"),
+        endpoint=None,
+        translator=Translator(Links("", "", "", "", "")),
+        detailed=True,
+        query=GlanceQuery({}, {}),
+        limit=None,
+        marker=None,
+        page_size=10,
+        first_page_size=10,
+        with_previous=False,
+    )
+    listing = Listing(service, context, request)
     with ThreadPoolExecutor(4) as executor:
         pages = listing.pages(executor)
         first = next(pages)

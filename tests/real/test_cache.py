@@ -1,4 +1,4 @@
-"""The cache of lists in a real memcached, before a real Keystone and Glance."""
+"""Lists cached by several processes with one memcached, in front of real Keystone and Glance."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from pymemcache import Client as Memcached
 from support.fakes import shim
-
-from nova_image_shim.adapters.stores.cache_store import PIECE_BYTES, MemcachedStore
-from nova_image_shim.adapters.stores.memcached import Memcached as Servers
 
 from .conftest import real_environ
 
@@ -52,27 +48,10 @@ def ask(cloud: RealCloud) -> Callable[..., requests.Response]:
 
 
 @pytest.fixture
-def memcached(cloud: RealCloud) -> Iterator[Memcached]:
-    host, _, port = cloud.memcached.rpartition(":")
-    client = Memcached((host, int(port)))
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def stores(cloud: RealCloud) -> Iterator[list[MemcachedStore]]:
-    """Return two that share one memcached."""
-    servers = [Servers([cloud.memcached]) for _ in range(2)]
-    yield [MemcachedStore(memcached) for memcached in servers]
-    for memcached in servers:
-        memcached.close()
-
-
-@pytest.fixture
 def _empty(
     cloud: RealCloud, cached_shims: tuple[str, str], ask: Callable[..., requests.Response]
 ) -> None:
-    """Leave no image, and no list that is found again: a write, even a vain one, sees to that."""
+    """Leave no image and no cached list: a write, even one that fails, drops them."""
     cloud.purge_images()
     for user in ("demo", "alt"):
         assert 404 == ask(cached_shims[0], user, "/none", "DELETE").status_code
@@ -84,21 +63,18 @@ def names(answer: requests.Response) -> list[str]:
 
 
 @pytest.mark.usefixtures("_empty")
-def test_all_machines_share_one_answer(
+def test_each_process_fetches_a_list_once(
     cloud: RealCloud,
     cached_shims: tuple[str, str],
     ask: Callable[..., requests.Response],
 ) -> None:
     cloud.insert_images("demo", 3, prefix="own")
     with cloud.counting() as counted, ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda url: ask(url, "demo", "/detail"), cached_shims * 6))
-    assert 1 == len(counted.glance)
+        answers = list(pool.map(lambda url: ask(url, "demo", "/detail"), cached_shims * 12))
+    assert 1 <= len(counted.glance) <= 4  # two machines of two workers
     assert {("own-00002", "own-00001", "own-00000")} == {tuple(names(one)) for one in answers}
-    for url in cached_shims:  # whose links are its own all the same
-        answer = ask(url, "demo", "/detail")
-        assert 0 <= int(answer.headers["Age"]) <= SECONDS
-        links = answer.json()["images"][0]["links"]
-        assert links[0]["href"].startswith(f"{url}/v2/")
+    for answer in answers:
+        assert 0 <= int(answer.headers.get("Age", "0")) <= SECONDS
 
 
 @pytest.mark.usefixtures("_empty")
@@ -131,7 +107,7 @@ def test_a_write_on_one_machine_is_seen_on_the_other(
 
 
 @pytest.mark.usefixtures("_empty")
-def test_without_memcached_everything_is_asked_for(
+def test_without_memcached_nothing_is_cached(
     cloud: RealCloud,
     cached_shims: tuple[str, str],
     ask: Callable[..., requests.Response],
@@ -144,30 +120,3 @@ def test_without_memcached_everything_is_asked_for(
             assert (["own-00000"], None) == (names(answer), answer.headers.get("Age"))
     finally:
         cloud.start_memcached()
-
-
-@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, 5 * 2**20 + 1])
-def test_values_of_any_size_come_back(stores: list[MemcachedStore], size: int) -> None:
-    one, other = stores
-    value = (bytes(range(256)) * (size // 256 + 1))[:size]
-    one.set("key", value, SECONDS)
-    assert value == other.get("key")
-    one.delete("key")
-    assert other.get("key") is None
-
-
-def test_a_value_with_a_piece_missing_is_none(
-    stores: list[MemcachedStore], memcached: Memcached
-) -> None:
-    stores[0].set("key", bytes(3 * PIECE_BYTES), SECONDS)
-    pieces = memcached.get("key").removeprefix(b"#").split()
-    assert 3 == len(pieces)
-    memcached.delete(pieces[1], noreply=False)
-    assert stores[0].get("key") is None
-
-
-def test_only_the_first_adds(stores: list[MemcachedStore]) -> None:
-    one, other = stores
-    assert [True, False] == [one.add("turn", b"1", SECONDS), other.add("turn", b"1", SECONDS)]
-    one.delete("turn")
-    assert other.add("turn", b"1", SECONDS)

@@ -22,7 +22,7 @@ from nova_image_shim.fakecloud.image.responses import (
 )
 from nova_image_shim.fakecloud.image.schema import IMAGE, IMAGES, PROPERTIES
 from nova_image_shim.fakecloud.state import cloud
-from nova_image_shim.web.current import compute_base, image_service, make_context, set_caller
+from nova_image_shim.web.current import compute_base, make_context, services, set_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,7 +84,7 @@ def index() -> Response:
 @blueprint.get("/images/<image_id>")
 def show(image_id: str) -> Response:
     """Show one image: 200; 404 where there is none to be seen."""
-    return glance_answer(_shown(image_service().get(make_context(), image_id)))
+    return glance_answer(_shown(services().images.get(make_context(), image_id)))
 
 
 @blueprint.get("/schemas/image")
@@ -143,7 +143,7 @@ def _accepted(context: Context) -> Iterator[Image]:
     """Give what Glance lists if not told otherwise, page by page."""
     marker: str | None = None
     while True:
-        page = image_service().list_page(context, {}, limit=1000, marker=marker)
+        page = services().images.list_page(context, {}, limit=1000, marker=marker)
         yield from page.images
         marker = page.next_marker
         if marker is None:
@@ -152,7 +152,7 @@ def _accepted(context: Context) -> Iterator[Image]:
 
 def _marked(context: Context, marker: str) -> Image:
     try:
-        return image_service().get(context, marker)
+        return services().images.get(context, marker)
     except ImageNotFound as error:
         raise GlanceError(400, f"No image found with ID {marker}") from error
 

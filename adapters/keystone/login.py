@@ -1,0 +1,59 @@
+"""The service user's login: from its credentials to a keystoneauth plugin."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from keystoneauth1 import loading
+from keystoneauth1.plugin import BaseAuthPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from keystoneauth1.session import Session
+
+_VERSION = re.compile(r"/v\d+(?:\.\d+)?/?\Z")
+_V3_PLUGINS = {"password": "v3password"}
+
+
+def load_plugin(credentials: Mapping[str, str]) -> BaseAuthPlugin:
+    """Return the plugin that logs in with credentials, at Keystone's v3 API.
+
+    Every value reaches Keystone as it is. The versions that Keystone offers are not looked up:
+    what it says of them during an outage would be remembered.
+
+    Args:
+        credentials: `auth_type`, and the plugin's options by keystoneauth's names.
+    """
+    options: dict[str, Any] = {**credentials, "auth_url": v3_url(credentials["auth_url"])}
+    auth_type = options.pop("auth_type")
+    loader: Any = loading.get_plugin_loader(_V3_PLUGINS.get(auth_type, auth_type))
+    plugin: BaseAuthPlugin = loader.load_from_options(**options)
+    return plugin
+
+
+def v3_url(url: str) -> str:
+    """Return the address of Keystone's v3 API: `http://host/identity/v3` for any of its forms."""
+    return f"{_VERSION.sub('', url).rstrip('/')}/v3"
+
+
+class ServiceTokenAuth(BaseAuthPlugin):
+    """The token of a service user, logged in to on a session of Keystone's.
+
+    The session that a plugin is given is the one that calls Glance, with Glance's time-outs.
+    """
+
+    def __init__(self, session: Session, credentials: Mapping[str, str]) -> None:
+        super().__init__()
+        self._plugin = load_plugin(credentials)
+        self._session = session
+
+    def get_token(self, _session: Session) -> str | None:
+        """Return the token."""
+        token: str | None = self._plugin.get_token(self._session)
+        return token
+
+    def invalidate(self) -> bool:
+        """Forget the token, which Glance no longer accepts."""
+        return bool(self._plugin.invalidate())

@@ -1,0 +1,70 @@
+"""Bytes kept in this process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from cachetools import TLRUCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_BYTES = 2**26
+
+
+class Store(Protocol):
+    """Where bytes are kept for a while; a store that is away behaves like an empty one."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of a key, None where there is none."""
+
+    def set(self, key: str, value: bytes, seconds: int) -> None:
+        """Keep a value for that many seconds, or shorter."""
+
+    def add(self, key: str, value: bytes, seconds: int) -> bool:
+        """Keep a value where there is none, and return whether it was kept."""
+
+
+class _Entry(NamedTuple):
+    value: bytes
+    seconds: int
+
+
+class ProcessStore:
+    """A store in this process: bounded, the entry unused for longest goes first.
+
+    Args:
+        max_bytes: the most bytes of keys and values.
+        clock: returns seconds.
+    """
+
+    def __init__(
+        self, max_bytes: int = _MAX_BYTES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._entries: TLRUCache[str, _Entry] = TLRUCache(
+            max_bytes,
+            ttu=lambda _key, entry, now: now + entry.seconds,
+            timer=clock,
+            getsizeof=lambda entry: len(entry.value),
+        )
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of a key."""
+        with self._lock:
+            entry = self._entries.get(key)
+        return entry and entry.value
+
+    def set(self, key: str, value: bytes, seconds: int) -> None:
+        """Keep a value, unless it is larger than the whole store."""
+        if len(value) <= self._max_bytes:
+            with self._lock:
+                self._entries[key] = _Entry(value, seconds)
+
+    def add(self, key: str, value: bytes, seconds: int) -> bool:
+        """Keep a value where there is none, and return whether it was kept."""
+        with self._lock:
+            return self._entries.setdefault(key, added := _Entry(value, seconds)) is added

@@ -1,0 +1,119 @@
+"""The application over a real cloud: Keystone, Glance and memcached, put together."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
+from nova_image_shim.adapters.keystone.token_cache import TokenCache
+from nova_image_shim.adapters.keystone.token_validator import TokenValidator
+from nova_image_shim.adapters.limits.limiter import Limiter
+from nova_image_shim.adapters.stores.memcached import Memcached
+from nova_image_shim.adapters.stores.process import ProcessStore
+from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
+from nova_image_shim.application import create_app
+from nova_image_shim.auth.keystone import KeystoneAuthenticate, KeystoneProbe, open_keystone
+from nova_image_shim.lists.cache import Lists
+from nova_image_shim.observability.trace import count_keystone_call
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from nova_image_shim.adapters.keystone.session import KeystoneSession
+    from nova_image_shim.adapters.stores.process import Store
+    from nova_image_shim.observability.metrics import Metrics
+    from nova_image_shim.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def create_glance_app(settings: Settings, metrics: Metrics | None = None) -> Flask:
+    """Return the application over the Keystone and Glance of the settings.
+
+    Args:
+        settings: with the backend `glance`.
+        metrics: where requests are counted, None for nowhere.
+    """
+    keystone = open_keystone(settings, count_keystone_call)
+    glance = GlanceImageService(_glance_options(settings))
+    limiter, shared = _limiter("Glance", settings), _shared_store(settings)
+    lists = Lists(
+        glance,
+        threads=settings.threads,
+        cache_seconds=settings.cache_seconds,
+        markers=shared,
+        waiting=limiter.waiting,
+    )
+    probe = KeystoneProbe(keystone, settings.keystone_timeout_seconds)
+    return create_app(
+        settings,
+        glance,
+        _authenticate(settings, keystone, shared),
+        lists=lists,
+        limiter=limiter,
+        metrics=metrics,
+        checks={
+            "keystone": probe.validate,
+            "glance": lambda: glance.list_page(probe.context(), {}, limit=1),
+        },
+    )
+
+
+def _glance_options(settings: Settings) -> GlanceOptions:
+    keystone = settings.keystone
+    return GlanceOptions(
+        endpoint=settings.glance_endpoint,
+        region_name=keystone.region_name,
+        interface=keystone.interface,
+        connect_timeout_seconds=settings.glance_connect_timeout_seconds,
+        read_timeout_seconds=settings.glance_read_timeout_seconds,
+        max_answer_bytes=settings.glance_max_answer_bytes,
+        threads=settings.threads,
+        trust_env=settings.trust_env,
+        cacert=str(keystone.cacert) if keystone.cacert else None,
+    )
+
+
+def _authenticate(
+    settings: Settings, keystone: KeystoneSession, shared: Store | None
+) -> KeystoneAuthenticate:
+    tokens = TokenCache(shared or ProcessStore(), settings.token_cache_seconds)
+    validator = TokenValidator(keystone, tokens, _limiter("Keystone", settings))
+    if not settings.send_service_token:
+        return KeystoneAuthenticate(validator)
+    credentials = (settings.service_user or settings.keystone).credentials()
+    return KeystoneAuthenticate(validator, ServiceTokenAuth(keystone.session, credentials))
+
+
+def _limiter(name: str, settings: Settings) -> Limiter:
+    return Limiter(
+        name,
+        slots=settings.threads,
+        queue=settings.queue_length,
+        seconds=settings.queue_seconds,
+    )
+
+
+def _shared_store(settings: Settings) -> Store | None:
+    """Return the store that all processes share, None without memcached."""
+    if settings.memcached_servers:
+        return SignedStore(Memcached(settings.memcached_servers), _secret(settings))
+    if settings.cache_seconds and settings.worker_count > 1:
+        _log.warning(
+            "SHIM_CACHE_SECONDS=%d without SHIM_MEMCACHED_SERVERS and with %d workers: a change "
+            "made through one worker is seen by the others only after that time; use memcached "
+            "or WEB_CONCURRENCY=1",
+            settings.cache_seconds,
+            settings.worker_count,
+        )
+    return None
+
+
+def _secret(settings: Settings) -> bytes:
+    """Return the secret of all instances that run with the same service user."""
+    user = settings.keystone
+    password = user.application_credential_secret or user.password or ""
+    name = user.application_credential_id or user.user_id or user.username
+    return shared_secret(password, user.auth_url, name)
