@@ -1,4 +1,4 @@
-# make run                serve the embedded cloud (or, with SHIM_BACKEND=glance, a real cloud)
+# make run                serve the embedded cloud, or what SHIM_BACKEND says
 # make test               all tests that need nothing but PyPI
 # make test-min           the same tests with the oldest versions of what is depended on
 # make test-real          the tests on a real Keystone and Glance, which it installs and starts
@@ -33,7 +33,7 @@ PLAIN := not real and not chaos and not clients and not deploy and not wheel
 	soak fuzz fuzz-real lock audit parity bench bench-short lint docs dist pictures screenshots clean
 
 run: $(VENV)/installed
-	exec $(VENV)/bin/nova-image-shim serve
+	exec $(VENV)/bin/nova-image-shim $(if $(SHIM_BACKEND),serve,fake)
 
 test: $(VENV)/tested
 	$(VENV)/bin/pytest -m "$(PLAIN)" $(PYTEST_ARGS)
@@ -131,7 +131,7 @@ screenshots: $(VENV)/tested
 	PYTHONPATH=tests $(VENV)/bin/python -m tools.screenshots
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[fake]
 	touch $@
 
 $(VENV)/tested: pyproject.toml | $(VENV)/bin/python

@@ -1,4 +1,4 @@
-"""The command line: `nova-image-shim serve`, `check`, `translate`, `usage`."""
+"""The command line: `nova-image-shim serve`, `fake`, `check`, `translate`, `usage`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from nova_image_shim.check.command import add_check
 from nova_image_shim.translation.command import add_translate
@@ -15,22 +15,28 @@ from nova_image_shim.usage.command import add_usage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SERVE = """\
-Serve the image API: over an embedded cloud in memory, or with SHIM_BACKEND=glance over a real one.
-All settings are environment variables; README.md has the table. On standard output comes
-`nova-image-shim ready: http://HOST:PORT` once requests are answered; the log is on standard error.
-gunicorn serves, so GUNICORN_CMD_ARGS counts, too.
+_BOTH = """
+All settings are environment variables; README.md lists them. When it is ready, the service writes
+`nova-image-shim ready: http://HOST:PORT` to standard output; the log is on standard error.
+The server is gunicorn, which also reads GUNICORN_CMD_ARGS.
 """
+_SERVE = f"""\
+Serve the image API of a real cloud, on top of its Keystone and Glance.
+{_BOTH}"""
+_FAKE = f"""\
+Serve the image API of an embedded cloud in memory, with an identity, an image API and a control
+plane, to test clients against. It needs no settings, and it is NOT secure.
+{_BOTH}"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the process's exit status.
+    """Run a command and return its exit status.
 
     Args:
-        arguments: without the program's name; None for the process's own.
+        arguments: the command and its options; None means those of the process.
     """
     parser = argparse.ArgumentParser(
-        "nova-image-shim", description="Nova's legacy image API on top of any Glance v2."
+        "nova-image-shim", description="Serve Nova's legacy image API on top of Glance v2."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_serve(commands)
@@ -43,18 +49,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command that serves; like any other its `run` takes what was parsed."""
-    parser = commands.add_parser(
-        "serve",
-        help="serve until told to end",
-        description=_SERVE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=serve)
+    """Add the commands that serve: `serve` a real cloud, `fake` an embedded one."""
+    for name, text, description, backend in (
+        ("serve", "serve a real cloud until stopped", _SERVE, "glance"),
+        ("fake", "serve an embedded cloud for tests until stopped", _FAKE, "memory"),
+    ):
+        parser = commands.add_parser(
+            name,
+            help=text,
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.set_defaults(run=serve, command=name, backend=backend)
 
 
-def serve(_given: argparse.Namespace) -> int:
-    """Become gunicorn with our configuration, which an installed package brings along."""
+def serve(given: argparse.Namespace) -> int:
+    """Become gunicorn over a backend; return an exit status only where that cannot be.
+
+    Args:
+        given: with `command`, and the `backend` that it serves unless SHIM_BACKEND names one.
+    """
+    backend = os.environ.get("SHIM_BACKEND", "").strip() or given.backend
+    if given.command == "fake" and backend != given.backend:
+        sys.stderr.write(
+            f"nova-image-shim fake: SHIM_BACKEND={backend!r} names another backend: unset it, or "
+            "run nova-image-shim serve\n"
+        )
+        return 2
+    os.environ["SHIM_BACKEND"] = backend
+    _become_gunicorn()
+
+
+def _become_gunicorn() -> NoReturn:
+    """Replace this process with gunicorn, using the configuration in this package."""
     configuration = str(resources.files(__package__).joinpath("gunicorn.conf.py"))
     arguments = [sys.executable, "-m", "gunicorn", "--config", configuration]
-    os.execv(sys.executable, arguments)  # noqa: S606 - no shell is wanted
+    os.execv(sys.executable, arguments)  # noqa: S606 - no shell is needed

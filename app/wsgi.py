@@ -29,6 +29,8 @@ def load_settings_or_exit(environ: Mapping[str, str]) -> Settings:
         raise _refusal(error) from error
     if settings.backend == "memory":
         _require_seed(settings)
+    if settings.serves_docs:
+        _require_swagger_ui()
     return settings
 
 
@@ -59,6 +61,13 @@ def _require_seed(settings: Settings) -> None:
     try:
         load_seed(settings.memory_images)
     except ImageFileError as error:
+        raise _refusal(error) from error
+
+
+def _require_swagger_ui() -> None:
+    try:
+        import nova_image_shim.api_docs  # noqa: F401, PLC0415
+    except ModuleNotFoundError as error:
         raise _refusal(error) from error
 
 

@@ -18,8 +18,14 @@ from nova_image_shim.web.responses import answer
 
 blueprint = Blueprint("api_docs", __name__, template_folder="templates")
 
+try:
+    _SWAGGER_UI = resources.files("flask_swagger_ui") / "dist"
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "the embedded cloud and /docs need packages that are not installed: "
+        "pip install 'nova-image-shim[fake]'"
+    ) from error
 _OURS = resources.files(__name__) / "static"
-_SWAGGER_UI = resources.files("flask_swagger_ui") / "dist"
 _ASSETS = {
     "api-docs.css": _OURS,
     "api-docs.js": _OURS,

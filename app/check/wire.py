@@ -9,47 +9,31 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import requests
-from keystoneauth1 import exceptions, loading
-from keystoneauth1.session import Session
+from keystoneauth1 import exceptions
 
-from nova_image_shim.adapters.http.transport import BoundedTransport
+from nova_image_shim.adapters.keystone.login import load_plugin
+from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.findings import Fault, Finding, Level, fine, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from keystoneauth1.plugin import BaseAuthPlugin
+    from keystoneauth1.session import Session
 
     from nova_image_shim.settings import Settings
 
-_MOST_BYTES = 2**24
 _SKEW_WARNED, _SKEW_FATAL = 10, 120  # seconds
 
 
 def open_session(settings: Settings) -> Session:
-    """Return a session as the service's own: bounded, following no redirect, without retries."""
-    keystone = settings.keystone
-    session = Session(
-        verify=str(keystone.cacert) if keystone.cacert else True,
-        redirect=False,
-        timeout=settings.keystone_timeout_seconds,
-    )
-    transport = BoundedTransport(
-        max_bytes=_MOST_BYTES, total_seconds=settings.keystone_timeout_seconds, pool_maxsize=2
-    )
-    session.session.trust_env = settings.trust_env
-    session.session.mount("http://", transport)
-    session.session.mount("https://", transport)
-    return session
+    """Return the service's own session with Keystone."""
+    return open_keystone(settings).session
 
 
-def plugin_of(settings: Settings, **changes: Any) -> BaseAuthPlugin:
-    """Return the service user's plugin, with some options changed; None takes one away."""
-    options = settings.keystone.credentials() | changes
-    kind: Any = loading.get_plugin_loader(options.pop("auth_type"))
-    given = {name: value for name, value in options.items() if value is not None}
-    plugin: BaseAuthPlugin = kind.load_from_options(**given)
-    return plugin
+def plugin_of(settings: Settings) -> BaseAuthPlugin:
+    """Return the plugin that logs the service user in, as the service does."""
+    return load_plugin(settings.keystone.credentials())
 
 
 def get(session: Session, url: str, what: str, setting: str, **request: Any) -> requests.Response:
