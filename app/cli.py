@@ -77,7 +77,7 @@ def serve(given: argparse.Namespace) -> int:
         )
         return 2
     os.environ["SHIM_BACKEND"] = backend
-    _become_gunicorn()
+    return _become_gunicorn()
 
 
 def _become_gunicorn() -> NoReturn:
