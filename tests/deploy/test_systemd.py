@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nova_image_shim.settings import setting_names
-from nova_image_shim.wsgi import check
+from nova_image_shim.wsgi import load_settings_or_exit
 
 from .fronts import DEPLOY, rendered
 
@@ -62,7 +62,7 @@ def environ_of(file: Path) -> dict[str, str]:
 def test_the_settings_are_good_and_all_known() -> None:
     environ = environ_of(DEPLOY / "systemd" / "settings.env")
     assert [] == sorted(environ.keys() - set(setting_names()))
-    settings = check(environ)
+    settings = load_settings_or_exit(environ)
     assert ("glance", 1) == (settings.backend, settings.trusted_proxies)
 
 
@@ -72,5 +72,5 @@ def test_the_unit_waits_for_the_longest_request() -> None:
         for line in UNIT.read_text().splitlines()
         if line.startswith("TimeoutStopSec=")
     ]
-    longest = check(environ_of(DEPLOY / "systemd" / "settings.env")).request_timeout_seconds
+    longest = load_settings_or_exit(environ_of(DEPLOY / "systemd" / "settings.env")).request_timeout_seconds
     assert seconds > longest
