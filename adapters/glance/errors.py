@@ -43,20 +43,17 @@ _WEBOB_DEFAULTS = {
 }
 
 
-def raise_for_answer(answer: requests.Response) -> None:
-    """Raise the port error that an answer's status means, unless it is one of success.
+def port_error(answer: requests.Response) -> port.ImageServiceError:
+    """Return the port error for an answer that reports a failure.
 
-    Raises:
-        ImageServiceError: of the kind in `ERRORS`; ImageServiceFailed for any other status.
+    It is the one in `ERRORS`, and ImageServiceFailed for any other status.
     """
     status = answer.status_code
-    if status in {200, 204}:
-        return
     error = ERRORS.get(status, port.ImageServiceFailed)
     text = explanation(answer.content)
     if error not in _SHOWN:
         text = f"Glance answered {status}: {text}"
-    raise error(text, retry_after=_retry_after(answer))
+    return error(text, retry_after=_retry_after(answer))
 
 
 def explanation(content: bytes) -> str:

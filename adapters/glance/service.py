@@ -22,7 +22,7 @@ from keystoneauth1.exceptions import ClientException
 from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
-from nova_image_shim.adapters.glance.errors import raise_for_answer
+from nova_image_shim.adapters.glance.errors import port_error
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport
 from nova_image_shim.adapters.limits.limiter import LimitExceeded
@@ -43,6 +43,7 @@ _REFUSALS_OF_MARKERS = (
     "Forbidding request, image ",
     "Image with the given id ",
 )
+_SUCCESSES = {200, 204}
 _OPERATIONS = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
 _LONGEST_REQUEST_ID = 64  # `req-` and a UUID are 40
 _CONNECTIONS_PER_THREAD = 3  # a page, the page before it, and one to spare
@@ -214,7 +215,8 @@ class GlanceImageService(port.ImageService):
             ) from error
         finally:
             context.calls.append(_call(operation, answer, time.monotonic() - started))
-        raise_for_answer(answer)
+        if answer.status_code not in _SUCCESSES:
+            raise port_error(answer)
         return answer
 
     def _acquire_slot(self, context: port.Context) -> None:

@@ -166,7 +166,7 @@ class BoundedTransport(HTTPAdapter):
             UnreachableError: the breaker is open.
             requests.RequestException: no connection, no answer in time, or a broken one.
         """
-        if reason := self.breaker.refusal():
+        if self.breaker.failures and (reason := self.breaker.refusal()):
             raise UnreachableError(reason, request=request)
         total = _total(kwargs.get("timeout"), self._total_seconds)
         started = time.monotonic()
@@ -200,7 +200,8 @@ class BoundedTransport(HTTPAdapter):
             else:
                 self.breaker.succeeded()
             raise
-        self.breaker.succeeded()
+        if self.breaker.failures:
+            self.breaker.succeeded()
         return response
 
     def _once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:

@@ -34,14 +34,14 @@ class Breaker:
         self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._failures = 0
+        self.failures = 0  # in a row; read without a call on the way of each request
         self._try_at = 0.0
         self._reason = ""
 
     @property
     def is_open(self) -> bool:
         """Return whether requests are refused, except for an attempt now and then."""
-        return self._failures >= self._limit
+        return self.failures >= self._limit
 
     def refusal(self) -> str | None:
         """Return why no connection may be attempted now, None where one may."""
@@ -52,15 +52,15 @@ class Breaker:
             if now >= self._try_at:
                 self._try_at = now + self._seconds  # only this request tries
                 return None
-        return f"not tried, because {self._failures} connections in a row failed: {self._reason}"
+        return f"not tried, because {self.failures} connections in a row failed: {self._reason}"
 
     def failed(self, error: Exception) -> None:
         """Note that a connection failed."""
         with self._lock:
-            self._failures += 1
+            self.failures += 1
             self._reason = str(error)
             self._try_at = self._clock() + self._seconds
 
     def succeeded(self) -> None:
         """Note that a connection succeeded, which closes the breaker."""
-        self._failures = 0
+        self.failures = 0

@@ -14,10 +14,10 @@ from nova_image_shim.api.context import make_translator, require_own_project
 from nova_image_shim.api.errors import Fault
 from nova_image_shim.api.responses import list_response, page_links
 from nova_image_shim.api.schemas.list_query import load_list_query, parse_query
-from nova_image_shim.lists.query import ListRequest
+from nova_image_shim.lists.query import ListQuery, ListRequest
 from nova_image_shim.observability.trace import CURRENT
 from nova_image_shim.translation.ascii_json import to_json
-from nova_image_shim.translation.filters import to_glance_query
+from nova_image_shim.translation.filters import GlanceQuery, to_glance_query
 from nova_image_shim.web.current import make_context, services, settings
 from nova_image_shim.web.responses import answer, no_content
 
@@ -90,24 +90,27 @@ def require_possible_id(image_id: str) -> None:
 
 def _list(*, detailed: bool) -> Response:
     context = make_context()
-    pairs = parse_query(request.environ.get("QUERY_STRING", ""))
+    query_string = request.environ.get("QUERY_STRING", "")
+    pairs = parse_query(query_string) if query_string else []
     list_request = _list_request(context, pairs, detailed=detailed)
     stored, age = services().lists.find(list_request, context)
-    CURRENT.get().note_list(stored.count, len(stored.pages), cached=age is not None)
+    trace = CURRENT.get()
+    trace.images, trace.pages, trace.list_cached = stored.count, len(stored.pages), age is not None
     url = f"{list_request.translator.links.images[:-1]}{'/detail' if detailed else ''}"
     return list_response(stored, page_links(url, pairs, stored), age)
 
 
 def _list_request(context: Context, pairs: Pairs, *, detailed: bool) -> ListRequest:
     """Return what a checked query requests; `SHIM_MAX_LIMIT` and the page size apply."""
-    query, conf = load_list_query(pairs), settings()
+    conf = settings()
+    query = load_list_query(pairs) if pairs else ListQuery({})
     limits = [limit for limit in (query.limit, conf.max_limit) if limit]
     return ListRequest(
         caller=g.caller,
         endpoint=context.endpoint,
         translator=make_translator(context),
         detailed=detailed,
-        query=to_glance_query(query.filters),
+        query=to_glance_query(query.filters) if query.filters else GlanceQuery({}, {}),
         limit=min(limits, default=None),
         marker=query.marker,
         page_size=conf.glance_page_size,

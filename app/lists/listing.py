@@ -91,8 +91,10 @@ class Listing:
         searched = self._start_previous(executor) if self.request.with_previous else None
         pages: list[bytes] = []
         count, last_id = 0, ""
+        translator = self.request.translator
+        to_entry = translator.full if self.request.detailed else translator.brief
         for images in self.pages(executor):
-            pages.append(to_elements(list(map(self.request.to_entry, images))))
+            pages.append(to_elements([to_entry(image) for image in images]))
             count += len(images)
             last_id = images[-1]["id"] if images else last_id
         previous = searched.result() if searched else None
@@ -122,7 +124,9 @@ class Listing:
         left, seen = request.limit, {request.marker}
         images, following = self._page(request.first_page_size, left, request.marker)
         while True:
-            images = request.query.matching(images)[:left]
+            if request.query.properties:
+                images = request.query.matching(images)
+            images = images[:left]
             left = left and left - len(images)
             if left == 0 or following is None:
                 yield images

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Hashable, Mapping
 
-    from nova_image_shim.adapters.image_port import Image
     from nova_image_shim.auth.caller import Caller
     from nova_image_shim.translation.filters import GlanceQuery
     from nova_image_shim.translation.translator import Translator
@@ -67,8 +66,3 @@ class ListRequest:
         filters = frozenset(self.query.params.items()), frozenset(self.query.properties.items())
         answer = self.translator, self.detailed, self.with_previous
         return self.caller.owner, self.endpoint, filters, self.limit, self.marker, answer
-
-    @property
-    def to_entry(self) -> Callable[[Image], dict[str, Any]]:
-        """Return the translation of one image."""
-        return self.translator.full if self.detailed else self.translator.brief

@@ -66,11 +66,6 @@ class Trace:
     brownout: bool = False
     started: float = field(default_factory=time.monotonic)
 
-    @property
-    def global_request_id(self) -> str:
-        """Return what Glance is told: the client's id, or ours."""
-        return self.client_request_id or self.request_id
-
     @classmethod
     def of(cls, request: Request) -> Trace:
         """Begin the trace of a request."""
@@ -85,10 +80,6 @@ class Trace:
             client=client_of(agent),
             call=_call_of(request.endpoint),
         )
-
-    def note_list(self, images: int, pages: int, *, cached: bool) -> None:
-        """Take note of a list that is answered."""
-        self.images, self.pages, self.list_cached = images, pages, cached
 
 
 _NO_REQUEST = Trace("-")

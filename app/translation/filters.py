@@ -48,9 +48,7 @@ class GlanceQuery(NamedTuple):
     impossible: bool = False
 
     def matching(self, images: list[Image]) -> list[Image]:
-        """Return the images that have the properties that Glance was not asked for."""
-        if not self.properties:
-            return images
+        """Return the images that have the properties that Glance cannot filter by."""
         return [image for image in images if self._matches(image)]
 
     def _matches(self, image: Image) -> bool:

@@ -60,7 +60,8 @@ def services() -> Services:
 
 def settings() -> Settings:
     """Return the running application's settings."""
-    return services().settings
+    found: Settings = current_app.extensions[_NAME].settings
+    return found
 
 
 def set_caller(caller: Caller) -> None:
@@ -79,7 +80,7 @@ def make_context() -> Context:
     trace, caller, found = CURRENT.get(), g.caller, services()
     context = Context(
         project_id=caller.project_id or "",
-        request_id=trace.global_request_id,
+        request_id=trace.client_request_id or trace.request_id,
         auth=caller.auth,
         deadline=time.monotonic() + found.settings.request_timeout_seconds,
         calls=trace.calls,

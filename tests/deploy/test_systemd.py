@@ -72,5 +72,7 @@ def test_the_unit_waits_for_the_longest_request() -> None:
         for line in UNIT.read_text().splitlines()
         if line.startswith("TimeoutStopSec=")
     ]
-    longest = load_settings_or_exit(environ_of(DEPLOY / "systemd" / "settings.env")).request_timeout_seconds
+    longest = load_settings_or_exit(
+        environ_of(DEPLOY / "systemd" / "settings.env")
+    ).request_timeout_seconds
     assert seconds > longest

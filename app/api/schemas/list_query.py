@@ -126,8 +126,6 @@ def load_list_query(pairs: Pairs) -> ListQuery:
     Raises:
         ValidationError: a value is bad; the first message is the one for the client.
     """
-    if not pairs:  # as most often
-        return ListQuery({})
     values: dict[str, str] = {}
     for name, value in pairs:
         values.pop(name, None)

@@ -1,0 +1,50 @@
+"""How far a list travels: the calls and files of ours between the view and its response."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conftest import glance_environ
+from support.fakes import FakeGlance, FakeKeystone, token_of
+
+from nova_image_shim.adapters.memory.image_file import load_images
+from nova_image_shim.realcloud import create_glance_app
+from nova_image_shim.settings import Settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+ROOT = Path(__file__).parents[2]
+OURS = tuple(str(ROOT / folder) for folder in ("app", "adapters"))
+MOST_FILES, MOST_CALLS = 15, 75
+
+
+def test_a_list_crosses_few_files_and_calls(keystone: FakeKeystone, glance: FakeGlance) -> None:
+    glance.service.load(load_images()[:1])  # type: ignore[attr-defined]
+    app = create_glance_app(Settings.from_environ(glance_environ(keystone)))
+    view = app.view_functions["images.detail"]
+    calls: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _arg: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(OURS):
+            calls[frame.f_code.co_filename] += 1
+
+    def traced(**kwargs: Any) -> Any:
+        sys.setprofile(count)
+        try:
+            return view(**kwargs)
+        finally:
+            sys.setprofile(None)
+
+    app.view_functions["images.detail"] = traced
+    client = app.test_client()
+    for _ in range(2):  # the second is that of a known token and a warm process
+        calls.clear()
+        answer = client.get("/v2/demo/images/detail", headers={"X-Auth-Token": token_of("demo")})
+        assert (200, 1) == (answer.status_code, len(answer.get_json()["images"]))
+    names = {str(Path(name).relative_to(ROOT)): number for name, number in calls.items()}
+    assert len(calls) <= MOST_FILES, names
+    assert calls.total() <= MOST_CALLS, names
