@@ -63,6 +63,8 @@ class ListRequest:
     @property
     def key(self) -> Hashable:
         """Return what is equal for requests with the same answer, to the byte."""
-        filters = frozenset(self.query.params.items()), frozenset(self.query.properties.items())
+        query = self.query
+        filters = frozenset(query.params.items()), frozenset(query.properties.items())
         answer = self.translator, self.detailed, self.with_previous
-        return self.caller.owner, self.endpoint, filters, self.limit, self.marker, answer
+        which = filters, query.impossible, self.limit, self.marker
+        return self.caller.owner, self.endpoint, which, answer

@@ -199,6 +199,8 @@ QUERIES = [
     "status=active",
     "property-a=1",
     "minRam=1",
+    "property-id=1",  # which no image can have
+    "property-a_min=1",  # compared here and not by Glance
 ]
 
 
