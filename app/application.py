@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,18 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from nova_image_shim.adapters.image_port import ImageService
+from nova_image_shim.adapters.limits.limiter import Limiter
 from nova_image_shim.api import health, image_metadata, microversions, versions
 from nova_image_shim.api import images as image_calls
 from nova_image_shim.api.context import api_version, keep_project, require_valid_host
 from nova_image_shim.api.errors import register_error_handlers
 from nova_image_shim.api.paths import LegacyPaths, is_below_mount, is_unroutable
+from nova_image_shim.auth.caller import Authenticate
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.observability.readiness import Readiness
 from nova_image_shim.observability.trace import CURRENT, Trace, log_access
+from nova_image_shim.settings import Settings
 from nova_image_shim.web.current import (
     Services,
     install,
@@ -30,13 +35,7 @@ from nova_image_shim.web.responses import add_request_ids, compress
 from nova_image_shim.web.retirement import announcements, brownout_hook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from nova_image_shim.adapters.image_port import ImageService
-    from nova_image_shim.adapters.limits.limiter import Limiter
-    from nova_image_shim.auth.caller import Authenticate
     from nova_image_shim.observability.metrics import Metrics
-    from nova_image_shim.settings import Settings
 
 
 def create_app(

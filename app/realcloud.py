@@ -5,26 +5,25 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from flask import Flask
+
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
+from nova_image_shim.adapters.keystone.session import KeystoneSession
 from nova_image_shim.adapters.keystone.token_cache import TokenCache
 from nova_image_shim.adapters.keystone.token_validator import TokenValidator
 from nova_image_shim.adapters.limits.limiter import Limiter
 from nova_image_shim.adapters.stores.memcached import Memcached
-from nova_image_shim.adapters.stores.process import ProcessStore
+from nova_image_shim.adapters.stores.process import ProcessStore, Store
 from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
 from nova_image_shim.application import create_app
 from nova_image_shim.auth.keystone import KeystoneAuthenticate, KeystoneProbe, open_keystone
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.observability.trace import count_keystone_call
+from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
-    from flask import Flask
-
-    from nova_image_shim.adapters.keystone.session import KeystoneSession
-    from nova_image_shim.adapters.stores.process import Store
     from nova_image_shim.observability.metrics import Metrics
-    from nova_image_shim.settings import Settings
 
 _log = logging.getLogger(__name__)
 

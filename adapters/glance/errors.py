@@ -1,17 +1,12 @@
 """What Glance's answers mean: one table from status to port error, and the text to be had."""
 
-from __future__ import annotations
-
 import html
 import re
-from typing import TYPE_CHECKING
 
 import orjson
+import requests
 
 from nova_image_shim.adapters import image_port as port
-
-if TYPE_CHECKING:
-    import requests
 
 ERRORS: dict[int, type[port.ImageServiceError]] = {
     400: port.ImageBadRequest,

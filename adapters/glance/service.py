@@ -5,13 +5,12 @@ the whole request. Single images go by glanceclient's session client, without it
 without its decoding of errors, which fails on Glance's JSON errors.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import orjson
@@ -26,10 +25,6 @@ from nova_image_shim.adapters.glance.errors import port_error
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport
 from nova_image_shim.adapters.limits.limiter import LimitExceeded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-
 
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"
 _OLDEST_FIRST = [

@@ -4,16 +4,13 @@ requests looks for proxies and `~/.netrc` in the environment on every call, a te
 a short list. The environment cannot change while the process runs, so it is read once per host.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 from keystoneauth1.session import Session
 
-if TYPE_CHECKING:
-    from nova_image_shim.adapters.http.transport import BoundedTransport
+from nova_image_shim.adapters.http.transport import BoundedTransport
 
 _MAX_HOSTS = 64
 

@@ -4,14 +4,14 @@ requests bounds the time between two bytes, never the whole: a service that drip
 would be waited for for ever. Here every read of the socket stops at one deadline.
 """
 
-from __future__ import annotations
-
 import io
 import math
+import socket
 import threading
 import time
+from collections.abc import Callable
 from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -22,11 +22,7 @@ from urllib3.util import Timeout
 
 from nova_image_shim.adapters.limits.breaker import Breaker
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-
-    Record = Callable[[str, int, float], None]
+Record = Callable[[str, int, float], None]
 
 _CHUNK_BYTES = 2**16
 _LONGEST_SECONDS = 86400  # the platform's own bound of a socket's timeout is not far above

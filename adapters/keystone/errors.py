@@ -1,7 +1,5 @@
 """Errors of Keystone, and what a failed call says about itself."""
 
-from __future__ import annotations
-
 from keystoneauth1.exceptions import HttpError
 
 

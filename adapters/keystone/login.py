@@ -1,17 +1,12 @@
 """The service user's login: from its credentials to a keystoneauth plugin."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from keystoneauth1 import loading
 from keystoneauth1.plugin import BaseAuthPlugin
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from keystoneauth1.session import Session
+from keystoneauth1.session import Session
 
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?/?\Z")
 _V3_PLUGINS = {"password": "v3password"}

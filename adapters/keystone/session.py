@@ -1,24 +1,17 @@
 """Keystone as the service user calls it: one session, one login, one validation."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import requests
 from keystoneauth1 import access
 from keystoneauth1.exceptions import ClientException
 
 from nova_image_shim.adapters.http.session import open_session
-from nova_image_shim.adapters.http.transport import BoundedTransport
+from nova_image_shim.adapters.http.transport import BoundedTransport, Record
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable, reason_of
 from nova_image_shim.adapters.keystone.login import load_plugin, v3_url
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import requests
-
-    from nova_image_shim.adapters.http.transport import Record
 
 _MAX_ANSWER_BYTES = 4 * 2**20  # a token with the largest catalog is far below
 _ACCESS_RULES = {"OpenStack-Identity-Access-Rules": "1.0"}  # we apply them

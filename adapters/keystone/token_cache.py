@@ -1,14 +1,11 @@
 """Validated tokens, kept for a while: in this process, or signed in memcached."""
 
-from __future__ import annotations
-
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-if TYPE_CHECKING:
-    from nova_image_shim.adapters.stores.process import Store
+from nova_image_shim.adapters.stores.process import Store
 
 
 class TokenCache:

@@ -1,27 +1,20 @@
 """Tokens validated by the rules of keystonemiddleware, with our bounds, cache and session."""
 
-from __future__ import annotations
-
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
+from keystoneauth1.access import AccessInfo
 from keystonemiddleware import auth_token
 from keystonemiddleware.auth_token._exceptions import InvalidToken  # what fetch_token has to raise
 
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
-from nova_image_shim.adapters.limits.limiter import LimitExceeded
+from nova_image_shim.adapters.keystone.session import KeystoneSession
+from nova_image_shim.adapters.keystone.token_cache import TokenCache
+from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded
 from nova_image_shim.adapters.limits.single_flight import SingleFlight
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from keystoneauth1.access import AccessInfo
-
-    from nova_image_shim.adapters.keystone.session import KeystoneSession
-    from nova_image_shim.adapters.keystone.token_cache import TokenCache
-from nova_image_shim.adapters.limits.limiter import Limiter
 
 _SERVICE_TYPE = "compute"  # the service that access rules of application credentials name
 _SERVICE_ROLES = ["service"]

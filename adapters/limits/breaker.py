@@ -1,13 +1,8 @@
 """Fail fast: a service that cannot be reached is tried once a second, not by every request."""
 
-from __future__ import annotations
-
 import threading
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
 _FAILURES = 5  # in a row, before the breaker opens
 _SECONDS = 1.0  # between two attempts while it is open

@@ -4,15 +4,10 @@ Each request that waits for Keystone or Glance holds a thread. Their number is b
 that threads remain for requests that need neither, however slow the two are.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class LimitExceeded(Exception):

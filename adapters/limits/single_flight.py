@@ -1,15 +1,10 @@
 """One call for many requests: whoever asks while a call is running waits for its result."""
 
-from __future__ import annotations
-
 import threading
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-    from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 

@@ -4,20 +4,16 @@ pymemcache returns bytes as they are; the client that oslo.cache uses unpickles 
 by whoever can write to memcached. pymemcache's own handling of failed servers is not thread-safe.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pymemcache.client.base import PooledClient
 
 from nova_image_shim.adapters.limits.breaker import Breaker
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _log = logging.getLogger(__name__)
 

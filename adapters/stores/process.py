@@ -1,15 +1,11 @@
 """Bytes kept in this process."""
 
-from __future__ import annotations
-
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from cachetools import TLRUCache
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _MAX_BYTES = 2**26
 

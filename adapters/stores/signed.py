@@ -1,18 +1,13 @@
 """A store that others can write to, made safe: what comes out was put in by us, under that key."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import logging
 import struct
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nova_image_shim.adapters.stores.process import Store
+from nova_image_shim.adapters.stores.process import Store
 
 _log = logging.getLogger(__name__)
 

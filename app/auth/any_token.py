@@ -1,14 +1,9 @@
 """Authentication that accepts any token: `SHIM_FAKE_OPEN`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from flask import Request
 
 from nova_image_shim.auth.caller import Caller
 from nova_image_shim.auth.errors import Unauthenticated
-
-if TYPE_CHECKING:
-    from flask import Request
 
 
 def accept_any_token(request: Request, project_id: str | None) -> Caller:

@@ -1,16 +1,12 @@
 """Who makes a request: the `Caller`, and how a request becomes one."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    from flask import Request
-    from keystoneauth1.plugin import BaseAuthPlugin
+from flask import Request
+from keystoneauth1.plugin import BaseAuthPlugin
 
 # What differs between two tokens of one user, project, role and scope.
 _VOLATILE_TOKEN_FIELDS = set(

@@ -1,32 +1,26 @@
 """Authentication by Keystone: from a request's token to a `Caller`."""
 
-from __future__ import annotations
-
 import re
 import time
 import uuid
-from typing import TYPE_CHECKING
 
+from flask import Request
+from keystoneauth1.access import AccessInfo
 from keystoneauth1.exceptions import ClientException
 from keystoneauth1.identity.access import AccessInfoPlugin
+from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.service_token import ServiceTokenAuthWrapper
 
+from nova_image_shim.adapters.http.transport import Record
 from nova_image_shim.adapters.image_port import Context
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable, reason_of
+from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
 from nova_image_shim.adapters.keystone.session import KeystoneOptions, KeystoneSession
+from nova_image_shim.adapters.keystone.token_validator import TokenValidator
 from nova_image_shim.auth.caller import Caller
 from nova_image_shim.auth.errors import Unauthenticated
 from nova_image_shim.observability.trace import CURRENT
-
-if TYPE_CHECKING:
-    from flask import Request
-    from keystoneauth1.access import AccessInfo
-    from keystoneauth1.plugin import BaseAuthPlugin
-
-    from nova_image_shim.adapters.http.transport import Record
-    from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
-    from nova_image_shim.adapters.keystone.token_validator import TokenValidator
-    from nova_image_shim.settings import Settings
+from nova_image_shim.settings import Settings
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # what Keystone could have issued and a header can carry
 

@@ -5,31 +5,22 @@ finished bytes, and never those that failed. A write by a project changes its *w
 is part of every key, so that no process that shares the markers answers with an older list.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 import threading
 import time
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, nullcontext
 
 from cachetools import TLRUCache
 
-from nova_image_shim.adapters.image_port import ImageServiceUnavailable
+from nova_image_shim.adapters.image_port import Context, ImageService, ImageServiceUnavailable
 from nova_image_shim.adapters.limits.limiter import LimitExceeded
 from nova_image_shim.adapters.limits.single_flight import SingleFlight
-from nova_image_shim.adapters.stores.process import ProcessStore
+from nova_image_shim.adapters.stores.process import ProcessStore, Store
 from nova_image_shim.lists.listing import Listing, StoredList
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-    from contextlib import AbstractContextManager
-
-    from nova_image_shim.adapters.image_port import Context, ImageService
-    from nova_image_shim.adapters.stores.process import Store
-    from nova_image_shim.lists.query import ListRequest
+from nova_image_shim.lists.query import ListRequest
 
 _MAX_BYTES = 2**26
 _MAX_WAIT_SECONDS = 3600.0

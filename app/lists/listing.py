@@ -1,27 +1,24 @@
 """The list over Glance's pages: how many calls, how many images, and the pages around it."""
 
-from __future__ import annotations
-
 import contextvars
 import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from nova_image_shim.adapters.image_port import (
+    Context,
+    Image,
+    ImageService,
     ImageServiceError,
     ImageServiceUnavailable,
     MarkerNotFound,
     Page,
 )
+from nova_image_shim.lists.query import ListRequest
 from nova_image_shim.translation.ascii_json import to_elements
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from concurrent.futures import Executor, Future
-
-    from nova_image_shim.adapters.image_port import Context, Image, ImageService
-    from nova_image_shim.lists.query import ListRequest
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

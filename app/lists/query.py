@@ -1,16 +1,11 @@
 """What a list is asked for: the query as the client sent it, and the request made of it."""
 
-from __future__ import annotations
-
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    from nova_image_shim.auth.caller import Caller
-    from nova_image_shim.translation.filters import GlanceQuery
-    from nova_image_shim.translation.translator import Translator
+from nova_image_shim.auth.caller import Caller
+from nova_image_shim.translation.filters import GlanceQuery
+from nova_image_shim.translation.translator import Translator
 
 Pairs = list[tuple[str, str]]
 

@@ -1,26 +1,17 @@
 """What belongs to the current request: the application's parts, its caller, its addresses."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from flask import current_app, g, request
+from flask import Flask, current_app, g, request
 
-from nova_image_shim.adapters.image_port import Context
-from nova_image_shim.adapters.limits.limiter import Slot
+from nova_image_shim.adapters.image_port import Context, ImageService
+from nova_image_shim.adapters.limits.limiter import Limiter, Slot
+from nova_image_shim.auth.caller import Caller
+from nova_image_shim.lists.cache import Lists
+from nova_image_shim.observability.readiness import Readiness
 from nova_image_shim.observability.trace import CURRENT
-
-if TYPE_CHECKING:
-    from flask import Flask
-
-    from nova_image_shim.adapters.image_port import ImageService
-    from nova_image_shim.adapters.limits.limiter import Limiter
-    from nova_image_shim.auth.caller import Caller
-    from nova_image_shim.lists.cache import Lists
-    from nova_image_shim.observability.readiness import Readiness
-    from nova_image_shim.settings import Settings
+from nova_image_shim.settings import Settings
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 

@@ -1,7 +1,5 @@
 """What every answer has: its type, its ids, compression where the client asks for it."""
 
-from __future__ import annotations
-
 import zlib
 from functools import lru_cache
 

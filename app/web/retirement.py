@@ -1,21 +1,15 @@
 """Announce and rehearse the end of the API: `Deprecation`, `Sunset`, `Link`, and the brownout."""
 
-from __future__ import annotations
-
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING
 
 from flask import request
 
 from nova_image_shim.observability.trace import CURRENT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nova_image_shim.settings import Settings
-    from nova_image_shim.settings.brownout import Brownout
+from nova_image_shim.settings import Settings
+from nova_image_shim.settings.brownout import Brownout
 
 
 class BrownedOut(Exception):
