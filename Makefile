@@ -172,5 +172,5 @@ $(LINT)/installed: pyproject.toml $(shell find app adapters -name '*.py') | $(LI
 	$(PYTHON) -m venv $*
 
 clean:
-	rm -rf $(VENV) $(LINT) $(OLDEST) $(RELEASE) $(SITE) .real .clients docs/_build build dist \
+	rm -rf $(VENV) $(LINT) $(OLDEST) $(RELEASE) $(SITE) .real .clients .bench docs/_build build dist \
 		*.egg-info .coverage .hypothesis .*_cache

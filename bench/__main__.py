@@ -38,14 +38,20 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="shim and floor only, no report")
     parser.add_argument("--rounds", type=int, default=FULL.rounds)
     parser.add_argument("--seconds", type=float, default=FULL.seconds, help="of a measurement")
-    parser.add_argument("--json", type=Path, default=Path("docs/performance.json"))
+    parser.add_argument(
+        "--samples", type=Path, default=Path(".bench/samples.json"), help="where raw samples go"
+    )
+    parser.add_argument("--report", type=Path, default=Path("docs"), help="where the report goes")
+    parser.add_argument(
+        "--before", type=Path, metavar="CHECKOUT", help="measure another checkout of this as well"
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
     if options.short:
         sys.exit("\n".join(gross_losses(run_short())) or 0)
     course = FULL._replace(rounds=options.rounds, seconds=options.seconds)
-    run_parts(options.parts, course, options.json)
-    write_report(json.loads(options.json.read_text()), options.json.parent)
+    run_parts(options.parts, course, options.samples, options.before)
+    write_report(json.loads(options.samples.read_text()), options.report)
 
 
 def run_short() -> list[dict[str, Any]]:
@@ -56,14 +62,16 @@ def run_short() -> list[dict[str, Any]]:
         return [sample._asdict() for sample in run_course(stage, found, SHORT)]
 
 
-def run_parts(parts: Sequence[str], course: Course, file: Path) -> None:
+def run_parts(parts: Sequence[str], course: Course, file: Path, before: Path | None = None) -> None:
     """Measure and write down one part after another, so that one that fails costs no other.
 
     Args:
         parts: of `PARTS`; what the file has of others stays.
         course: how long, and how often.
         file: for what is found, as JSON.
+        before: another checkout to measure beside this one.
     """
+    file.parent.mkdir(exist_ok=True)
     kept = file.exists() and len(parts) < len(PARTS)
     found: dict[str, Any] = json.loads(file.read_text()) if kept else {}
     found |= {
@@ -72,7 +80,7 @@ def run_parts(parts: Sequence[str], course: Course, file: Path) -> None:
         "rounds": course.rounds,
     }
     when = found.setdefault("when", {})
-    with Stage() as stage:
+    with Stage(before) as stage:
         for part in parts:
             when[part] = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
             found[part] = PARTS[part](stage, course)

@@ -75,12 +75,27 @@ def shim_environ(cloud: RealCloud, **settings: str) -> dict[str, str]:
     }
 
 
-def shim(folder: Path, cloud: RealCloud, name: str = "shim", **settings: str) -> Contestant:
-    """Prepare the service with these settings; see `shim_environ`."""
+def shim(
+    folder: Path,
+    cloud: RealCloud,
+    name: str = "shim",
+    checkout: Path | None = None,
+    **settings: str,
+) -> Contestant:
+    """Prepare the service with these settings; see `shim_environ`.
+
+    Args:
+        folder: where it may write.
+        cloud: whose Keystone it uses.
+        name: in tables.
+        checkout: another one than this, with an environment in `.venv`.
+        settings: further ones.
+    """
     environ = shim_environ(cloud, **settings)
     port = int(environ["SHIM_BIND"].rpartition(":")[2])
-    command = ["-c", str(ROOT / "app" / "gunicorn.conf.py")]
-    return Contestant(name, *_gunicorn(folder, command, port, environ, "/healthcheck"))
+    command = ["-c", str((checkout or ROOT) / "app" / "gunicorn.conf.py")]
+    program = checkout and checkout / ".venv" / "bin" / "gunicorn"
+    return Contestant(name, *_gunicorn(folder, command, port, environ, "/healthcheck", program))
 
 
 def wsgi_app(
@@ -142,11 +157,16 @@ def nova(folder: Path, cloud: RealCloud, glance_url: str) -> Contestant:
 
 
 def _gunicorn(
-    folder: Path, arguments: list[str], port: int, environ: Mapping[str, str], probe: str
+    folder: Path,
+    arguments: list[str],
+    port: int,
+    environ: Mapping[str, str],
+    probe: str,
+    program: Path | None = None,
 ) -> tuple[str, Daemon]:
     folder.mkdir(parents=True, exist_ok=True)
     url = f"http://{services.HOST}:{port}"
-    command = [str(Path(sys.executable).with_name("gunicorn")), *arguments]
+    command = [str(program or Path(sys.executable).with_name("gunicorn")), *arguments]
     # An operator's environment says nothing of proxies, and is looked through all the same.
     plain = {"no_proxy": "", "HOME": os.environ.get("HOME", "/")}
     return url, Daemon(command, folder, lambda: _answers(url + probe), {**plain, **environ})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure, contestants, loads, ratio, series, wait_ratio, waits
 from bench.stage import IMAGES
+from bench.summary import dump, summary
 from bench.targets import targets
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def write_report(found: Found, folder: Path) -> None:
     """Put the tables into `folder`/performance.md and draw the plot beside it."""
     from bench.plot import draw  # noqa: PLC0415 - matplotlib is not needed to read a report
 
+    (folder / "performance.json").write_text(dump(summary(found)))
     path = folder / "performance.md"
     head, _, rest = path.read_text().partition(BEGIN)
     tail = rest.partition(END)[2]

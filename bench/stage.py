@@ -30,7 +30,14 @@ ANY_HOST = "compute.example:8774"  # the same links from everyone
 
 
 class Stage:
-    """The running scenery; a context."""
+    """The running scenery; a context.
+
+    Args:
+        before: another checkout of this project to measure as well, with its own environment.
+    """
+
+    def __init__(self, before: Path | None = None) -> None:
+        self.before = before
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -103,6 +110,13 @@ def start_contestants(stage: Stage, names: Collection[str] | None = None) -> lis
     folder, cloud, url = stage.folder, stage.cloud, stage.glance.url
     makers: dict[str, Callable[[], Contestant]] = {
         "shim": lambda: contestants.shim(folder("shim"), cloud, SHIM_GLANCE_ENDPOINT=url),
+        "before": lambda: contestants.shim(
+            folder("before"),
+            cloud,
+            name="before",
+            checkout=stage.before,
+            SHIM_GLANCE_ENDPOINT=url,
+        ),
         "floor": lambda: contestants.wsgi_app(folder("floor"), "floor", url),
         "bare floor": lambda: contestants.wsgi_app(
             folder("floor"), "floor", url, name="bare floor", trust_env=False
@@ -112,7 +126,8 @@ def start_contestants(stage: Stage, names: Collection[str] | None = None) -> lis
         "models": lambda: contestants.wsgi_app(folder("models"), "models", url),
         "nova": lambda: contestants.nova(folder("nova"), cloud, url),
     }
-    able = [name for name in makers if name != "nova" or is_installed("nova")]
+    absent = {"nova": not is_installed("nova"), "before": stage.before is None}
+    able = [name for name in makers if not absent.get(name)]
     wanted = [name for name in able if names is None or name in names]
     # One after another: a port is only free until somebody takes it.
     return [stage.start(makers[name]()) for name in wanted]
