@@ -48,7 +48,7 @@ def run_against_glance(
         rounds: how often each is asked.
         seconds: about how long each is asked in one round.
     """
-    shim = stage.start(contestants.shim(stage.folder("shim"), stage.cloud))
+    shim = stage.start(contestants.shim(stage.folder("shim"), stage.cloud, {}))
     url = stage.cloud.glance_url
     bare = ("floor", "alone")
     others = [

@@ -78,24 +78,27 @@ def shim_environ(cloud: RealCloud, **settings: str) -> dict[str, str]:
 def shim(
     folder: Path,
     cloud: RealCloud,
+    settings: Mapping[str, str],
+    *,
     name: str = "shim",
     checkout: Path | None = None,
-    **settings: str,
 ) -> Contestant:
-    """Prepare the service with these settings; see `shim_environ`.
+    """Prepare the service.
 
     Args:
         folder: where it may write.
         cloud: whose Keystone it uses.
+        settings: see `shim_environ`.
         name: in tables.
         checkout: another one than this, with an environment in `.venv`.
-        settings: further ones.
     """
     environ = shim_environ(cloud, **settings)
     port = int(environ["SHIM_BIND"].rpartition(":")[2])
     command = ["-c", str((checkout or ROOT) / "app" / "gunicorn.conf.py")]
     program = checkout and checkout / ".venv" / "bin" / "gunicorn"
-    return Contestant(name, *_gunicorn(folder, command, port, environ, "/healthcheck", program))
+    return Contestant(
+        name, *_gunicorn(folder, command, port, environ, "/healthcheck", program=program)
+    )
 
 
 def wsgi_app(
@@ -162,6 +165,7 @@ def _gunicorn(
     port: int,
     environ: Mapping[str, str],
     probe: str,
+    *,
     program: Path | None = None,
 ) -> tuple[str, Daemon]:
     folder.mkdir(parents=True, exist_ok=True)

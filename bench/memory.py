@@ -20,7 +20,7 @@ AT_ONCE = 4
 def run_memory(stage: Stage) -> dict[str, float]:
     """Return MiB of the only worker, and the seconds from its start to its first answer."""
     settings = {"SHIM_GLANCE_ENDPOINT": stage.glance.url, "WEB_CONCURRENCY": "1"}
-    shim = contestants.shim(stage.folder("shim"), stage.cloud, **settings)
+    shim = contestants.shim(stage.folder("shim"), stage.cloud, settings)
     started = time.monotonic()
     stage.start(shim)
     stage.size(shim, "25")

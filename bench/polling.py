@@ -33,7 +33,8 @@ def run_polling(stage: Stage) -> dict[str, dict[str, float]]:
 
 def _poll(stage: Stage, seconds: int, token: dict[str, str]) -> dict[str, float]:
     settings = {"SHIM_CACHE_SECONDS": str(seconds), "SHIM_MEMCACHED_SERVERS": stage.cloud.memcached}
-    shim = stage.start(contestants.shim(stage.folder("shim"), stage.cloud, **settings, **PATIENCE))
+    shim = contestants.shim(stage.folder("shim"), stage.cloud, settings | PATIENCE)
+    stage.start(shim)
     address, requests = [shim.address(stage.project)], REQUESTS[seconds]
     run_load(address, token, clients=1, requests=2)
     before, own = cpu_seconds(stage.cloud.glance_pid), cpu_seconds(shim.daemon.pid)

@@ -22,8 +22,7 @@ def run_slow(stage: Stage, rounds: int, requests: int) -> dict[str, list[float]]
         contestants.shim(
             stage.folder("shim"),
             stage.cloud,
-            SHIM_GLANCE_ENDPOINT=url,
-            SHIM_THREADS=str(THREADS),
+            {"SHIM_GLANCE_ENDPOINT": url, "SHIM_THREADS": str(THREADS)},
         ),
         contestants.wsgi_app(stage.folder("floor"), "floor", url, threads=THREADS),
     ]

@@ -108,14 +108,11 @@ class Stage:
 def start_contestants(stage: Stage, names: Collection[str] | None = None) -> list[Contestant]:
     """Start over the static Glance all contestants that are installed, or only those named."""
     folder, cloud, url = stage.folder, stage.cloud, stage.glance.url
+    over = {"SHIM_GLANCE_ENDPOINT": url}
     makers: dict[str, Callable[[], Contestant]] = {
-        "shim": lambda: contestants.shim(folder("shim"), cloud, SHIM_GLANCE_ENDPOINT=url),
+        "shim": lambda: contestants.shim(folder("shim"), cloud, over),
         "before": lambda: contestants.shim(
-            folder("before"),
-            cloud,
-            name="before",
-            checkout=stage.before,
-            SHIM_GLANCE_ENDPOINT=url,
+            folder("before"), cloud, over, name="before", checkout=stage.before
         ),
         "floor": lambda: contestants.wsgi_app(folder("floor"), "floor", url),
         "bare floor": lambda: contestants.wsgi_app(

@@ -15,7 +15,9 @@ def summary(found: Found) -> Found:
     series = {"samples", "against_glance", "slow"}
     kept = {name: value for name, value in found.items() if name not in series}
     slow = {name: _figure(values) for name, values in (found.get("slow") or {}).items()}
-    rows = {name: _rows(found[name]) for name in ("samples", "against_glance") if name in found}
+    rows: Found = {
+        name: _rows(found[name]) for name in ("samples", "against_glance") if name in found
+    }
     return {**kept, "slow": slow, **rows}
 
 

@@ -128,7 +128,7 @@ class KeystoneSession:
         except ClientException:
             self.plugin.invalidate()
             raise
-        return v3_url(url)
+        return v3_url(str(url))
 
     def unavailable(self, reason: str) -> KeystoneUnavailable:
         """Return the error, with when to retry where Keystone is known to be away."""

@@ -36,7 +36,8 @@ class Previous(NamedTuple):
     limit: int | None
 
 
-class StoredList(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StoredList:
     """A whole list in the legacy form.
 
     Args:

@@ -85,7 +85,8 @@ def _slot(limiter: Limiter | None) -> Slot | None:
     """Return the request's slot, which it acquires when it first calls the image store."""
     if limiter and "slot" not in g:
         g.slot = Slot(limiter)
-    return g.get("slot")
+    slot: Slot | None = g.get("slot")
+    return slot
 
 
 def release_slot() -> None:
