@@ -1,4 +1,4 @@
-"""What Glance's answers mean: one table from status to port error, and the text to be had."""
+"""From Glance's errors to the port's: one table of statuses, and the text of an error."""
 
 import html
 import re
@@ -19,17 +19,17 @@ ERRORS: dict[int, type[port.ImageServiceError]] = {
     503: port.ImageServiceUnavailable,
 }
 
-# The errors whose text a client is told; that of the others is for the log.
+# The errors whose text is for the client; that of the others is for the log.
 _SHOWN = {port.ImageBadRequest, port.ImageNotAuthorized, port.ImageConflict}
 
 _TEXT_LENGTH = 1000
-_PAGE_BYTES = 2**13  # more of an HTML page is not looked at
+_PAGE_BYTES = 2**13  # of an HTML page, the rest is not read
 _RETRY_AFTER = re.compile(r"\d{1,9}|[A-Za-z]{3}, [A-Za-z0-9 :]{15,30}")
 _BREAK = re.compile(r"<br\s*/?>(?:\s*<br\s*/?>)*", re.IGNORECASE)
-# webob's words stand right below its heading, escaped; other pages have more markup there.
+# webob's text follows its heading, escaped; other pages have more markup there.
 _WORDS = re.compile(r"</h1>((?:[^<]|<br\s*/?>)*)", re.IGNORECASE)
 
-# webob puts these where an explanation is missing; what follows then is the better text.
+# webob uses these where it has no explanation; the text after them is better.
 _WEBOB_DEFAULTS = {
     "Access was denied to this resource.",
     "The server could not comply with the request since it is either malformed or otherwise "
@@ -52,7 +52,7 @@ def port_error(answer: requests.Response) -> port.ImageServiceError:
 
 
 def explanation(content: bytes) -> str:
-    r"""Return Glance's own words without markup, empty where there are none.
+    r"""Return Glance's own text without markup, empty where it has none.
 
     Glance's errors are JSON, `{"message": "TEXT<br /><br />\nDETAIL\n\n", "code", "title"}`,
     or webob's HTML page with the same text below a heading.

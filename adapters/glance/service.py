@@ -1,17 +1,16 @@
-"""Glance v2 through one keystoneauth session, the caller's token passed on.
+"""Glance v2 over one keystoneauth session, with the caller's token.
 
-Lists go from the session straight into orjson: glanceclient's models would cost several times
-the whole request. Single images go by glanceclient's session client, without its models and
-without its decoding of errors, which fails on Glance's JSON errors.
+Lists go from the session straight into orjson: glanceclient's models cost several times the whole
+request. Single images go through glanceclient's session client, without its models and without its
+decoding of errors, which fails on Glance's JSON errors.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import orjson
 import requests
@@ -21,6 +20,7 @@ from keystoneauth1.exceptions import ClientException
 from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.glance.decoding import to_image, to_page
 from nova_image_shim.adapters.glance.errors import port_error
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport
@@ -31,32 +31,31 @@ _OLDEST_FIRST = [
     *(("sort_key", "created_at"), ("sort_dir", "asc")),
     *(("sort_key", "id"), ("sort_dir", "asc")),
 ]
-# How Glance begins to refuse a list for its marker: unknown, not visible, too long. The rest of
-# its text is the marker itself, which may be anything.
+# How Glance's errors about a marker start: unknown, not visible, too long. The rest is the marker.
 _REFUSALS_OF_MARKERS = (
-    "No image found with ID",  # what follows is the marker, which may be nothing but blanks
+    "No image found with ID",  # the marker that follows may consist of blanks
     "Forbidding request, image ",
     "Image with the given id ",
 )
 _SUCCESSES = {200, 204}
 _OPERATIONS = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
-_LONGEST_REQUEST_ID = 64  # `req-` and a UUID are 40
-_CONNECTIONS_PER_THREAD = 3  # a page, the page before it, and one to spare
+_MAX_REQUEST_ID_LENGTH = 64  # `req-` and a UUID are 40
+_CONNECTIONS_PER_THREAD = 3  # a page, the previous page, and a spare one
 
 
 @dataclass(frozen=True, slots=True)
 class GlanceOptions:
-    """Where Glance is and how long it is waited for.
+    """Where Glance is, and how long and how much to wait for.
 
     Args:
-        endpoint: its address; None to take the one in the caller's catalog.
+        endpoint: its address; None to use the one in the caller's catalog.
         region_name, interface: which endpoint of the catalog.
-        connect_timeout_seconds: for a connection to be made.
+        connect_timeout_seconds: for a connection.
         read_timeout_seconds: between two bytes of an answer.
         max_answer_bytes: the most that one answer may hold.
         threads: how many requests this process serves at a time.
-        trust_env: whether proxies and CA bundles of the process's environment count.
-        cacert: a CA bundle's path; None for the usual ones.
+        trust_env: whether proxies and CA bundles of the environment apply.
+        cacert: the path of a CA bundle; None for the default ones.
     """
 
     endpoint: str | None = None
@@ -71,7 +70,7 @@ class GlanceOptions:
 
 
 class GlanceImageService(port.ImageService):
-    """The port's promises, kept by a real Glance v2."""
+    """The image store that is a real Glance v2."""
 
     def __init__(self, options: GlanceOptions) -> None:
         self._options = options
@@ -121,25 +120,25 @@ class GlanceImageService(port.ImageService):
         marker: str | None = None,
         oldest_first: bool = False,
     ) -> port.Page:
-        """Ask for one page: exactly one GET."""
+        """Return one page, with one GET."""
         params = [*query.items(), ("limit", str(limit))]
         params += [("marker", marker)] if marker else []
         params += _OLDEST_FIRST if oldest_first else []
         url = f"{self._base(context)}/v2/images?{urlencode(params)}"
         try:
-            answer = self._ask(context, "list", lambda **kwargs: self._session.get(url, **kwargs))
-        except port.ImageNotFound as error:  # the address is no Glance v2
+            answer = self._call(context, "list", lambda **kwargs: self._session.get(url, **kwargs))
+        except port.ImageNotFound as error:  # no Glance v2 is at this address
             raise port.ImageServiceFailed(f"{url}: {error}") from error
         except (port.ImageBadRequest, port.ImageNotAuthorized) as error:
             if marker and error.text.startswith(_REFUSALS_OF_MARKERS):
                 raise port.MarkerNotFound(marker) from error
             raise
-        return _to_page(answer)
+        return to_page(answer)
 
     def get(self, context: port.Context, image_id: str) -> port.Image:
-        """Ask for one image: exactly one GET."""
+        """Return one image, with one GET."""
         try:
-            return _to_image(self._ask_client(context, "GET", image_id))
+            return to_image(self._call_client(context, "GET", image_id))
         except port.ImageNotAuthorized as error:
             raise port.ImageNotFound(error.text) from error
 
@@ -152,14 +151,14 @@ class GlanceImageService(port.ImageService):
         replace: Mapping[str, str],
         remove: Collection[str],
     ) -> port.Image:
-        """Change custom properties: exactly one PATCH."""
+        """Change custom properties, with one PATCH."""
         patch: list[dict[str, str]] = [
             *({"op": "add", "path": _pointer(key), "value": add[key]} for key in add),
             *({"op": "replace", "path": _pointer(key), "value": replace[key]} for key in replace),
             *({"op": "remove", "path": _pointer(key)} for key in remove),
         ]
-        return _to_image(
-            self._ask_client(
+        return to_image(
+            self._call_client(
                 context,
                 "PATCH",
                 image_id,
@@ -169,13 +168,13 @@ class GlanceImageService(port.ImageService):
         )
 
     def delete(self, context: port.Context, image_id: str) -> None:
-        """Delete an image: exactly one DELETE."""
-        self._ask_client(context, "DELETE", image_id)
+        """Delete an image, with one DELETE."""
+        self._call_client(context, "DELETE", image_id)
 
     def _base(self, context: port.Context) -> str:
         return context.endpoint or self.endpoint(context)
 
-    def _ask_client(
+    def _call_client(
         self, context: port.Context, method: str, image_id: str, **request: Any
     ) -> requests.Response:
         client = _Client(self._session, endpoint_override=self._base(context))
@@ -186,16 +185,16 @@ class GlanceImageService(port.ImageService):
             answer, _ = client.request(url, method, headers=headers, **kwargs, **request)
             return answer  # type: ignore[no-any-return]
 
-        return self._ask(context, _OPERATIONS[method], send)
+        return self._call(context, _OPERATIONS[method], send)
 
-    def _ask(
+    def _call(
         self, context: port.Context, operation: str, send: Callable[..., requests.Response]
     ) -> requests.Response:
-        """Make one call within the request's time and slot, and raise what its answer means."""
+        """Make one call within the request's time and slot, and raise the error it reports."""
         self._acquire_slot(context)
         started = time.monotonic()
         if (left := context.deadline - started) <= 0:
-            raise port.ImageServiceUnavailable("no time is left to ask Glance")
+            raise port.ImageServiceUnavailable("no time is left to call Glance")
         answer = None
         try:
             answer = send(**self._bounds(context, left))
@@ -209,7 +208,7 @@ class GlanceImageService(port.ImageService):
                 retry_after="1" if self._transport.breaker.is_open else None,
             ) from error
         finally:
-            context.calls.append(_call(operation, answer, time.monotonic() - started))
+            context.calls.append(_record(operation, answer, time.monotonic() - started))
         if answer.status_code not in _SUCCESSES:
             raise port_error(answer)
         return answer
@@ -222,7 +221,7 @@ class GlanceImageService(port.ImageService):
             raise port.ImageServiceUnavailable(str(error), retry_after=error.retry_after) from error
 
     def _bounds(self, context: port.Context, left: float) -> dict[str, Any]:
-        """Return what every request carries: who asks, in which form, for how long."""
+        """Return what every request has: the caller's token, headers and time-outs."""
         return {
             "auth": context.auth,
             "headers": {
@@ -239,15 +238,15 @@ class GlanceImageService(port.ImageService):
         }
 
 
-def _call(operation: str, answer: requests.Response | None, seconds: float) -> port.Call:
+def _record(operation: str, answer: requests.Response | None, seconds: float) -> port.Call:
     if answer is None:
         return port.Call(operation, 0, seconds, "")
-    request_id = answer.headers.get("X-OpenStack-Request-ID", "")[:_LONGEST_REQUEST_ID]
+    request_id = answer.headers.get("X-OpenStack-Request-ID", "")[:_MAX_REQUEST_ID_LENGTH]
     return port.Call(operation, answer.status_code, seconds, request_id)
 
 
 class _Client(SessionClient):  # type: ignore[misc] # the library has no types
-    """glanceclient's session client; what an answer means is decided by one table, elsewhere."""
+    """glanceclient's session client, which returns answers as they are."""
 
     def _handle_response(self, resp: requests.Response) -> tuple[requests.Response, None]:
         return resp, None
@@ -256,63 +255,3 @@ class _Client(SessionClient):  # type: ignore[misc] # the library has no types
 def _pointer(key: str) -> str:
     """Return a key as a JSON pointer."""
     return "/" + key.replace("~", "~0").replace("/", "~1")
-
-
-def _to_page(answer: requests.Response) -> port.Page:
-    body = _decoded(answer)
-    images, following = body.get("images"), body.get("next")
-    if not isinstance(images, list) or not all(map(_is_image, images)):
-        raise port.ImageServiceUnavailable("Glance's list is none of images")
-    return port.Page(images, None if following is None else _marker_in(following))
-
-
-def _marker_in(address: object) -> str:
-    """Return the marker in the address of a next page.
-
-    Nothing else of the address is used, so that it leads nowhere but to the same Glance.
-    """
-    try:
-        query = urlsplit(address).query if isinstance(address, str) else ""
-    except ValueError:
-        query = ""
-    markers = parse_qs(query).get("marker")
-    if not markers:
-        raise port.ImageServiceUnavailable("Glance's list has a next page without a marker")
-    return markers[-1]
-
-
-def _to_image(answer: requests.Response) -> port.Image:
-    body: Any = _decoded(answer)
-    if not _is_image(body):
-        raise port.ImageServiceUnavailable("Glance's image is none")
-    return body  # type: ignore[no-any-return]
-
-
-def _is_image(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("id"), str)
-
-
-def _decoded(answer: requests.Response) -> dict[str, Any]:
-    """Return the JSON object of an answer, read leniently where orjson is too strict.
-
-    Raises:
-        ImageServiceUnavailable: it is none.
-    """
-    try:
-        body = orjson.loads(answer.content)
-    except orjson.JSONDecodeError:
-        try:
-            body = json.loads(answer.content, parse_constant=_no_number, parse_float=_float)
-        except (ValueError, RecursionError) as error:
-            raise port.ImageServiceUnavailable(f"Glance's answer is no JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise port.ImageServiceUnavailable("Glance's answer is no JSON object")
-    return body
-
-
-def _no_number(_word: str) -> None:
-    """Read `NaN` and `Infinity`, which are no JSON, as null."""
-
-
-def _float(digits: str) -> float | None:
-    return number if math.isfinite(number := float(digits)) else None

@@ -1,7 +1,7 @@
-"""HTTP with bounds: how long, how much, and how often; mounted on keystoneauth's sessions.
+"""A transport for requests with bounds on the time, size and repetition of a call.
 
-requests bounds the time between two bytes, never the whole: a service that drips its answer
-would be waited for for ever. Here every read of the socket stops at one deadline.
+requests bounds the time between two bytes only: a service that sends a byte now and then would
+hold a thread for ever. Here every read from the socket ends at one deadline.
 """
 
 import io
@@ -25,7 +25,7 @@ from nova_image_shim.adapters.limits.breaker import Breaker
 Record = Callable[[str, int, float], None]
 
 _CHUNK_BYTES = 2**16
-_LONGEST_SECONDS = 86400  # the platform's own bound of a socket's timeout is not far above
+_LONGEST_SECONDS = 86400  # a socket's timeout has a bound of its own, not far above
 
 
 class AnswerTooLargeError(requests.RequestException):
@@ -33,11 +33,11 @@ class AnswerTooLargeError(requests.RequestException):
 
 
 class UnreachableError(requests.ConnectionError):
-    """No connection was tried, since the last ones failed."""
+    """No connection was tried, because the last ones failed."""
 
 
 class _Exchange(threading.local):
-    """The exchange that this thread is in: until when, and whether anything has come yet."""
+    """The current exchange of a thread: its deadline, and whether an answer has begun."""
 
     deadline = math.inf
     answered = False
@@ -47,7 +47,7 @@ _exchange = _Exchange()
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's file whose every read ends at the deadline of the exchange."""
+    """A socket's file; every read ends at the deadline of the exchange."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -59,9 +59,9 @@ class _DeadlineReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left = _exchange.deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the answer took too long in all")
+            raise TimeoutError("the answer as a whole took too long")
         usual = self._sock.gettimeout()
-        # Setting a timeout lets another thread run, and this one wait for its turn again.
+        # Setting a timeout releases the interpreter's lock, which costs this thread its turn.
         fits = usual is not None and usual <= left
         count = self._raw.readinto(buffer) if fits else self._read_for(left, buffer)
         _exchange.answered = _exchange.answered or bool(count)
@@ -81,7 +81,7 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _DeadlineSocket:
-    """As much of a socket as `http.client` wants of one to read an answer."""
+    """The part of a socket that `http.client` uses to read an answer."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -111,14 +111,13 @@ class _BoundedTLSPool(HTTPSConnectionPool):
 
 
 class BoundedTransport(HTTPAdapter):
-    """A requests transport that reads an answer whole, within bounds.
+    """A requests transport that reads whole answers, within bounds.
 
-    With `repeat_get` a GET is sent once more where the connection was refused, or closed before
-    the first byte of the answer (a kept-alive connection that the other side had just given up
-    looks so). Nothing else is: what may have been begun is never begun twice.
+    With `repeat_get` a GET is sent once more if the connection was refused, or closed before the
+    first byte of the answer, as a kept-alive connection is that the other side has just closed.
+    Nothing else is repeated: the other side may have begun it.
 
-    Where several connections in a row could not be made, `breaker` is open: one request a second
-    tries, and the others fail at once.
+    While `breaker` is open, one request a second tries to connect and the others fail at once.
 
     Args:
         max_bytes: the most bytes of a body, decoded.
@@ -147,7 +146,7 @@ class BoundedTransport(HTTPAdapter):
         super().__init__(pool_connections=4, pool_maxsize=pool_maxsize)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Have the pools make connections that know of deadlines."""
+        """Make pools whose connections read up to the deadline."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
             "http": _BoundedPool,
@@ -223,7 +222,7 @@ class BoundedTransport(HTTPAdapter):
 
 
 def _total(timeout: Any, default: float) -> float:
-    """Return the whole time that a call may take, in seconds."""
+    """Return how many seconds a call may take as a whole."""
     own = timeout.total if isinstance(timeout, Timeout) else None
     return min(own, default) if isinstance(own, int | float) else default
 
@@ -231,7 +230,7 @@ def _total(timeout: Any, default: float) -> float:
 def _unconnected(error: requests.RequestException) -> Exception | None:
     """Return why no connection could be made, None if there was one.
 
-    What happens on a connection does not count: a client could bring it about.
+    Errors on a connection do not count: a client could cause them.
     """
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else None
@@ -242,6 +241,6 @@ def _unconnected(error: requests.RequestException) -> Exception | None:
 
 
 def _never_answered(error: requests.ConnectionError) -> bool:
-    """Tell whether a connection was refused or closed with no byte of an answer."""
+    """Return whether a connection was refused, or closed before the first byte of an answer."""
     timed_out = isinstance(error, requests.Timeout)
     return not (timed_out or isinstance(error, requests.exceptions.SSLError) or _exchange.answered)
