@@ -595,6 +595,6 @@ def test_glance_is_not_asked_when_no_time_is_left(call: Any) -> None:
         service = GlanceImageService(GlanceOptions(endpoint=server.url))
         auth = Token(server.url, token_of("demo"))
         context = port.Context("demo", "req-x", auth, deadline=time.monotonic() - 1)
-        with pytest.raises(port.ImageServiceUnavailable, match=r"^no time is left to ask Glance$"):
+        with pytest.raises(port.ImageServiceUnavailable, match=r"^no time is left to call Glance$"):
             call(service, context)
     assert (0, []) == (server.connections, context.calls)
