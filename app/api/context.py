@@ -59,6 +59,11 @@ def make_translator(context: Context) -> Translator:
         api_version(),
         g.tenant_id,
         _VERSION.sub("", endpoint).rstrip("/") if endpoint else compute_base(),
-        project_in_alternate=conf.alternate_link_project,
+        project_in_alternate="no-alternate-project" not in conf.compat,
     )
-    return Translator(links, conf.show_image_size, conf.show_disk_config)
+    return Translator(
+        links,
+        show_size="no-image-size" not in conf.compat,
+        show_disk_config="no-disk-config" not in conf.compat,
+        raw_mappings="raw-block-device-mapping" in conf.compat,
+    )

@@ -102,7 +102,8 @@ def _list(suffix: str, to_entry: Callable[[Translator, Image], dict[str, Any]]) 
     translator = make_translator(context)
     pairs = parse_query(request.environ.get("QUERY_STRING", ""))
     wanted = _wanted(context, pairs)
-    executor, with_previous = current_app.extensions["executor"], settings().previous_links
+    executor = current_app.extensions["executor"]
+    with_previous = "no-previous-links" not in settings().compat
 
     def gather(translator: Translator) -> listing.Listed:
         return wanted.gather(partial(to_entry, translator), executor, with_previous=with_previous)

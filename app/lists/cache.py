@@ -92,7 +92,7 @@ class ListCache:
         self._seconds = settings.cache_seconds
         # A request that began before a write must not find its list again after it.
         self._memory_seconds = math.ceil(2 * self._seconds + settings.request_timeout_seconds)
-        self._looks = [settings.show_image_size, settings.show_disk_config, settings.previous_links]
+        self._looks = sorted(settings.compat)
         self._store = store
         self._secret = secret
         self._flights: dict[str, Future[KeptList]] = {}

@@ -26,6 +26,12 @@ _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")
 _USER_IN_ADDRESS = re.compile(r"//[^/]*@")
 _SPARE_THREADS = 4
+_REMOVED = {
+    "SHIM_PREVIOUS_LINKS": "SHIM_COMPAT=no-previous-links replaces the value 0",
+    "SHIM_ALTERNATE_LINK_PROJECT": "SHIM_COMPAT=no-alternate-project replaces the value 0",
+    "SHIM_SHOW_IMAGE_SIZE": "SHIM_COMPAT=no-image-size replaces the value 0",
+    "SHIM_SHOW_DISK_CONFIG": "SHIM_COMPAT=no-disk-config replaces the value 0",
+}
 
 
 class SettingsError(Exception):
@@ -145,14 +151,9 @@ class Settings:
     metadata_limit: int = _setting("SHIM_METADATA_LIMIT", 128, values.limit_or_none)
     max_body_bytes: int = _setting("SHIM_MAX_BODY_BYTES", 114688, values.integer(2**10, 2**26))
     max_limit: int | None = _setting("SHIM_MAX_LIMIT", None, values.integer(1, 10**9))
-    previous_links: bool = _setting("SHIM_PREVIOUS_LINKS", default=True, parse=values.flag)
-    alternate_link_project: bool = _setting(
-        "SHIM_ALTERNATE_LINK_PROJECT", default=True, parse=values.flag
-    )
+    compat: frozenset[str] = _setting("SHIM_COMPAT", frozenset(), values.compat)
     compute_link_prefix: str | None = _setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
     glance_link_prefix: str | None = _setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
-    show_image_size: bool = _setting("SHIM_SHOW_IMAGE_SIZE", default=True, parse=values.flag)
-    show_disk_config: bool = _setting("SHIM_SHOW_DISK_CONFIG", default=True, parse=values.flag)
     v2_status: str = _setting(
         "SHIM_V2_STATUS", "SUPPORTED", values.choice("CURRENT", "SUPPORTED", "DEPRECATED")
     )
@@ -182,7 +183,11 @@ class Settings:
         Raises:
             SettingsError: some are wrong; a line each, with name, value and what is allowed.
         """
-        mistakes: list[str] = []
+        mistakes = [
+            f"{name} was removed: {instead}"
+            for name, instead in _REMOVED.items()
+            if environ.get(name, "").strip()
+        ]
         file = _config_file(environ, mistakes)
         given = file.below(environ) if file else environ
         settings = _read(cls, given, mistakes)

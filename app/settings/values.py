@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 _PORTS = range(1, 65536)
 MOUNTS = ("v1.1", "v2", "v2.1")
+COMPAT = (
+    "no-previous-links",
+    "no-image-size",
+    "no-disk-config",
+    "no-alternate-project",
+    "raw-block-device-mapping",
+)
 
 
 class WrongValue(ValueError):
@@ -118,10 +125,20 @@ def limit_or_none(text: str) -> int:
 
 def mounts(text: str) -> tuple[str, ...]:
     """Return the mounts named, in the order of their versions."""
-    named = {name.strip() for name in text.split(",")}
-    if not named <= set(MOUNTS):
-        raise WrongValue(f"one or more of {', '.join(MOUNTS)}, with commas between them")
+    named = _words(text, MOUNTS)
     return tuple(name for name in MOUNTS if name in named)
+
+
+def compat(text: str) -> frozenset[str]:
+    """Return the named deviations from the usual form of an answer."""
+    return _words(text, COMPAT)
+
+
+def _words(text: str, known: tuple[str, ...]) -> frozenset[str]:
+    named = frozenset(name.strip() for name in text.split(","))
+    if not named <= set(known):
+        raise WrongValue(f"one or more of {', '.join(known)}, with commas between them")
+    return named
 
 
 def existing_file(text: str) -> Path:

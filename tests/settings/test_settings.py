@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nova_image_shim.settings import Settings, SettingsError, is_loopback, setting_names
+from nova_image_shim.settings import Settings, SettingsError, is_loopback, setting_names, values
 from nova_image_shim.settings.brownout import ALLOWED, Brownout
 
 HERE = str(Path(__file__))
@@ -53,12 +53,9 @@ DEFAULTS: dict[str, Any] = {
     "SHIM_METADATA_LIMIT": 128,
     "SHIM_MAX_BODY_BYTES": 114688,
     "SHIM_MAX_LIMIT": None,
-    "SHIM_PREVIOUS_LINKS": True,
-    "SHIM_ALTERNATE_LINK_PROJECT": True,
+    "SHIM_COMPAT": frozenset(),
     "SHIM_COMPUTE_LINK_PREFIX": None,
     "SHIM_GLANCE_LINK_PREFIX": None,
-    "SHIM_SHOW_IMAGE_SIZE": True,
-    "SHIM_SHOW_DISK_CONFIG": True,
     "SHIM_V2_STATUS": "SUPPORTED",
     "SHIM_COMPRESS": True,
     "SHIM_DOCS": None,
@@ -181,10 +178,9 @@ GOOD = [
     *numbers("SHIM_MAX_LIMIT", 1, 1000000000),
     *addresses("SHIM_GLANCE_ENDPOINT", "SHIM_WWW_AUTHENTICATE_URI", "OS_AUTH_URL"),
     *addresses("SHIM_COMPUTE_LINK_PREFIX", "SHIM_GLANCE_LINK_PREFIX"),
-    *switches(
-        "SHIM_FAKE_OPEN", "SHIM_ALLOW_PUBLIC", "SHIM_PREVIOUS_LINKS", "SHIM_ALTERNATE_LINK_PROJECT"
-    ),
-    *switches("SHIM_SHOW_IMAGE_SIZE", "SHIM_SHOW_DISK_CONFIG", "SHIM_COMPRESS", "SHIM_DOCS"),
+    *[("SHIM_COMPAT", word, frozenset({word})) for word in values.COMPAT],
+    ("SHIM_COMPAT", "no-disk-config , no-image-size", {"no-image-size", "no-disk-config"}),
+    *switches("SHIM_FAKE_OPEN", "SHIM_ALLOW_PUBLIC", "SHIM_COMPRESS", "SHIM_DOCS"),
     *switches("SHIM_SEND_SERVICE_TOKEN", "SHIM_TRUST_ENV"),
     ("SHIM_CONFIG_FILE", EMPTY, Path(EMPTY)),
     *[("SHIM_V2_STATUS", word, word) for word in ("CURRENT", "SUPPORTED", "DEPRECATED")],
@@ -308,8 +304,7 @@ BAD = [
     ),
     *refused("SHIM_BROWNOUT", f"{ALLOWED}; percent=100 for all requests", "status=404"),
     *refused(
-        "SHIM_FAKE_OPEN SHIM_ALLOW_PUBLIC SHIM_PREVIOUS_LINKS SHIM_ALTERNATE_LINK_PROJECT "
-        "SHIM_SHOW_IMAGE_SIZE SHIM_SHOW_DISK_CONFIG SHIM_COMPRESS SHIM_DOCS "
+        "SHIM_FAKE_OPEN SHIM_ALLOW_PUBLIC SHIM_COMPRESS SHIM_DOCS "
         "SHIM_SEND_SERVICE_TOKEN SHIM_TRUST_ENV",
         "1 for on or 0 for off",
         *NOT_ONE_OR_ZERO,
@@ -339,6 +334,12 @@ BAD = [
         "SHIM_MOUNTS",
         "one or more of v1.1, v2, v2.1, with commas between them",
         *("v3", "V2", "/v2", "v2,", ",", "v2 v2.1", "2"),
+    ),
+    *refused(
+        "SHIM_COMPAT",
+        "one or more of no-previous-links, no-image-size, no-disk-config, no-alternate-project, "
+        "raw-block-device-mapping, with commas between them",
+        *("no-links", "NO-IMAGE-SIZE", "no-image-size,", ",", "no-image-size no-disk-config", "1"),
     ),
     *refused(
         "SHIM_METADATA_LIMIT",
@@ -376,6 +377,23 @@ def test_every_setting_that_can_be_wrong_has_a_bad_value_here() -> None:
     free -= {"OS_AUTH_URL", "OS_AUTH_TYPE", "OS_INTERFACE", "OS_CACERT"}
     free |= {"SHIM_HEALTHCHECK_DISABLE_FILE"}  # of a file that need not be there
     assert set(setting_names()) - free == {name for name, _, _ in BAD}
+
+
+@pytest.mark.parametrize("value", ["0", "1"])
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("SHIM_PREVIOUS_LINKS", "no-previous-links"),
+        ("SHIM_ALTERNATE_LINK_PROJECT", "no-alternate-project"),
+        ("SHIM_SHOW_IMAGE_SIZE", "no-image-size"),
+        ("SHIM_SHOW_DISK_CONFIG", "no-disk-config"),
+    ],
+)
+def test_a_removed_setting_is_an_error_that_names_the_new_one(
+    name: str, word: str, value: str
+) -> None:
+    removed = f"{name} was removed: SHIM_COMPAT={word} replaces the value 0"
+    assert [removed] == mistakes({name: value})
 
 
 def test_all_mistakes_are_told_together() -> None:
