@@ -7,24 +7,21 @@ mistakes are reported together, so that nobody has to start the service once for
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from nova_image_shim.settings import values
-from nova_image_shim.settings.values import WrongValue
+from nova_image_shim.settings.fields import SettingsError, read, setting
+from nova_image_shim.settings.keystone import Keystone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Set
+    from collections.abc import Mapping, Set
     from datetime import datetime
 
     from nova_image_shim.settings.brownout import Brownout
     from nova_image_shim.settings.config_file import ConfigFile
 
-_T = TypeVar("_T")
-_SECRETS = ("PASSWORD", "SECRET")
-_USER_IN_ADDRESS = re.compile(r"//[^/]*@")
 _SPARE_THREADS = 4
 _REMOVED = {
     "SHIM_PREVIOUS_LINKS": "SHIM_COMPAT=no-previous-links replaces the value 0",
@@ -34,144 +31,65 @@ _REMOVED = {
 }
 
 
-class SettingsError(Exception):
-    """One or more settings are wrong; the text has a line for each."""
-
-
-def _setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
-    shown = not _is_secret(name)
-    return field(default=default, repr=shown, metadata={"name": name, "parse": parse})
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name for word in _SECRETS)
-
-
-_USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
-_PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
-_CREDENTIAL = ("application_credential_id", "application_credential_secret")
-_PLUGIN_OPTIONS = {
-    "password": _USER + _PROJECT,
-    "v3password": _USER + _PROJECT,
-    "v3applicationcredential": _CREDENTIAL,
-}
-_auth_type = values.choice(*_PLUGIN_OPTIONS)
-
-
-@dataclass(frozen=True, slots=True)
-class Keystone:
-    """The service user and where it finds Keystone: the variables of every OpenStack client."""
-
-    auth_url: str | None = _setting("OS_AUTH_URL", None, values.url)
-    auth_type: str | None = _setting("OS_AUTH_TYPE", None, _auth_type)
-    username: str | None = _setting("OS_USERNAME", None)
-    user_id: str | None = _setting("OS_USER_ID", None)
-    password: str | None = _setting("OS_PASSWORD", None)
-    project_name: str | None = _setting("OS_PROJECT_NAME", None)
-    project_id: str | None = _setting("OS_PROJECT_ID", None)
-    user_domain_name: str | None = _setting("OS_USER_DOMAIN_NAME", None)
-    user_domain_id: str | None = _setting("OS_USER_DOMAIN_ID", None)
-    project_domain_name: str | None = _setting("OS_PROJECT_DOMAIN_NAME", None)
-    project_domain_id: str | None = _setting("OS_PROJECT_DOMAIN_ID", None)
-    application_credential_id: str | None = _setting("OS_APPLICATION_CREDENTIAL_ID", None)
-    application_credential_secret: str | None = _setting("OS_APPLICATION_CREDENTIAL_SECRET", None)
-    region_name: str | None = _setting("OS_REGION_NAME", None)
-    interface: str = _setting("OS_INTERFACE", "public", values.interface)
-    cacert: Path | None = _setting("OS_CACERT", None, values.existing_file)
-
-    @property
-    def plugin(self) -> str:
-        """Return the keystoneauth plugin: an application credential goes before a password."""
-        both = self.application_credential_id and self.application_credential_secret
-        return self.auth_type or ("v3applicationcredential" if both else "password")
-
-    def credentials(self) -> dict[str, str]:
-        """Return the plugin's options by keystoneauth's names, only those that are its own.
-
-        A stray OS_USERNAME beside an application credential must not reach the plugin.
-        """
-        names = ["auth_url", *_PLUGIN_OPTIONS[self.plugin]]
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return {"auth_type": self.plugin, **given}
-
-    def missing(self) -> list[tuple[str, ...]]:
-        """Return the names of what is missing for a login, alternatives together."""
-        wanted: list[tuple[str, ...]] = [("OS_AUTH_URL",)]
-        if "password" in self.plugin:
-            wanted += [("OS_USERNAME", "OS_USER_ID"), ("OS_PASSWORD",)]
-            wanted += [("OS_PROJECT_NAME", "OS_PROJECT_ID")]
-            wanted += [("OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID")] if not self.user_id else []
-            domain = ("OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID")
-            wanted += [domain] if not self.project_id else []
-        else:
-            wanted += [("OS_APPLICATION_CREDENTIAL_ID",), ("OS_APPLICATION_CREDENTIAL_SECRET",)]
-        return [
-            names for names in wanted if not any(getattr(self, _ATTRIBUTES[name]) for name in names)
-        ]
-
-
-_ATTRIBUTES = {item.metadata["name"]: item.name for item in fields(Keystone)}
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The service's own settings; README.md has the table."""
 
-    backend: str = _setting("SHIM_BACKEND", "memory", values.choice("memory", "glance"))
-    bind: str = _setting("SHIM_BIND", "127.0.0.1:8774", values.bind)
-    allow_public: bool = _setting("SHIM_ALLOW_PUBLIC", default=False, parse=values.flag)
-    workers: int = _setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
-    threads: int = _setting("SHIM_THREADS", 16, values.integer(1, 256))
-    queue_seconds: float = _setting("SHIM_QUEUE_SECONDS", 1.0, values.seconds(60))
-    client_timeout_seconds: float = _setting("SHIM_CLIENT_TIMEOUT", 30.0, values.seconds(3600))
-    memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
-    fake_open: bool = _setting("SHIM_FAKE_OPEN", default=False, parse=values.flag)
+    backend: str = setting("SHIM_BACKEND", "memory", values.choice("memory", "glance"))
+    bind: str = setting("SHIM_BIND", "127.0.0.1:8774", values.bind)
+    allow_public: bool = setting("SHIM_ALLOW_PUBLIC", default=False, parse=values.flag)
+    workers: int = setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
+    threads: int = setting("SHIM_THREADS", 16, values.integer(1, 256))
+    queue_seconds: float = setting("SHIM_QUEUE_SECONDS", 1.0, values.seconds(60))
+    client_timeout_seconds: float = setting("SHIM_CLIENT_TIMEOUT", 30.0, values.seconds(3600))
+    memory_images: Path | None = setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
+    fake_open: bool = setting("SHIM_FAKE_OPEN", default=False, parse=values.flag)
 
-    glance_endpoint: str | None = _setting("SHIM_GLANCE_ENDPOINT", None, values.url)
-    glance_page_size: int = _setting("SHIM_GLANCE_PAGE_SIZE", 1000, values.integer(1, 10000))
-    glance_connect_timeout_seconds: float = _setting(
+    glance_endpoint: str | None = setting("SHIM_GLANCE_ENDPOINT", None, values.url)
+    glance_page_size: int = setting("SHIM_GLANCE_PAGE_SIZE", 1000, values.integer(1, 10000))
+    glance_connect_timeout_seconds: float = setting(
         "SHIM_GLANCE_CONNECT_TIMEOUT", 5.0, values.seconds(300)
     )
-    glance_read_timeout_seconds: float = _setting(
+    glance_read_timeout_seconds: float = setting(
         "SHIM_GLANCE_READ_TIMEOUT", 30.0, values.seconds(3600)
     )
-    request_timeout_seconds: float = _setting("SHIM_REQUEST_TIMEOUT", 60.0, values.seconds(3600))
-    glance_max_answer_bytes: int = _setting(
+    request_timeout_seconds: float = setting("SHIM_REQUEST_TIMEOUT", 60.0, values.seconds(3600))
+    glance_max_answer_bytes: int = setting(
         "SHIM_GLANCE_MAX_ANSWER_BYTES", 2**26, values.integer(2**10, 2**31)
     )
-    trust_env: bool = _setting("SHIM_TRUST_ENV", default=True, parse=values.flag)
+    trust_env: bool = setting("SHIM_TRUST_ENV", default=True, parse=values.flag)
 
-    keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
-    token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
-    cache_seconds: int = _setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
-    memcached_servers: tuple[str, ...] = _setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
-    public_keystone: str | None = _setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
+    keystone_timeout_seconds: float = setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
+    token_cache_seconds: int = setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
+    cache_seconds: int = setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
+    memcached_servers: tuple[str, ...] = setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
+    public_keystone: str | None = setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
 
-    mounts: tuple[str, ...] = _setting("SHIM_MOUNTS", values.MOUNTS, values.mounts)
-    metadata_limit: int = _setting("SHIM_METADATA_LIMIT", 128, values.limit_or_none)
-    max_body_bytes: int = _setting("SHIM_MAX_BODY_BYTES", 114688, values.integer(2**10, 2**26))
-    max_limit: int | None = _setting("SHIM_MAX_LIMIT", None, values.integer(1, 10**9))
-    compat: frozenset[str] = _setting("SHIM_COMPAT", frozenset(), values.compat)
-    compute_link_prefix: str | None = _setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
-    glance_link_prefix: str | None = _setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
-    v2_status: str = _setting(
+    mounts: tuple[str, ...] = setting("SHIM_MOUNTS", values.MOUNTS, values.mounts)
+    metadata_limit: int = setting("SHIM_METADATA_LIMIT", 128, values.limit_or_none)
+    max_body_bytes: int = setting("SHIM_MAX_BODY_BYTES", 114688, values.integer(2**10, 2**26))
+    max_limit: int | None = setting("SHIM_MAX_LIMIT", None, values.integer(1, 10**9))
+    compat: frozenset[str] = setting("SHIM_COMPAT", frozenset(), values.compat)
+    compute_link_prefix: str | None = setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
+    glance_link_prefix: str | None = setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
+    v2_status: str = setting(
         "SHIM_V2_STATUS", "SUPPORTED", values.choice("CURRENT", "SUPPORTED", "DEPRECATED")
     )
-    compress: bool = _setting("SHIM_COMPRESS", default=True, parse=values.flag)
-    docs: bool | None = _setting("SHIM_DOCS", None, values.flag)
-    trusted_proxies: int = _setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
-    log_level: str = _setting(
+    compress: bool = setting("SHIM_COMPRESS", default=True, parse=values.flag)
+    docs: bool | None = setting("SHIM_DOCS", None, values.flag)
+    trusted_proxies: int = setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
+    log_level: str = setting(
         "SHIM_LOG_LEVEL", "INFO", values.choice("DEBUG", "INFO", "WARNING", "ERROR")
     )
-    log_format: str = _setting("SHIM_LOG_FORMAT", "text", values.choice("text", "json"))
-    metrics_bind: str | None = _setting("SHIM_METRICS_BIND", None, values.address)
-    healthcheck_disable_file: Path | None = _setting("SHIM_HEALTHCHECK_DISABLE_FILE", None, Path)
-    deprecation: datetime | None = _setting("SHIM_DEPRECATION", None, values.moment)
-    sunset: datetime | None = _setting("SHIM_SUNSET", None, values.moment)
-    deprecation_link: str | None = _setting("SHIM_DEPRECATION_LINK", None, values.link)
-    brownout: Brownout | None = _setting("SHIM_BROWNOUT", None, values.brownout)
-    send_service_token: bool = _setting("SHIM_SEND_SERVICE_TOKEN", default=False, parse=values.flag)
-    config_file: Path | None = _setting("SHIM_CONFIG_FILE", None, values.existing_file)
+    log_format: str = setting("SHIM_LOG_FORMAT", "text", values.choice("text", "json"))
+    metrics_bind: str | None = setting("SHIM_METRICS_BIND", None, values.address)
+    healthcheck_disable_file: Path | None = setting("SHIM_HEALTHCHECK_DISABLE_FILE", None, Path)
+    deprecation: datetime | None = setting("SHIM_DEPRECATION", None, values.moment)
+    sunset: datetime | None = setting("SHIM_SUNSET", None, values.moment)
+    deprecation_link: str | None = setting("SHIM_DEPRECATION_LINK", None, values.link)
+    brownout: Brownout | None = setting("SHIM_BROWNOUT", None, values.brownout)
+    send_service_token: bool = setting("SHIM_SEND_SERVICE_TOKEN", default=False, parse=values.flag)
+    config_file: Path | None = setting("SHIM_CONFIG_FILE", None, values.existing_file)
     keystone: Keystone = field(default_factory=Keystone)
     service_user: Keystone | None = None  # whose token goes along to Glance, if it is another's
     notes: tuple[str, ...] = ()  # what of the configuration file does not count
@@ -190,9 +108,9 @@ class Settings:
         ]
         file = _config_file(environ, mistakes)
         given = file.below(environ) if file else environ
-        settings = _read(cls, given, mistakes)
+        settings = read(cls, given, mistakes)
         if settings.backend == "glance":  # the embedded store must not trip over a client's OS_*
-            settings = replace(settings, keystone=_read(Keystone, given, mistakes))
+            settings = replace(settings, keystone=read(Keystone, given, mistakes))
         refused = {mistake.partition("=")[0] for mistake in mistakes}
         mistakes += settings.mistakes(refused)
         if file:
@@ -310,7 +228,7 @@ def _config_file(environ: Mapping[str, str], mistakes: list[str]) -> ConfigFile 
 
 def _service_user(login: Mapping[str, str], mistakes: list[str]) -> Keystone:
     found: list[str] = []
-    service_user = _read(Keystone, login, found)
+    service_user = read(Keystone, login, found)
     found += [f"{' or '.join(names)} is not set" for names in service_user.missing()]
     mistakes += [f"[service_user] of the configuration file: {text}" for text in found]
     return service_user
@@ -336,20 +254,3 @@ def is_loopback(bind: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _read(cls: type[_T], environ: Mapping[str, str], mistakes: list[str]) -> _T:
-    """Return the dataclass that an environment fills, and add what is wrong to `mistakes`."""
-    given: dict[str, Any] = {}
-    for item in fields(cls):  # type: ignore[arg-type] # both are dataclasses
-        name = item.metadata.get("name")
-        if not name or not environ.get(name, "").strip():
-            continue
-        secret = _is_secret(name)
-        text = environ[name] if secret else environ[name].strip()
-        try:
-            given[item.name] = item.metadata["parse"](text)
-        except WrongValue as allowed:
-            shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
-            mistakes.append(f"{name}={shown}: allowed is {allowed}")
-    return cls(**given)
