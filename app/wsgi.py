@@ -84,7 +84,7 @@ def _over_glance(settings: Settings) -> Flask:
         queue=settings.queue_length,
         seconds=settings.queue_seconds,
     )
-    servers = settings.memcached_servers
+    servers = [str(server) for server in settings.memcached_servers]
     memcached = Memcached(servers) if servers else None  # one, which knows whether it is away
     authenticate = KeystoneAuthenticate(settings, memcached)
     glance = GlanceImageService(_glance_options(settings))

@@ -89,7 +89,7 @@ def test_a_login_as_shown_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "reason"),
     [
-        ({"SHIM_THREADS": "x"}, "SHIM_THREADS='x': allowed is a whole number from 1 to 256"),
+        ({"SHIM_THREADS": "x"}, "SHIM_THREADS='x' must be a whole number from 1 to 256"),
         ({"SHIM_MEMORY_IMAGES": "seed.json"}, "seed.json: user 1 (name a): password: a text of 1"),
         (
             {"GUNICORN_CMD_ARGS": "--workers 2"},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from keystoneauth1.exceptions import ClientException
 
+from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.check.findings import Fault, Finding, warning
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from nova_image_shim.settings import Settings
 
 _COMPUTE = ("compute", "compute_legacy")
-_VERSION = re.compile(r"/v\d+(?:\.\d+)?/?\Z")
 
 
 def endpoint_of(
@@ -118,9 +117,11 @@ def _own_links(settings: Settings, token: AccessInfo) -> Iterator[Finding]:
 
 def _alternate_links(settings: Settings, token: AccessInfo, glance: str) -> Iterator[Finding]:
     public = [
-        _bare(url) for interface, _, url in _endpoints(token, "image") if interface == "public"
+        without_version(url)
+        for interface, _, url in _endpoints(token, "image")
+        if interface == "public"
     ]
-    shown = settings.glance_link_prefix or _bare(glance)
+    shown = settings.glance_link_prefix or without_version(glance)
     if not public or shown in public:
         return
     if not settings.glance_link_prefix:
@@ -133,7 +134,3 @@ def _alternate_links(settings: Settings, token: AccessInfo, glance: str) -> Iter
             f"`alternate` links begin with {shown}, and Glance's public address is {public[0]}.",
             "Write https:// in SHIM_GLANCE_LINK_PREFIX.",
         )
-
-
-def _bare(url: str) -> str:
-    return _VERSION.sub("", url).rstrip("/")

@@ -37,7 +37,6 @@ the first error, since what comes after it would fail for the same reason.
 
 Exit status: 0 all is fine, 1 there are warnings, 2 there is an error.
 """
-_MEND_SETTING = "Mend it in the environment; README.md has the table of settings."
 
 
 def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -85,8 +84,11 @@ def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iter
     try:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
-        for mistake in str(error).split("\n"):
-            yield Finding(Level.ERROR, f"{mistake}.", _MEND_SETTING)
+        for problem in error.problems:
+            mend = (
+                f"Fix {problem.origin or 'the environment'}; README.md has the table of settings."
+            )
+            yield Finding(Level.ERROR, f"{problem.text}.", mend)
         return
     yield fine("The settings are good.")
     for note in settings.notes:

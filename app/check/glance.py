@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.check.catalog import endpoint_of
 from nova_image_shim.check.findings import Fault, Finding, fine
 from nova_image_shim.check.wire import clock_findings, get
@@ -36,7 +37,7 @@ def list_one_image(
         Fault: it does not answer with one, or with none.
     """
     setting = "SHIM_GLANCE_ENDPOINT" if settings.glance_endpoint else "Glance's endpoint"
-    base = glance.rstrip("/").removesuffix("/v2")
+    base = without_version(glance)
     url = f"{base}/v2/images?limit=1"
     answer = get(session, url, "Glance", setting, auth=plugin)
     if answer.status_code in {401, 403}:

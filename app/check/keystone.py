@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from keystoneauth1 import exceptions
 from keystoneauth1.identity import v3
 
+from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.check.catalog import endpoint_of
 from nova_image_shim.check.findings import Fault, Finding, fine
 from nova_image_shim.check.wire import clock_findings, get, reason_of
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from nova_image_shim.settings import Settings
 
-_VERSION = re.compile(r"/v[\d.]+/?\Z")
 _USER_OPTIONS = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
 _VALIDATING_ROLES = {"service", "admin"}  # by Keystone's own policy, identity:validate_token
 _AUTH_URL_MEND = (
@@ -113,7 +112,7 @@ def _refused_login(session: Session, settings: Settings) -> Fault:
 def _may_log_in_unscoped(session: Session, settings: Settings) -> bool:
     options = settings.keystone.credentials()
     who: Any = {name: options[name] for name in _USER_OPTIONS if name in options}
-    url = f"{str(settings.keystone.auth_url).removesuffix('/v3')}/v3"
+    url = f"{without_version(options['auth_url'])}/v3"
     try:
         v3.Password(auth_url=url, unscoped=True, **who).get_access(session)
     except exceptions.ClientException:
@@ -138,7 +137,7 @@ def validate(
     """
     interface = settings.keystone.interface
     endpoint = endpoint_of(session, settings, plugin, "identity", "Keystone")
-    url = f"{_VERSION.sub('', endpoint)}/v3/auth/tokens"
+    url = f"{without_version(endpoint)}/v3/auth/tokens"
     what = f"The {interface} endpoint of Keystone in the catalog"
     headers = {"X-Subject-Token": token}
     answer = get(session, url, what, "OS_INTERFACE", auth=plugin, headers=headers)

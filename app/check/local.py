@@ -14,6 +14,7 @@ from nova_image_shim.check.findings import Finding, fine, warning
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from nova_image_shim.adapters.http.address import Address
     from nova_image_shim.settings import Settings
 
 _MEMCACHED_SECONDS = 3
@@ -56,11 +57,9 @@ def _files(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _memcached(server: str) -> Finding:
-    host, _, port = server.rpartition(":")
-    address = (host.strip("[]"), int(port))
+def _memcached(server: Address) -> Finding:
     try:
-        with socket.create_connection(address, timeout=_MEMCACHED_SECONDS) as connection:
+        with socket.create_connection(server, timeout=_MEMCACHED_SECONDS) as connection:
             connection.sendall(b"version\r\n")
             answer = connection.recv(64)
     except OSError as error:

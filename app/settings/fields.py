@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import re
 from dataclasses import field, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nova_image_shim.settings.values import WrongValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")
 _USER_IN_ADDRESS = re.compile(r"//[^/]*@")
 
 
+class Problem(NamedTuple):
+    """What is wrong with one setting.
+
+    Args:
+        name: the setting's.
+        text: what is wrong, a sentence without its full stop.
+        hint: another way out, where there is one.
+        origin: `[group] option of FILE`, empty for the environment.
+    """
+
+    name: str
+    text: str
+    hint: str = ""
+    origin: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.origin})" if self.origin else self.text
+
+
 class SettingsError(Exception):
-    """One or more settings are wrong; the text has a line for each."""
+    """One or more settings are wrong; the text has a line for each, and the hints below.
+
+    Args:
+        problems: everything that is wrong.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = problems
+        hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
+        super().__init__("\n".join([*map(str, problems), *hints]))
 
 
 def setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
@@ -32,12 +60,20 @@ def setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
     return field(default=default, repr=shown, metadata={"name": name, "parse": parse})
 
 
-def _is_secret(name: str) -> bool:
-    return any(word in name for word in _SECRETS)
+def read(
+    cls: type[_T],
+    environ: Mapping[str, str],
+    problems: list[Problem],
+    origins: Mapping[str, str],
+) -> _T:
+    """Return the dataclass that an environment fills.
 
-
-def read(cls: type[_T], environ: Mapping[str, str], mistakes: list[str]) -> _T:
-    """Return the dataclass that an environment fills, and add what is wrong to `mistakes`."""
+    Args:
+        cls: has fields made by `setting`.
+        environ: setting to text; an empty text counts as unset.
+        problems: gets one for each value that cannot be used.
+        origins: where a setting comes from, unless from the environment.
+    """
     given: dict[str, Any] = {}
     for item in fields(cls):  # type: ignore[arg-type] # both are dataclasses
         name = item.metadata.get("name")
@@ -47,7 +83,12 @@ def read(cls: type[_T], environ: Mapping[str, str], mistakes: list[str]) -> _T:
         text = environ[name] if secret else environ[name].strip()
         try:
             given[item.name] = item.metadata["parse"](text)
-        except WrongValue as allowed:
+        except WrongValue as error:
             shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
-            mistakes.append(f"{name}={shown}: allowed is {allowed}")
+            wrong = f"{name}={shown} {error}"
+            problems.append(Problem(name, wrong, origin=origins.get(name, "")))
     return cls(**given)
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in _SECRETS)

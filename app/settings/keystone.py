@@ -24,7 +24,7 @@ _auth_type = values.choice(*_PLUGIN_OPTIONS)
 
 @dataclass(frozen=True, slots=True)
 class Keystone:
-    """The service user and where it finds Keystone: the variables of every OpenStack client."""
+    """The service user and its Keystone: the variables of every OpenStack client."""
 
     auth_url: str | None = setting("OS_AUTH_URL", None, values.url)
     auth_type: str | None = setting("OS_AUTH_TYPE", None, _auth_type)
@@ -45,32 +45,34 @@ class Keystone:
 
     @property
     def plugin(self) -> str:
-        """Return the keystoneauth plugin: an application credential goes before a password."""
+        """Return the keystoneauth plugin; an application credential takes precedence."""
         both = self.application_credential_id and self.application_credential_secret
         return self.auth_type or ("v3applicationcredential" if both else "password")
 
     def credentials(self) -> dict[str, str]:
-        """Return the plugin's options by keystoneauth's names, only those that are its own.
+        """Return the plugin's options by keystoneauth's names.
 
-        A stray OS_USERNAME beside an application credential must not reach the plugin.
+        Other options, such as OS_USERNAME beside an application credential, must not reach it.
         """
         names = ["auth_url", *_PLUGIN_OPTIONS[self.plugin]]
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {"auth_type": self.plugin, **given}
 
     def missing(self) -> list[tuple[str, ...]]:
-        """Return the names of what is missing for a login, alternatives together."""
-        wanted: list[tuple[str, ...]] = [("OS_AUTH_URL",)]
+        """Return the names of the settings that a login lacks, alternatives together."""
+        required: list[tuple[str, ...]] = [("OS_AUTH_URL",)]
         if "password" in self.plugin:
-            wanted += [("OS_USERNAME", "OS_USER_ID"), ("OS_PASSWORD",)]
-            wanted += [("OS_PROJECT_NAME", "OS_PROJECT_ID")]
-            wanted += [("OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID")] if not self.user_id else []
+            required += [("OS_USERNAME", "OS_USER_ID"), ("OS_PASSWORD",)]
+            required += [("OS_PROJECT_NAME", "OS_PROJECT_ID")]
+            required += [("OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID")] if not self.user_id else []
             domain = ("OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID")
-            wanted += [domain] if not self.project_id else []
+            required += [domain] if not self.project_id else []
         else:
-            wanted += [("OS_APPLICATION_CREDENTIAL_ID",), ("OS_APPLICATION_CREDENTIAL_SECRET",)]
+            required += [("OS_APPLICATION_CREDENTIAL_ID",), ("OS_APPLICATION_CREDENTIAL_SECRET",)]
         return [
-            names for names in wanted if not any(getattr(self, _ATTRIBUTES[name]) for name in names)
+            names
+            for names in required
+            if not any(getattr(self, _ATTRIBUTES[name]) for name in names)
         ]
 
 

@@ -1,16 +1,16 @@
-"""What the text of a setting may be: parsers, each of which says what is allowed.
+"""Parsers of settings: from text to value.
 
-All raise `WrongValue`, whose text says what is.
+All raise `WrongValue`, whose text says what the value must be.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from nova_image_shim.adapters.http.address import Address
 from nova_image_shim.settings.brownout import Brownout
 from nova_image_shim.translation.times import parse_time
 
@@ -18,19 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-_PORTS = range(1, 65536)
-MOUNTS = ("v1.1", "v2", "v2.1")
-COMPAT = (
-    "no-previous-links",
-    "no-image-size",
-    "no-disk-config",
-    "no-alternate-project",
-    "raw-block-device-mapping",
-)
+
+_HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
 
 
 class WrongValue(ValueError):
-    """A value is not allowed; the text says what is."""
+    """A value is not allowed; the text begins with "must" and says what is."""
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
@@ -38,7 +31,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or not low <= int(text) <= high:
-            raise WrongValue(f"a whole number from {low} to {high}")
+            raise WrongValue(f"must be a whole number from {low} to {high}")
         return int(text)
 
     return parse
@@ -49,7 +42,7 @@ def seconds(high: float) -> Callable[[str], float]:
 
     def parse(text: str) -> float:
         if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) or not 0 < float(text) <= high:
-            raise WrongValue(f"seconds, more than 0 and at most {high:g}")
+            raise WrongValue(f"must be a number of seconds above 0 and up to {high:g}")
         return float(text)
 
     return parse
@@ -60,8 +53,20 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in allowed:
-            raise WrongValue(f"one of {', '.join(allowed)}")
+            raise WrongValue(f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
         return text
+
+    return parse
+
+
+def words(*known: str) -> Callable[[str], tuple[str, ...]]:
+    """Allow one or more of some words, and return them in the order in which they are known."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        named = {name.strip() for name in text.split(",")}
+        if not named <= set(known):
+            raise WrongValue(f"must be one or more of {', '.join(known)}, separated by commas")
+        return tuple(name for name in known if name in named)
 
     return parse
 
@@ -74,7 +79,7 @@ def interface(text: str) -> str:
 def flag(text: str) -> bool:
     """Allow `1` and `0`."""
     if text not in {"0", "1"}:
-        raise WrongValue("1 for on or 0 for off")
+        raise WrongValue("must be 1 (on) or 0 (off)")
     return text == "1"
 
 
@@ -86,7 +91,9 @@ def url(text: str) -> str:
     except ValueError:
         good = False
     if not good or re.search(r"[\s\"\\?#@]", text):
-        raise WrongValue("an address as http://host:port/path, without user, query and fragment")
+        raise WrongValue(
+            "must be an address such as http://host:port/path, without user, query or fragment"
+        )
     return text.rstrip("/")
 
 
@@ -95,13 +102,14 @@ def moment(text: str) -> datetime:
     try:
         return parse_time(text)
     except ValueError as error:
-        raise WrongValue("an ISO 8601 date or time, in UTC unless it names a zone") from error
+        wrong = "must be an ISO 8601 date or time, in UTC unless it names a zone"
+        raise WrongValue(wrong) from error
 
 
 def link(text: str) -> str:
     """Allow any http address, to be shown to clients."""
     if not re.fullmatch(r"https?://[!#-;=?-~]+", text, re.ASCII):
-        raise WrongValue("an address as https://host/path")
+        raise WrongValue("must be an address such as https://host/path")
     return text
 
 
@@ -120,61 +128,36 @@ def limit_or_none(text: str) -> int:
     try:
         return integer(0, 10**6)(text)
     except WrongValue as error:
-        raise WrongValue(f"{error}, or -1 for none") from error
-
-
-def mounts(text: str) -> tuple[str, ...]:
-    """Return the mounts named, in the order of their versions."""
-    named = _words(text, MOUNTS)
-    return tuple(name for name in MOUNTS if name in named)
-
-
-def compat(text: str) -> frozenset[str]:
-    """Return the named deviations from the usual form of an answer."""
-    return _words(text, COMPAT)
-
-
-def _words(text: str, known: tuple[str, ...]) -> frozenset[str]:
-    named = frozenset(name.strip() for name in text.split(","))
-    if not named <= set(known):
-        raise WrongValue(f"one or more of {', '.join(known)}, with commas between them")
-    return named
+        raise WrongValue(f"{error}, or -1 for no limit") from error
 
 
 def existing_file(text: str) -> Path:
     """Allow the path of a file."""
     path = Path(text)
     if not path.is_file():
-        raise WrongValue("the path of a file that exists")
+        raise WrongValue("must be the path of an existing file")
     return path
 
 
-def servers(text: str) -> tuple[str, ...]:
-    """Allow addresses of memcached."""
-    servers = tuple(server.strip() for server in text.split(","))
-    if not all(map(_host_and_port, servers)):
-        raise WrongValue("host:port, several with commas between them")
-    return servers
-
-
-def address(text: str) -> str:
-    """Allow an address to listen at."""
-    if not _host_and_port(text):
-        raise WrongValue("host:port, an IPv6 address in brackets")
-    return text
-
-
-def bind(text: str) -> str:
-    """Allow the same and port 0: the line that says that we are ready tells which it became."""
-    address(re.sub(r":0\Z", ":1", text))
-    return text
-
-
-def _host_and_port(text: str) -> bool:
-    match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[(.+)\]):(\d{1,5})", text, re.ASCII)
-    if not match or int(match[2]) not in _PORTS:
-        return False
+def bind(text: str) -> Address:
+    """Allow an address to listen on; port 0 lets the system choose one."""
     try:
-        return match[1] is None or bool(ipaddress.IPv6Address(match[1]))
-    except ValueError:
-        return False
+        return Address.parse(text)
+    except ValueError as error:
+        raise WrongValue(_HOST_AND_PORT) from error
+
+
+def address(text: str) -> Address:
+    """Allow an address to connect to, or to listen on with a fixed port."""
+    found = bind(text)
+    if not found.port:
+        raise WrongValue(_HOST_AND_PORT)
+    return found
+
+
+def servers(text: str) -> tuple[Address, ...]:
+    """Allow addresses of memcached."""
+    try:
+        return tuple(address(server.strip()) for server in text.split(","))
+    except WrongValue as error:
+        raise WrongValue("must be one or more of host:port, separated by commas") from error

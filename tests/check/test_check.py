@@ -61,10 +61,10 @@ def test_all_is_fine(environ: dict[str, str], token_file: Path) -> None:
 
 
 def test_every_mistake_in_the_settings_is_an_error() -> None:
-    mend = "Mend it in the environment; README.md has the table of settings."
+    mend = "Fix the environment; README.md has the table of settings."
     assert [
-        (Level.ERROR, "SHIM_THREADS='x': allowed is a whole number from 1 to 256.", mend),
-        (Level.ERROR, "SHIM_COMPRESS='2': allowed is 1 for on or 0 for off.", mend),
+        (Level.ERROR, "SHIM_THREADS='x' must be a whole number from 1 to 256.", mend),
+        (Level.ERROR, "SHIM_COMPRESS='2' must be 1 (on) or 0 (off).", mend),
     ] == found({"SHIM_THREADS": "x", "SHIM_COMPRESS": "2"})
 
 

@@ -162,7 +162,7 @@ def test_the_settings_and_the_secret_are_all_that_the_service_needs() -> None:
     read = check({**image, **settings, "OS_USERNAME": "user", "OS_PASSWORD": "secret"})
     memcached = OBJECTS["Service", "memcached"]
     port = memcached["spec"]["ports"][0]["port"]
-    assert (f"{memcached['metadata']['name']}:{port}",) == read.memcached_servers
+    assert ((memcached["metadata"]["name"], port),) == read.memcached_servers
     assert pod(SHIM)["spec"]["terminationGracePeriodSeconds"] > read.request_timeout_seconds + 5
 
 

@@ -45,28 +45,30 @@ def test_a_brownout_is_read(text: str, fields: dict[str, Any]) -> None:
     assert Brownout(**fields) == Brownout.parse(text)
 
 
-ONCE = f"{ALLOWED}, each once: "
-NO_PERCENT = "is no number over 0 and up to 100"
-NO_WINDOW = "is not START/END, two ISO 8601 times"
+ONCE = f"{ALLOWED}, each once; "
+NO_PERCENT = "must have a percent above 0 and up to 100, not"
+NO_CLIENTS = f"must have clients out of {', '.join(FAMILIES)}, not"
+NO_WINDOW = "must have a window START/END of two ISO 8601 times, not"
+NO_TIME = "must have a window that ends after its start, not"
 BAD = {
-    "status=404": f"{ALLOWED}; percent=100 for all requests",
-    "percent": f"percent='' {NO_PERCENT}",
-    "percent=0": f"percent='0' {NO_PERCENT}",
-    "percent=101": f"percent='101' {NO_PERCENT}",
-    "percent=-1": f"percent='-1' {NO_PERCENT}",
-    "percent=10%": f"percent='10%' {NO_PERCENT}",
-    "percent=nan": f"percent='nan' {NO_PERCENT}",
-    "percent=10 percent=20": f"{ONCE}'percent=20' is not",
-    "rate=10": f"{ONCE}'rate=10' is not",
-    "10": f"{ONCE}'10' is not",
-    "clients=": f"clients: '' is none of {', '.join(FAMILIES)}",
-    "clients=fog,Nova,amiga": f"clients: 'Nova, amiga' is none of {', '.join(FAMILIES)}",
-    "window=": f"window='' {NO_WINDOW}",
-    "window=2027-01-31": f"window='2027-01-31' {NO_WINDOW}",
-    "window=now/then": f"window='now/then' {NO_WINDOW}",
-    "window=2027-02-01/2027-01-31": "window='2027-02-01/2027-01-31' ends before it begins",
-    "window=2027-02-01/2027-02-01": "window='2027-02-01/2027-02-01' ends before it begins",
-    "percent=10 status=503": "status='503' is neither 404 nor 410",
+    "status=404": f"{ALLOWED}; percent=100 refuses all requests",
+    "percent": f"{NO_PERCENT} ''",
+    "percent=0": f"{NO_PERCENT} '0'",
+    "percent=101": f"{NO_PERCENT} '101'",
+    "percent=-1": f"{NO_PERCENT} '-1'",
+    "percent=10%": f"{NO_PERCENT} '10%'",
+    "percent=nan": f"{NO_PERCENT} 'nan'",
+    "percent=10 percent=20": f"{ONCE}'percent=20' is unknown or repeated",
+    "rate=10": f"{ONCE}'rate=10' is unknown or repeated",
+    "10": f"{ONCE}'10' is unknown or repeated",
+    "clients=": f"{NO_CLIENTS} ''",
+    "clients=fog,Nova,amiga": f"{NO_CLIENTS} 'Nova, amiga'",
+    "window=": f"{NO_WINDOW} ''",
+    "window=2027-01-31": f"{NO_WINDOW} '2027-01-31'",
+    "window=now/then": f"{NO_WINDOW} 'now/then'",
+    "window=2027-02-01/2027-01-31": f"{NO_TIME} '2027-02-01/2027-01-31'",
+    "window=2027-02-01/2027-02-01": f"{NO_TIME} '2027-02-01/2027-02-01'",
+    "percent=10 status=503": "must have status=404 or status=410, not '503'",
 }
 
 

@@ -11,7 +11,7 @@ from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.settings import Settings
-from nova_image_shim.settings.values import COMPAT
+from nova_image_shim.settings.settings import COMPAT
 
 TEXT = '[{"device": "vda"}]'
 PROPERTIES = {"auto_disk_config": "True", "block_device_mapping": TEXT, "mappings": TEXT}
@@ -27,7 +27,7 @@ PATHS = {
 def answers(*words: str) -> dict[str, Any]:
     """Return the answers on the first image, by name."""
     service = MemoryImageService([complete(image) for image in IMAGES])
-    settings = Settings(compat=frozenset(words))
+    settings = Settings(compat=words)
     client = create_app(settings, service, accept_any_token).test_client()
     headers = {"X-Auth-Token": "demo"}
     return {

@@ -10,6 +10,7 @@ import requests
 from conftest import glance_environ
 from support.fakes import CASES, FakeGlance, FakeKeystone, shim, token_of
 
+from nova_image_shim.adapters.http.address import Address
 from nova_image_shim.check.command import findings
 from nova_image_shim.settings import Settings, SettingsError
 from settings.test_settings import by_name
@@ -26,7 +27,7 @@ TAKEN = {
     "SHIM_GLANCE_LINK_PREFIX": "https://glance.example",
     "SHIM_GLANCE_ENDPOINT": "http://10.0.0.5:9292",
     "SHIM_WWW_AUTHENTICATE_URI": "https://keystone.example:5000/v3",
-    "SHIM_MEMCACHED_SERVERS": ("cache1:11211", "cache2:11211"),
+    "SHIM_MEMCACHED_SERVERS": (Address("cache1", 11211), Address("cache2", 11211)),
     "SHIM_TOKEN_CACHE_SECONDS": 0,
     "SHIM_SEND_SERVICE_TOKEN": True,
     "OS_AUTH_URL": "http://10.0.0.5:5000/v3",
@@ -41,11 +42,11 @@ TAKEN = {
 }
 NOTES = (
     f"[keystone_authtoken] interface of {NOVA_CONF} is ignored: [glance] valid_interfaces of "
-    f"{NOVA_CONF} stands for it, too.",
-    f"[api] max_limit of {NOVA_CONF} is ignored: Nova never cut a list of images by it. "
-    "SHIM_MAX_LIMIT does.",
+    f"{NOVA_CONF} takes precedence.",
+    f"[api] max_limit of {NOVA_CONF} is ignored, as Nova ignored it for lists of images. "
+    "Set SHIM_MAX_LIMIT to limit them.",
     f"[keystone_authtoken] insecure of {NOVA_CONF} is ignored: certificates are always verified. "
-    "OS_CACERT names the authority to trust.",
+    "Set OS_CACERT to trust another authority.",
 )
 
 
@@ -184,30 +185,30 @@ def test_a_mistake_in_the_file_is_named_with_its_place(
 ) -> None:
     environ = conf(f"{OLD}auth_type = v3token\n[glance]\nendpoint_override = glance:9292\n")
     path = environ["SHIM_CONFIG_FILE"]
-    address = "an address as http://host:port/path, without user, query and fragment"
+    address = "an address such as http://host:port/path, without user, query or fragment"
     assert [
-        f"SHIM_GLANCE_ENDPOINT='glance:9292': allowed is {address} "
+        f"SHIM_GLANCE_ENDPOINT='glance:9292' must be {address} "
         f"([glance] endpoint_override of {path})",
-        "OS_AUTH_TYPE='v3token': allowed is one of password, v3password, v3applicationcredential "
+        "OS_AUTH_TYPE='v3token' must be password, v3password or v3applicationcredential "
         f"([login] auth_type of {path})",
     ] == mistakes(environ)
 
 
 def test_a_mistake_in_the_environment_is_not_the_files() -> None:
     (mistake,) = mistakes(FROM_FILE | {"SHIM_GLANCE_ENDPOINT": "glance"})
-    assert mistake.endswith("without user, query and fragment")
+    assert mistake.endswith("without user, query or fragment")
 
 
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("[keystone_authtoken]\npassword hunter2\n", "line 2 is no `option = value`"),
-        ("password = hunter2\n", "line 1 is no `option = value`"),
+        ("[keystone_authtoken]\npassword hunter2\n", "line 2 is not `option = value`"),
+        ("password = hunter2\n", "line 1 is not `option = value`"),
         (
             "[keystone_authtoken]\npassword = hunter2$nowhere\n",
-            "[keystone_authtoken] password cannot be read: a $ in it names nothing; $$ is a $",
+            "[keystone_authtoken] password has a $ that refers to nothing; write $$ for a $",
         ),
-        ("\xff\xfe", "it cannot be read (UnicodeDecodeError)"),
+        ("\xff\xfe", "cannot be read (UnicodeDecodeError)"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_and_not_shown(
@@ -222,12 +223,15 @@ def test_a_file_that_cannot_be_read_is_named_and_not_shown(
 
 def test_what_the_service_user_lacks_is_named(conf: Callable[[str], dict[str, str]]) -> None:
     environ = conf(f"{OLD}[service_user]\nsend_service_user_token = yes\nusername = other\n")
-    where = "[service_user] of the configuration file:"
+    where = f"([service_user] of {environ['SHIM_CONFIG_FILE']})"
     assert [
-        f"{where} OS_PASSWORD is not set",
-        f"{where} OS_PROJECT_NAME or OS_PROJECT_ID is not set",
-        f"{where} OS_USER_DOMAIN_NAME or OS_USER_DOMAIN_ID is not set",
-        f"{where} OS_PROJECT_DOMAIN_NAME or OS_PROJECT_DOMAIN_ID is not set",
+        f"{names} is not set: the login to Keystone needs it {where}"
+        for names in (
+            "OS_PASSWORD",
+            "OS_PROJECT_NAME or OS_PROJECT_ID",
+            "OS_USER_DOMAIN_NAME or OS_USER_DOMAIN_ID",
+            "OS_PROJECT_DOMAIN_NAME or OS_PROJECT_DOMAIN_ID",
+        )
     ] == mistakes(environ)
 
 
