@@ -32,7 +32,7 @@ def serving(folder: Path, **environ: str) -> Iterator[tuple[str, list[str]]]:
         process = subprocess.Popen(
             [str(COMMAND), "serve"],
             cwd=folder,
-            env=clean_environ() | {"SHIM_BIND": "127.0.0.1:0"} | environ,
+            env=clean_environ() | {"SHIM_BACKEND": "memory", "SHIM_BIND": "127.0.0.1:0"} | environ,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -104,7 +104,7 @@ def test_a_start_that_is_refused_says_why(
     done = subprocess.run(
         [str(COMMAND), "serve"],
         cwd=tmp_path,
-        env=clean_environ() | environ,
+        env=clean_environ() | {"SHIM_BACKEND": "memory"} | environ,
         capture_output=True,
         text=True,
         timeout=60,

@@ -27,6 +27,8 @@ from nova_image_shim.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from nova_image_shim.settings import Problem
+
 _DESCRIPTION = """\
 See whether the settings and the cloud behind them fit together, and say for each fault what to
 mend. The settings are those of `serve`. Nothing is changed anywhere.
@@ -84,11 +86,7 @@ def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iter
     try:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
-        for problem in error.problems:
-            mend = (
-                f"Fix {problem.origin or 'the environment'}; README.md has the table of settings."
-            )
-            yield Finding(Level.ERROR, f"{problem.text}.", mend)
+        yield from map(_setting_finding, error.problems)
         return
     yield fine("The settings are good.")
     for note in settings.notes:
@@ -101,6 +99,13 @@ def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iter
         yield from _cloud_findings(settings, token_file)
     except Fault as fault:
         yield fault.finding
+
+
+def _setting_finding(problem: Problem) -> Finding:
+    where = problem.origin or "the environment"
+    mend = f"Fix it in {where}; README.md has the table of settings."
+    hint = f" {problem.hint}." if problem.hint else ""
+    return Finding(Level.ERROR, f"{problem.text}.", f"{mend}{hint}")
 
 
 def _cloud_findings(settings: Settings, token_file: Path | None) -> Iterator[Finding]:

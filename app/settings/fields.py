@@ -22,14 +22,14 @@ class Problem(NamedTuple):
     Args:
         name: the setting's.
         text: what is wrong, a sentence without its full stop.
-        hint: another way out, where there is one.
         origin: `[group] option of FILE`, empty for the environment.
+        hint: another way out, where there is one; without its full stop as well.
     """
 
     name: str
     text: str
-    hint: str = ""
     origin: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
         return f"{self.text} ({self.origin})" if self.origin else self.text
@@ -44,7 +44,7 @@ class SettingsError(Exception):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = problems
-        hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
+        hints = [problem.hint for problem in problems if problem.hint]
         super().__init__("\n".join([*map(str, problems), *hints]))
 
 
@@ -86,7 +86,7 @@ def read(
         except WrongValue as error:
             shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
             wrong = f"{name}={shown} {error}"
-            problems.append(Problem(name, wrong, origin=origins.get(name, "")))
+            problems.append(Problem(name, wrong, origins.get(name, "")))
     return cls(**given)
 
 

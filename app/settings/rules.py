@@ -29,20 +29,24 @@ def removed(environ: Mapping[str, str]) -> Iterator[Problem]:
 
 
 def missing(
-    keystone: Keystone, refused: Set[str] = frozenset(), hint: str = "", origin: str = ""
-) -> Iterator[Problem]:
-    """Yield a problem for each setting that a login lacks.
+    keystone: Keystone, refused: Set[str] = frozenset(), origin: str = "", hint: str = ""
+) -> list[Problem]:
+    """Return a problem for each setting that a login lacks.
 
     Args:
         keystone: the login.
         refused: settings whose values cannot be used: they are not missing.
-        hint: for each problem.
         origin: where the login is from, unless from the environment.
+        hint: what to add to the last problem.
     """
-    for names in keystone.missing():
-        if not refused & set(names):
-            text = f"{' or '.join(names)} is not set: the login to Keystone needs it"
-            yield Problem(names[0], text, hint, origin)
+    found = [
+        Problem(
+            names[0], f"{' or '.join(names)} is not set: the login to Keystone needs it", origin
+        )
+        for names in keystone.missing()
+        if not refused & set(names)
+    ]
+    return [*found[:-1], *(last._replace(hint=hint) for last in found[-1:])]
 
 
 def conflicts(settings: Settings) -> Iterator[Problem]:

@@ -31,6 +31,7 @@ COMPAT = (
     "no-alternate-project",
     "raw-block-device-mapping",
 )
+_HINT = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
 _SPARE_THREADS = 4
 
 
@@ -38,7 +39,7 @@ _SPARE_THREADS = 4
 class Settings:
     """The service's own settings; README.md has the table."""
 
-    backend: str = setting("SHIM_BACKEND", "memory", values.choice("memory", "glance"))
+    backend: str = setting("SHIM_BACKEND", "glance", values.choice("glance", "memory"))
     bind: Address = setting("SHIM_BIND", Address("127.0.0.1", 8774), values.bind)
     allow_public: bool = setting("SHIM_ALLOW_PUBLIC", default=False, parse=values.flag)
     workers: int = setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
@@ -111,7 +112,7 @@ class Settings:
         if settings.backend == "glance":  # a client's OS_* must not disturb the embedded cloud
             keystone = read(Keystone, given, problems, origins)
             settings = replace(settings, keystone=keystone)
-            problems += missing(keystone, {problem.name for problem in problems})
+            problems += missing(keystone, {problem.name for problem in problems}, hint=_HINT)
         problems += conflicts(settings)
         if file:
             service_user = _service_user(settings, file, problems)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+MEMORY = {"SHIM_BACKEND": "memory"}
+
+
 @pytest.fixture
 def environ(keystone: FakeKeystone, glance: FakeGlance) -> dict[str, str]:
     return glance_environ(keystone) | {"OS_REGION_NAME": "R"}
@@ -61,18 +64,25 @@ def test_all_is_fine(environ: dict[str, str], token_file: Path) -> None:
 
 
 def test_every_mistake_in_the_settings_is_an_error() -> None:
-    mend = "Fix the environment; README.md has the table of settings."
+    mend = "Fix it in the environment; README.md has the table of settings."
     assert [
         (Level.ERROR, "SHIM_THREADS='x' must be a whole number from 1 to 256.", mend),
         (Level.ERROR, "SHIM_COMPRESS='2' must be 1 (on) or 0 (off).", mend),
-    ] == found({"SHIM_THREADS": "x", "SHIM_COMPRESS": "2"})
+    ] == found(MEMORY | {"SHIM_THREADS": "x", "SHIM_COMPRESS": "2"})
+
+
+def test_without_settings_all_that_a_cloud_needs_is_missing() -> None:
+    *_, (level, text, fix) = missing = found({})
+    assert (6, Level.ERROR) == (len(missing), level)
+    assert "OS_PROJECT_DOMAIN_NAME or OS_PROJECT_DOMAIN_ID is not set" in text
+    assert fix.endswith(" `nova-image-shim fake` serves an embedded cloud and needs no settings.")
 
 
 def test_the_embedded_store_needs_nothing_else() -> None:
     assert [
         "The settings are good.",
         "The embedded store needs nothing else (SHIM_BACKEND=memory).",
-    ] == [finding.text for finding in findings({})]
+    ] == [finding.text for finding in findings(MEMORY)]
 
 
 def test_a_pool_smaller_than_the_threads_that_are_needed_is_a_warning(
@@ -103,9 +113,9 @@ def few_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("few_files")
 def test_too_few_files_for_the_threads_is_a_warning() -> None:
-    assert [] == texts({"SHIM_THREADS": "156"})
+    assert [] == texts(MEMORY | {"SHIM_THREADS": "156"})
     assert ["A process may open 1000 files, and 157 threads may need 1006 connections."] == texts(
-        {"SHIM_THREADS": "157"}
+        MEMORY | {"SHIM_THREADS": "157"}
     )
 
 

@@ -158,7 +158,7 @@ def test_the_settings_and_the_secret_are_all_that_the_service_needs() -> None:
     assert {"name": "nova-image-shim-service-user"} == secret["secretRef"]
     assert [] == sorted(settings.keys() - set(setting_names()))
     assert not [name for name in settings if "PASSWORD" in name or "SECRET" in name]
-    image = {"SHIM_BACKEND": "glance", "SHIM_BIND": "0.0.0.0:8774"}  # as the Containerfile sets
+    image = {"SHIM_BIND": "0.0.0.0:8774"}  # as the Containerfile sets
     read = check({**image, **settings, "OS_USERNAME": "user", "OS_PASSWORD": "secret"})
     memcached = OBJECTS["Service", "memcached"]
     port = memcached["spec"]["ports"][0]["port"]

@@ -114,7 +114,9 @@ def test_a_request_that_is_refused_is_answered_and_counted_so(
     status: int, body: dict[str, Any]
 ) -> None:
     metrics = Metrics(threads=1, backend="memory")
-    settings = Settings.from_environ({"SHIM_BROWNOUT": f"clients=fog,curl status={status}"})
+    settings = Settings.from_environ(
+        {"SHIM_BACKEND": "memory", "SHIM_BROWNOUT": f"clients=fog,curl status={status}"}
+    )
     app = create_app(settings, MemoryImageService(), accept_any_token, metrics=metrics)
     client = app.test_client()
 
@@ -138,7 +140,7 @@ def test_a_request_that_is_refused_is_answered_and_counted_so(
 
 
 def test_about_as_many_are_refused_as_were_to_be() -> None:
-    settings = Settings.from_environ({"SHIM_BROWNOUT": "percent=30"})
+    settings = Settings.from_environ({"SHIM_BACKEND": "memory", "SHIM_BROWNOUT": "percent=30"})
     client = create_app(settings, MemoryImageService(), accept_any_token).test_client()
     headers = {"X-Auth-Token": "demo"}
     statuses = [client.get("/v2/demo/images", headers=headers).status_code for _ in range(500)]

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOVA_CONF = CASES / "nova.conf"
-FROM_FILE = {"SHIM_BACKEND": "glance", "SHIM_CONFIG_FILE": str(NOVA_CONF)}
+FROM_FILE = {"SHIM_CONFIG_FILE": str(NOVA_CONF)}
 TAKEN = {
-    "SHIM_BACKEND": "glance",
     "SHIM_CONFIG_FILE": NOVA_CONF,
     "SHIM_COMPUTE_LINK_PREFIX": "https://nova.example:8774",
     "SHIM_GLANCE_LINK_PREFIX": "https://glance.example",
@@ -57,7 +56,7 @@ def conf(tmp_path: Path) -> Callable[[str], dict[str, str]]:
     def write(text: str) -> dict[str, str]:
         path = tmp_path / "nova.conf"
         path.write_text(text)
-        return {"SHIM_BACKEND": "glance", "SHIM_CONFIG_FILE": str(path)}
+        return {"SHIM_CONFIG_FILE": str(path)}
 
     return write
 
@@ -165,7 +164,6 @@ def test_the_names_of_old_releases_count(conf: Callable[[str], dict[str, str]]) 
     environ = conf(OLD)
     settings = Settings.from_environ(environ)
     assert by_name(Settings()) | {
-        "SHIM_BACKEND": "glance",
         "SHIM_CONFIG_FILE": Path(environ["SHIM_CONFIG_FILE"]),
         "SHIM_COMPUTE_LINK_PREFIX": "http://nova.example",
         "SHIM_GLANCE_LINK_PREFIX": "http://glance.example",
@@ -243,7 +241,7 @@ def test_without_the_switch_the_service_user_does_not_count(
 
 
 def test_memory_takes_the_links_and_no_login() -> None:
-    settings = Settings.from_environ({"SHIM_CONFIG_FILE": str(NOVA_CONF)})
+    settings = Settings.from_environ(FROM_FILE | {"SHIM_BACKEND": "memory"})
     assert "https://nova.example:8774" == settings.compute_link_prefix
     assert Settings().keystone == settings.keystone
 

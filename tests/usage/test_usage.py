@@ -285,7 +285,8 @@ def test_the_services_own_log_is_understood(
     logs = []
     for log_format in ("text", "json"):
         logs.append(str(tmp_path / log_format))
-        with shim(tmp_path / log_format, SHIM_LOG_FORMAT=log_format) as url:
+        settings = {"SHIM_BACKEND": "memory", "SHIM_LOG_FORMAT": log_format}
+        with shim(tmp_path / log_format, **settings) as url:
             headers = {"X-Auth-Token": "demo", "User-Agent": "goose (0.1.3)"}
             for path in ("images?limit=3", "images/no-such", "images/detail?limit=2"):
                 requests.get(f"{url}/v2/demo/{path}", headers=headers, timeout=10)
