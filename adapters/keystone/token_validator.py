@@ -215,7 +215,7 @@ def _oslo_config(settings: Settings) -> cfg.ConfigOpts:
     for group, options in auth_token.list_opts():
         conf.register_opts(options, group=group)
     options = credentials | {
-        "www_authenticate_uri": settings.www_authenticate_uri,
+        "www_authenticate_uri": settings.login_url,
         "interface": settings.keystone.interface,
         "region_name": settings.keystone.region_name,
         "cafile": settings.keystone.cacert and str(settings.keystone.cacert),

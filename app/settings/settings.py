@@ -67,7 +67,7 @@ class Settings:
     token_cache_seconds: int = setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
     cache_seconds: int = setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
     memcached_servers: tuple[Address, ...] = setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
-    public_keystone: str | None = setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
+    www_authenticate_uri: str | None = setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
 
     mounts: tuple[str, ...] = setting("SHIM_MOUNTS", MOUNTS, values.words(*MOUNTS))
     metadata_limit: int = setting("SHIM_METADATA_LIMIT", 128, values.limit_or_none)
@@ -123,7 +123,7 @@ class Settings:
 
     @property
     def secrets(self) -> list[str]:
-        """Return what must never be logged."""
+        """Return the texts that must never be logged."""
         logins = [self.keystone, *([self.service_user] if self.service_user else [])]
         return [
             secret
@@ -134,20 +134,20 @@ class Settings:
 
     @property
     def worker_count(self) -> int:
-        """Return how many processes serve: as set, else two; one over the embedded store."""
+        """Return the number of processes: as set, or two; one for the embedded cloud."""
         return self.workers or (1 if self.backend == "memory" else 2)
 
     @property
     def queue_length(self) -> int:
-        """Return how many requests may wait for a place at Glance, and as many at Keystone."""
+        """Return how many requests may wait for Glance, and how many for Keystone."""
         return 2 * self.threads
 
     @property
     def pool_size(self) -> int:
-        """Return how many threads a process has.
+        """Return the number of threads in a process.
 
-        Enough for all who ask Glance and Keystone, for both queues, and a few for those who need
-        neither.
+        There are enough for all calls to Glance and Keystone, for both queues, and a few for
+        requests that need neither.
         """
         if self.backend == "memory":
             return self.threads
@@ -155,13 +155,13 @@ class Settings:
 
     @property
     def serves_docs(self) -> bool:
-        """Tell whether `/docs` is there: as set, else over the embedded store only."""
+        """Tell whether `/docs` is served: as set, or for the embedded cloud only."""
         return self.backend == "memory" if self.docs is None else self.docs
 
     @property
-    def www_authenticate_uri(self) -> str | None:
-        """Return where a client is sent for a token; None for the embedded identity."""
-        return self.public_keystone or self.keystone.auth_url
+    def login_url(self) -> str | None:
+        """Return the Keystone that a 401 names; None for the embedded identity."""
+        return self.www_authenticate_uri or self.keystone.auth_url
 
 
 def setting_names() -> list[str]:

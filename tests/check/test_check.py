@@ -50,9 +50,9 @@ def token_file(tmp_path: Path) -> Path:
 
 
 def found(environ: dict[str, str], token_file: Path | None = None) -> list[tuple[Level, str, str]]:
-    """Return what is found but for what is fine."""
+    """Return the findings that are not ok."""
     every = list(findings(environ, token_file))
-    return [tuple(finding) for finding in every if finding.level is not Level.FINE]  # type: ignore[misc]
+    return [tuple(finding) for finding in every if finding.level is not Level.OK]  # type: ignore[misc]
 
 
 def texts(environ: dict[str, str], token_file: Path | None = None) -> list[str]:
@@ -64,10 +64,10 @@ def test_all_is_fine(environ: dict[str, str], token_file: Path) -> None:
 
 
 def test_every_mistake_in_the_settings_is_an_error() -> None:
-    mend = "Fix it in the environment; README.md has the table of settings."
+    fix = "Fix it in the environment; README.md has the table of settings."
     assert [
-        (Level.ERROR, "SHIM_THREADS='x' must be a whole number from 1 to 256.", mend),
-        (Level.ERROR, "SHIM_COMPRESS='2' must be 1 (on) or 0 (off).", mend),
+        (Level.ERROR, "SHIM_THREADS='x' must be a whole number from 1 to 256.", fix),
+        (Level.ERROR, "SHIM_COMPRESS='2' must be 1 (on) or 0 (off).", fix),
     ] == found(MEMORY | {"SHIM_THREADS": "x", "SHIM_COMPRESS": "2"})
 
 
@@ -80,8 +80,8 @@ def test_without_settings_all_that_a_cloud_needs_is_missing() -> None:
 
 def test_the_embedded_store_needs_nothing_else() -> None:
     assert [
-        "The settings are good.",
-        "The embedded store needs nothing else (SHIM_BACKEND=memory).",
+        "The settings are valid.",
+        "The embedded cloud needs nothing else (SHIM_BACKEND=memory).",
     ] == [finding.text for finding in findings(MEMORY)]
 
 
@@ -90,17 +90,17 @@ def test_a_pool_smaller_than_the_threads_that_are_needed_is_a_warning(
 ) -> None:
     assert (
         Level.WARNING,
-        "GUNICORN_CMD_ARGS makes a pool of 16 threads, smaller than the 100 that SHIM_THREADS=16 "
-        "and its queues need: while Glance hangs even /healthcheck would wait.",
-        "Take --threads out of GUNICORN_CMD_ARGS and set SHIM_THREADS instead.",
+        "GUNICORN_CMD_ARGS sets a pool of 16 threads, but SHIM_THREADS=16 and its queues need 100: "
+        "while Glance hangs, even /healthcheck would wait.",
+        "Remove --threads from GUNICORN_CMD_ARGS and set SHIM_THREADS instead.",
     ) == found(environ | {"GUNICORN_CMD_ARGS": "--keep-alive 5 --threads 16"})[0]
 
 
 def test_what_is_no_memcached_is_named(environ: dict[str, str], glance: FakeGlance) -> None:
     server = glance.url.removeprefix("http://")
     first = found(environ | {"SHIM_MEMCACHED_SERVERS": server})[0]
-    text = f"What answers at {server} is no memcached."
-    assert (Level.WARNING, text, "Mend SHIM_MEMCACHED_SERVERS.") == first
+    text = f"The server at {server} is not memcached."
+    assert (Level.WARNING, text, "Correct SHIM_MEMCACHED_SERVERS.") == first
 
 
 @pytest.fixture
@@ -114,15 +114,15 @@ def few_files() -> Iterator[None]:
 @pytest.mark.usefixtures("few_files")
 def test_too_few_files_for_the_threads_is_a_warning() -> None:
     assert [] == texts(MEMORY | {"SHIM_THREADS": "156"})
-    assert ["A process may open 1000 files, and 157 threads may need 1006 connections."] == texts(
+    assert ["A process may open 1000 files, but 157 threads may need 1006 connections."] == texts(
         MEMORY | {"SHIM_THREADS": "157"}
     )
 
 
-NO_KEYSTONE = "There is no Keystone v3 at {url}: it answers "
-NO_GLANCE = "There is no Glance v2 at {url}: it answers "
+NO_KEYSTONE = "There is no Keystone v3 at {url}: it returns "
+NO_GLANCE = "There is no Glance v2 at {url}: it returns "
 KEYSTONE_SAYS: list[tuple[Any, str]] = [
-    (says(503), "Keystone at {url} fails: it answers 503."),
+    (says(503), "Keystone at {url} returns 503."),
     (says(200, b"<html>", Content_Type="text/html"), NO_KEYSTONE + "200."),
     (says(200, {"versions": {"values": [{"id": "v2.0"}]}}), NO_KEYSTONE + "200."),
     (says(200, []), NO_KEYSTONE + "200."),
@@ -139,8 +139,8 @@ def test_what_is_no_keystone_is_named(
 
 
 GLANCE_SAYS: list[tuple[Any, str]] = [
-    (says(401), "Glance at {url} does not take the service user's token: it answers 401."),
-    (says(503), "Glance at {url} fails: it answers 503."),
+    (says(401), "Glance at {url} rejects the service user's token: it returns 401."),
+    (says(503), "Glance at {url} returns 503."),
     (says(404), NO_GLANCE + "404."),
     (says(200, b"<html>"), NO_GLANCE + "200."),
     (says(200, {"images": "none"}), NO_GLANCE + "200."),
@@ -177,8 +177,8 @@ def test_a_keystone_that_stops_half_way_is_named(environ: dict[str, str]) -> Non
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "it holds no token."),
-        (b"two words", "it holds no token."),
+        (b"", "it does not contain a token."),
+        (b"two words", "it does not contain a token."),
         ("é".encode(), "'ascii' codec can't decode"),
         (None, "[Errno 2] No such file or directory"),
     ],
@@ -217,10 +217,10 @@ def test_a_person_gets_a_line_for_each(
     status, out = run(settings, monkeypatch, capsys, *arguments)
     lines = out.splitlines()
     assert 1 == status
-    assert "fine    The settings are good." == lines[0]
-    start = f"warning memcached at {nobody} does not answer: Connection refused. Start it, or take"
+    assert "ok      The settings are valid." == lines[0]
+    start = f"warning memcached at {nobody} does not answer: Connection refused. Start it, or"
     assert lines[1].startswith(start)
-    assert all(line.startswith("fine    ") for line in lines[2:])
+    assert all(line.startswith("ok      ") for line in lines[2:])
 
 
 def test_a_program_gets_json(
@@ -234,8 +234,8 @@ def test_a_program_gets_json(
     assert 2 == status
     assert {
         "level": "error",
-        "text": f"Keystone at {environ['OS_AUTH_URL']} fails: it answers 503.",
-        "mend": "Look at Keystone's own log, and at the proxy's in front of it.",
+        "text": f"Keystone at {environ['OS_AUTH_URL']} returns 503.",
+        "fix": "See the logs of Keystone and of the proxy in front of it.",
     } == json.loads(out)[-1]
 
 

@@ -317,7 +317,7 @@ def test_check_tells_what_is_ignored_and_tries_the_service_user(
     environ = conf(conf_of(keystone, service_user))
     found = list(findings(environ, _token_file(environ)))
     assert found[1].text.startswith("[api] max_limit of ")
-    assert found[-1].text.startswith("Keystone refuses the service user other: ")
+    assert found[-1].text.startswith("Keystone rejects the service user other: ")
 
 
 def _token_file(environ: dict[str, str]) -> Path:

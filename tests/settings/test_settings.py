@@ -655,7 +655,7 @@ def test_one_process_serves_memory_and_two_a_cloud_unless_set(
 def test_a_client_is_sent_to_keystone_for_a_token(
     environ: dict[str, str], address: str | None
 ) -> None:
-    assert address == Settings.from_environ(environ).www_authenticate_uri
+    assert address == Settings.from_environ(environ).login_url
 
 
 def test_settings_do_not_change() -> None:

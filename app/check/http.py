@@ -1,4 +1,4 @@
-"""One call of the check: what went wrong on the way, in words, and what the clocks say."""
+"""The check's calls to Keystone and Glance: what failed, in words, and how the clocks differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keystoneauth1 import exceptions, loading
 from keystoneauth1.session import Session
 
 from nova_image_shim.adapters.http.transport import BoundedTransport
-from nova_image_shim.check.findings import Fault, Finding, Level, fine, warning
+from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,52 +52,60 @@ def plugin_of(settings: Settings, **changes: Any) -> BaseAuthPlugin:
     return plugin
 
 
-def get(session: Session, url: str, what: str, setting: str, **request: Any) -> requests.Response:
-    """Ask for an address and return the answer, whatever its status.
+class Cloud:
+    """The cloud as the settings describe it: a session and the service user's login."""
 
-    Args:
-        session: over which.
-        url: the address.
-        what: whose address it is, for a person.
-        setting: which setting names it.
-        request: as for `Session.get`.
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.keystone = settings.keystone
+        self.session = open_session(settings)
+        self.plugin: Any = plugin_of(settings)  # an identity plugin, which has `get_access`
 
-    Raises:
-        Fault: there is no answer.
-    """
-    try:
-        answer: requests.Response = session.get(url, raise_exc=False, **request)
-    except exceptions.SSLError as error:
-        raise _tls_fault(error, url, what, setting) from error
-    except (exceptions.ConnectionError, requests.RequestException) as error:
-        raise Fault(
-            f"{what} does not answer at {url}: {reason_of(error)}.",
-            f"Start it, open the way to it, or mend {setting}.",
-        ) from error
-    return answer
+    def get(self, url: str, what: str, setting: str, **request: Any) -> requests.Response:
+        """Return the answer from an address, whatever its status.
+
+        Args:
+            url: the address.
+            what: the service there, for a person.
+            setting: the setting that holds the address.
+            request: as for `Session.get`.
+
+        Raises:
+            CheckFailed: there is no answer.
+        """
+        try:
+            answer: requests.Response = self.session.get(url, raise_exc=False, **request)
+        except exceptions.SSLError as error:
+            raise _tls_failure(error, url, what, setting) from error
+        except (exceptions.ConnectionError, requests.RequestException) as error:
+            raise CheckFailed(
+                f"{what} does not answer at {url}: {reason_of(error)}.",
+                f"Start it, open the network to it, or correct {setting}.",
+            ) from error
+        return answer
 
 
-def _tls_fault(error: Exception, url: str, what: str, setting: str) -> Fault:
+def _tls_failure(error: Exception, url: str, what: str, setting: str) -> CheckFailed:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            why = cause.verify_message.rstrip(".")
-            return Fault(
-                f"{what}'s certificate at {url} is not trusted: {why}.",
-                "Set OS_CACERT to a file with the certificate of the authority that signed it, "
-                f"or mend the certificate or {setting}.",
+            return CheckFailed(
+                f"{what}'s certificate at {url} is not trusted: "
+                f"{cause.verify_message.rstrip('.')}.",
+                "Set OS_CACERT to a file with the certificate of its authority, or correct the "
+                f"certificate or {setting}.",
             )
-    return Fault(
-        f"{what} at {url} speaks no TLS: {reason_of(error)}.",
-        f"Write http:// in {setting}, or have it speak TLS.",
+    return CheckFailed(
+        f"{what} at {url} does not speak TLS: {reason_of(error)}.",
+        f"Use http:// in {setting}, or enable TLS there.",
     )
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the innermost reason that has words of its own: `Connection refused`."""
+    """Return the innermost reason that is readable: `Connection refused`."""
     causes = list(_causes(error))
     for cause in reversed(causes):
         if isinstance(cause, socket.gaierror):
-            return f"the host's name is unknown ({cause.strerror})"
+            return f"unknown host name ({cause.strerror})"
         if isinstance(cause, TimeoutError | requests.Timeout):
             return "no answer in time"
         if isinstance(cause, OSError) and cause.strerror:
@@ -108,7 +116,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that it came from, outermost first."""
+    """Yield an error and everything that caused it, outermost first."""
     seen: set[int] = set()
     waiting: list[Any] = [error]
     while waiting:
@@ -126,13 +134,13 @@ def clock_findings(answer: requests.Response, what: str) -> Iterator[Finding]:
         theirs = parsedate_to_datetime(answer.headers["Date"])
     except (KeyError, ValueError):
         return
-    if theirs.tzinfo is None:  # `-0000`, a zone that is not told
+    if theirs.tzinfo is None:  # `-0000`, an unknown zone
         theirs = theirs.replace(tzinfo=UTC)
     skew = round((theirs - datetime.now(UTC)).total_seconds())
     if abs(skew) <= _SKEW_WARNED:
-        yield fine(f"{what}'s clock agrees with this machine's.")
+        yield ok(f"{what}'s clock agrees with this machine's.")
         return
     direction = "ahead of" if skew > 0 else "behind"
     text = f"{what}'s clock is {abs(skew)} seconds {direction} this machine's."
-    mend = "Run NTP on both: tokens are held for expired too early, or believed too long."
-    yield Finding(Level.ERROR, text, mend) if abs(skew) > _SKEW_FATAL else warning(text, mend)
+    fix = "Run NTP on both: otherwise tokens expire too early or are accepted too long."
+    yield Finding(Level.ERROR, text, fix) if abs(skew) > _SKEW_FATAL else warning(text, fix)
