@@ -376,8 +376,8 @@ BROKEN: list[tuple[Callable[..., Any], str, str, str]] = [
     (
         wrong_project,
         "error",
-        "The service user nova-image-shim cannot log in to the project no-such-project: the project "
-        "does not exist, or the user has no role in it.",
+        "The service user nova-image-shim cannot log in to the project no-such-project: the "
+        "project does not exist, or the user has no role in it.",
         "Correct OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add --user "
         "nova-image-shim --project no-such-project service",
     ),

@@ -1,4 +1,4 @@
-"""What `usage` makes of a log."""
+"""`usage`: reports from logs."""
 
 from __future__ import annotations
 
@@ -185,9 +185,9 @@ def test_the_journals_prefix_does_not_matter() -> None:
 @pytest.mark.parametrize("formatter", FORMATTERS, ids=["text", "json"])
 def test_what_a_client_calls_itself_passes_for_nothing_else(formatter: Any) -> None:
     agent = 'x" call: images.show images: 99 client: fog/9 ' + million.line(ROW, formatter)[:150]
-    use = read(million.line(ROW | {"agent": agent, "images": 1}, formatter).encode())
-    assert use is not None
-    assert ("images.index", 1, 200) == (use.call, use.images, use.status)
+    record = read(million.line(ROW | {"agent": agent, "images": 1}, formatter).encode())
+    assert record is not None
+    assert ("images.index", 1, 200) == (record.call, record.images, record.status)
 
 
 @pytest.mark.parametrize(
@@ -243,16 +243,17 @@ def test_a_wrong_field_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["usage", "--by", "client,name"])
     assert (
-        "one or more of client,version,project,user, not 'client,name'" in capsys.readouterr().err
+        "must be one or more of client,version,project,user, not 'client,name'"
+        in capsys.readouterr().err
     )
 
 
 def test_groups_beyond_the_bound_are_added_up() -> None:
     tally = Tally(most_groups=2)
     for number in range(10):
-        use = read(million.line(ROW | {"project": f"p{number}"}, FORMATTERS[0]).encode())
-        assert use is not None
-        tally.add(use)
+        record = read(million.line(ROW | {"project": f"p{number}"}, FORMATTERS[0]).encode())
+        assert record is not None
+        tally.add(record)
     assert 3 == len(tally.groups)
     key, rest = tally.ranked()[0]
     assert ((THE_REST,) * 4, 8) == (key, rest.calls)
@@ -334,7 +335,7 @@ def test_a_plot_is_drawn(days: int, tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_plot_of_another_form_is_refused(
     name: str, log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wrong = f"nova-image-shim usage: --plot {name}: the file's name must end with .png or .html\n"
+    wrong = f"nova-image-shim usage: --plot {name}: the file name must end with .png or .html\n"
     assert (2, "", wrong) == run(capsys, "--plot", name, str(log))
 
 
@@ -349,10 +350,7 @@ def test_a_plot_without_matplotlib_says_what_brings_it(log: Path) -> None:
         text=True,
         check=False,
     )
-    brings = (
-        "nova-image-shim usage: --plot needs matplotlib: "
-        "pip install 'nova-image-shim[plot]' brings it\n"
-    )
+    brings = "nova-image-shim usage: --plot needs matplotlib: pip install 'nova-image-shim[plot]'\n"
     assert (2, "", brings) == (done.returncode, done.stdout, done.stderr)
 
 
