@@ -62,7 +62,7 @@ class Cloud:
         self.plugin: Any = plugin_of(settings)  # an identity plugin, which has `get_access`
 
     def get(self, url: str, what: str, setting: str, **request: Any) -> requests.Response:
-        """Return the answer from an address, whatever its status.
+        """Return the answer from an address, unless the server fails.
 
         Args:
             url: the address.
@@ -71,7 +71,7 @@ class Cloud:
             request: as for `Session.get`.
 
         Raises:
-            CheckFailed: there is no answer.
+            CheckFailed: there is no answer, or a 5xx.
         """
         try:
             answer: requests.Response = self.session.get(url, raise_exc=False, **request)
@@ -82,6 +82,11 @@ class Cloud:
                 f"{what} does not answer at {url}: {reason_of(error)}.",
                 f"Start it, open the network to it, or correct {setting}.",
             ) from error
+        if answer.status_code >= 500:
+            raise CheckFailed(
+                f"{what} at {url} returns {answer.status_code}.",
+                f"See the logs of {what} and of the proxy in front of it.",
+            )
         return answer
 
 

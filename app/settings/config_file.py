@@ -10,28 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oslo_config import cfg
 
+from nova_image_shim.settings.keystone import LOGIN_OPTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 # Option to setting; the first option present wins where several have the same setting.
-_LOGIN = {
-    "auth_url": "OS_AUTH_URL",
-    "auth_type": "OS_AUTH_TYPE",
-    "username": "OS_USERNAME",
+_LOGIN = {option: f"OS_{option.upper()}" for option in LOGIN_OPTIONS} | {
     "user_name": "OS_USERNAME",
-    "user_id": "OS_USER_ID",
-    "password": "OS_PASSWORD",
-    "project_name": "OS_PROJECT_NAME",
     "tenant_name": "OS_PROJECT_NAME",
-    "project_id": "OS_PROJECT_ID",
     "tenant_id": "OS_PROJECT_ID",
-    "user_domain_name": "OS_USER_DOMAIN_NAME",
-    "user_domain_id": "OS_USER_DOMAIN_ID",
-    "project_domain_name": "OS_PROJECT_DOMAIN_NAME",
-    "project_domain_id": "OS_PROJECT_DOMAIN_ID",
-    "application_credential_id": "OS_APPLICATION_CREDENTIAL_ID",
-    "application_credential_secret": "OS_APPLICATION_CREDENTIAL_SECRET",
 }
 _TABLES: dict[str, dict[str, str]] = {
     "api": {
@@ -68,22 +57,18 @@ _SWITCHES = {"1": "1", "true": "1", "yes": "1", "on": "1"} | dict.fromkeys(
 )
 _NO_CACHE = "-1"  # keystonemiddleware's value; ours is 0
 # A setting in the environment hides its alternatives in the file.
-_NAME_OR_ID = (
-    ("OS_USERNAME", "OS_USER_ID"),
-    ("OS_PROJECT_NAME", "OS_PROJECT_ID"),
-    ("OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID"),
-    ("OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID"),
-)
-_ALTERNATIVES = (
-    *_NAME_OR_ID,
-    *((second, first) for first, second in _NAME_OR_ID),
-    # Another way of logging in.
-    ("OS_USERNAME", "OS_AUTH_TYPE"),
-    ("OS_USER_ID", "OS_AUTH_TYPE"),
-    ("OS_USERNAME", "OS_APPLICATION_CREDENTIAL_ID"),
-    ("OS_USER_ID", "OS_APPLICATION_CREDENTIAL_ID"),
-    ("OS_APPLICATION_CREDENTIAL_ID", "OS_AUTH_TYPE"),
-)
+_OTHER_LOGINS = {"OS_AUTH_TYPE", "OS_APPLICATION_CREDENTIAL_ID"}
+_HIDDEN_BY = {
+    "OS_USERNAME": {"OS_USER_ID", *_OTHER_LOGINS},
+    "OS_USER_ID": {"OS_USERNAME", *_OTHER_LOGINS},
+    "OS_PROJECT_NAME": {"OS_PROJECT_ID"},
+    "OS_PROJECT_ID": {"OS_PROJECT_NAME"},
+    "OS_USER_DOMAIN_NAME": {"OS_USER_DOMAIN_ID"},
+    "OS_USER_DOMAIN_ID": {"OS_USER_DOMAIN_NAME"},
+    "OS_PROJECT_DOMAIN_NAME": {"OS_PROJECT_DOMAIN_ID"},
+    "OS_PROJECT_DOMAIN_ID": {"OS_PROJECT_DOMAIN_NAME"},
+    "OS_APPLICATION_CREDENTIAL_ID": {"OS_AUTH_TYPE"},
+}
 
 
 class ConfigFileError(Exception):
@@ -108,11 +93,10 @@ class ConfigFile(NamedTuple):
     def below(self, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the settings of both, the environment first, and the origins of the file's."""
         given = {name: text for name, text in environ.items() if text.strip()}
-        closed = {second for first, second in _ALTERNATIVES if first in given}
-        left = self.settings.keys() - given.keys() - closed
-        return {name: self.settings[name] for name in left} | given, {
-            name: self.origins[name] for name in left
-        }
+        left = self.settings.keys() - given.keys()
+        left -= set().union(*(_HIDDEN_BY.get(name, ()) for name in given))
+        settings = {name: self.settings[name] for name in left} | given
+        return settings, {name: self.origins[name] for name in left}
 
 
 def read_config_file(path: Path) -> ConfigFile:

@@ -6,8 +6,6 @@ import re
 from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from nova_image_shim.settings.values import WrongValue
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -54,7 +52,7 @@ def setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
     Args:
         name: of the environment variable.
         default: its value when the variable is unset or empty.
-        parse: from text to value; raises `WrongValue`.
+        parse: from text to value; raises `ValueError` with a text that begins with "must".
     """
     shown = not _is_secret(name)
     return field(default=default, repr=shown, metadata={"name": name, "parse": parse})
@@ -83,7 +81,7 @@ def read(
         text = environ[name] if secret else environ[name].strip()
         try:
             given[item.name] = item.metadata["parse"](text)
-        except WrongValue as error:
+        except ValueError as error:
             shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
             wrong = f"{name}={shown} {error}"
             problems.append(Problem(name, wrong, origins.get(name, "")))

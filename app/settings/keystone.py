@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nova_image_shim.settings import values
@@ -19,7 +19,7 @@ _PLUGIN_OPTIONS = {
     "v3password": _USER + _PROJECT,
     "v3applicationcredential": _CREDENTIAL,
 }
-_auth_type = values.choice(*_PLUGIN_OPTIONS)
+LOGIN_OPTIONS = ("auth_url", "auth_type", *_USER, *_PROJECT, *_CREDENTIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Keystone:
     """The service user and its Keystone: the variables of every OpenStack client."""
 
     auth_url: str | None = setting("OS_AUTH_URL", None, values.url)
-    auth_type: str | None = setting("OS_AUTH_TYPE", None, _auth_type)
+    auth_type: str | None = setting("OS_AUTH_TYPE", None, values.choice(*_PLUGIN_OPTIONS))
     username: str | None = setting("OS_USERNAME", None)
     user_id: str | None = setting("OS_USER_ID", None)
     password: str | None = setting("OS_PASSWORD", None)
@@ -60,20 +60,15 @@ class Keystone:
 
     def missing(self) -> list[tuple[str, ...]]:
         """Return the names of the settings that a login lacks, alternatives together."""
-        required: list[tuple[str, ...]] = [("OS_AUTH_URL",)]
+        required: list[tuple[str, ...]] = [("auth_url",)]
         if "password" in self.plugin:
-            required += [("OS_USERNAME", "OS_USER_ID"), ("OS_PASSWORD",)]
-            required += [("OS_PROJECT_NAME", "OS_PROJECT_ID")]
-            required += [("OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID")] if not self.user_id else []
-            domain = ("OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID")
-            required += [domain] if not self.project_id else []
+            required += [("username", "user_id"), ("password",), ("project_name", "project_id")]
+            required += [] if self.user_id else [("user_domain_name", "user_domain_id")]
+            required += [] if self.project_id else [("project_domain_name", "project_domain_id")]
         else:
-            required += [("OS_APPLICATION_CREDENTIAL_ID",), ("OS_APPLICATION_CREDENTIAL_SECRET",)]
+            required += [(name,) for name in _CREDENTIAL]
         return [
-            names
+            tuple(f"OS_{name.upper()}" for name in names)
             for names in required
-            if not any(getattr(self, _ATTRIBUTES[name]) for name in names)
+            if not any(getattr(self, name) for name in names)
         ]
-
-
-_ATTRIBUTES = {item.metadata["name"]: item.name for item in fields(Keystone)}

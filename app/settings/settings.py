@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nova_image_shim.adapters.http.address import Address
 from nova_image_shim.settings import values
+from nova_image_shim.settings.brownout import Brownout
 from nova_image_shim.settings.fields import Problem, SettingsError, read, setting
 from nova_image_shim.settings.keystone import Keystone
 from nova_image_shim.settings.rules import conflicts, missing, removed
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from nova_image_shim.settings.brownout import Brownout
     from nova_image_shim.settings.config_file import ConfigFile
 
 MOUNTS = ("v1.1", "v2", "v2.1")
@@ -70,7 +70,7 @@ class Settings:
     www_authenticate_uri: str | None = setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
 
     mounts: tuple[str, ...] = setting("SHIM_MOUNTS", MOUNTS, values.words(*MOUNTS))
-    metadata_limit: int = setting("SHIM_METADATA_LIMIT", 128, values.limit_or_none)
+    metadata_limit: int = setting("SHIM_METADATA_LIMIT", 128, values.integer(-1, 10**6))
     max_body_bytes: int = setting("SHIM_MAX_BODY_BYTES", 114688, values.integer(2**10, 2**26))
     max_limit: int | None = setting("SHIM_MAX_LIMIT", None, values.integer(1, 10**9))
     compat: tuple[str, ...] = setting("SHIM_COMPAT", (), values.words(*COMPAT))
@@ -91,7 +91,7 @@ class Settings:
     deprecation: datetime | None = setting("SHIM_DEPRECATION", None, values.moment)
     sunset: datetime | None = setting("SHIM_SUNSET", None, values.moment)
     deprecation_link: str | None = setting("SHIM_DEPRECATION_LINK", None, values.link)
-    brownout: Brownout | None = setting("SHIM_BROWNOUT", None, values.brownout)
+    brownout: Brownout | None = setting("SHIM_BROWNOUT", None, Brownout.parse)
     send_service_token: bool = setting("SHIM_SEND_SERVICE_TOKEN", default=False, parse=values.flag)
     config_file: Path | None = setting("SHIM_CONFIG_FILE", None, values.existing_file)
     keystone: Keystone = field(default_factory=Keystone)
@@ -124,13 +124,9 @@ class Settings:
     @property
     def secrets(self) -> list[str]:
         """Return the texts that must never be logged."""
-        logins = [self.keystone, *([self.service_user] if self.service_user else [])]
-        return [
-            secret
-            for login in logins
-            for secret in (login.password, login.application_credential_secret)
-            if secret
-        ]
+        logins = [self.keystone, self.service_user or Keystone()]
+        found = [(login.password, login.application_credential_secret) for login in logins]
+        return [secret for pair in found for secret in pair if secret]
 
     @property
     def worker_count(self) -> int:

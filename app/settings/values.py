@@ -1,6 +1,6 @@
 """Parsers of settings: from text to value.
 
-All raise `WrongValue`, whose text says what the value must be.
+All raise `ValueError` with a text such as "must be a whole number from 1 to 256".
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from nova_image_shim.adapters.http.address import Address
-from nova_image_shim.settings.brownout import Brownout
 from nova_image_shim.translation.times import parse_time
 
 if TYPE_CHECKING:
@@ -22,16 +21,12 @@ if TYPE_CHECKING:
 _HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
 
 
-class WrongValue(ValueError):
-    """A value is not allowed; the text begins with "must" and says what is."""
-
-
 def integer(low: int, high: int) -> Callable[[str], int]:
     """Allow a whole number within bounds."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or not low <= int(text) <= high:
-            raise WrongValue(f"must be a whole number from {low} to {high}")
+        if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
         return int(text)
 
     return parse
@@ -42,7 +37,7 @@ def seconds(high: float) -> Callable[[str], float]:
 
     def parse(text: str) -> float:
         if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) or not 0 < float(text) <= high:
-            raise WrongValue(f"must be a number of seconds above 0 and up to {high:g}")
+            raise ValueError(f"must be a number of seconds above 0 and up to {high:g}")
         return float(text)
 
     return parse
@@ -53,7 +48,7 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in allowed:
-            raise WrongValue(f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+            raise ValueError(f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
         return text
 
     return parse
@@ -65,7 +60,7 @@ def words(*known: str) -> Callable[[str], tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         named = {name.strip() for name in text.split(",")}
         if not named <= set(known):
-            raise WrongValue(f"must be one or more of {', '.join(known)}, separated by commas")
+            raise ValueError(f"must be one or more of {', '.join(known)}, separated by commas")
         return tuple(name for name in known if name in named)
 
     return parse
@@ -79,7 +74,7 @@ def interface(text: str) -> str:
 def flag(text: str) -> bool:
     """Allow `1` and `0`."""
     if text not in {"0", "1"}:
-        raise WrongValue("must be 1 (on) or 0 (off)")
+        raise ValueError("must be 1 (on) or 0 (off)")
     return text == "1"
 
 
@@ -91,7 +86,7 @@ def url(text: str) -> str:
     except ValueError:
         good = False
     if not good or re.search(r"[\s\"\\?#@]", text):
-        raise WrongValue(
+        raise ValueError(
             "must be an address such as http://host:port/path, without user, query or fragment"
         )
     return text.rstrip("/")
@@ -103,39 +98,21 @@ def moment(text: str) -> datetime:
         return parse_time(text)
     except ValueError as error:
         wrong = "must be an ISO 8601 date or time, in UTC unless it names a zone"
-        raise WrongValue(wrong) from error
+        raise ValueError(wrong) from error
 
 
 def link(text: str) -> str:
     """Allow any http address, to be shown to clients."""
     if not re.fullmatch(r"https?://[!#-;=?-~]+", text, re.ASCII):
-        raise WrongValue("must be an address such as https://host/path")
+        raise ValueError("must be an address such as https://host/path")
     return text
-
-
-def brownout(text: str) -> Brownout:
-    """Allow the rules of a brownout."""
-    try:
-        return Brownout.parse(text)
-    except ValueError as error:
-        raise WrongValue(str(error)) from error
-
-
-def limit_or_none(text: str) -> int:
-    """Allow a number of items, -1 for no limit."""
-    if text == "-1":
-        return -1
-    try:
-        return integer(0, 10**6)(text)
-    except WrongValue as error:
-        raise WrongValue(f"{error}, or -1 for no limit") from error
 
 
 def existing_file(text: str) -> Path:
     """Allow the path of a file."""
     path = Path(text)
     if not path.is_file():
-        raise WrongValue("must be the path of an existing file")
+        raise ValueError("must be the path of an existing file")
     return path
 
 
@@ -144,14 +121,14 @@ def bind(text: str) -> Address:
     try:
         return Address.parse(text)
     except ValueError as error:
-        raise WrongValue(_HOST_AND_PORT) from error
+        raise ValueError(_HOST_AND_PORT) from error
 
 
 def address(text: str) -> Address:
     """Allow an address to connect to, or to listen on with a fixed port."""
     found = bind(text)
     if not found.port:
-        raise WrongValue(_HOST_AND_PORT)
+        raise ValueError(_HOST_AND_PORT)
     return found
 
 
@@ -159,5 +136,5 @@ def servers(text: str) -> tuple[Address, ...]:
     """Allow addresses of memcached."""
     try:
         return tuple(address(server.strip()) for server in text.split(","))
-    except WrongValue as error:
-        raise WrongValue("must be one or more of host:port, separated by commas") from error
+    except ValueError as error:
+        raise ValueError("must be one or more of host:port, separated by commas") from error

@@ -140,7 +140,7 @@ def test_what_is_no_keystone_is_named(
 
 GLANCE_SAYS: list[tuple[Any, str]] = [
     (says(401), "Glance at {url} rejects the service user's token: it returns 401."),
-    (says(503), "Glance at {url} returns 503."),
+    (says(503), "Glance at {url}/v2/images?limit=1 returns 503."),
     (says(404), NO_GLANCE + "404."),
     (says(200, b"<html>"), NO_GLANCE + "200."),
     (says(200, {"images": "none"}), NO_GLANCE + "200."),
