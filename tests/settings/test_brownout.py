@@ -41,7 +41,7 @@ GOOD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("text", "fields"), GOOD.items())
-def test_a_brownout_is_read(text: str, fields: dict[str, Any]) -> None:
+def test_a_valid_brownout_is_parsed(text: str, fields: dict[str, Any]) -> None:
     assert Brownout(**fields) == Brownout.parse(text)
 
 
@@ -73,7 +73,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("text", "wrong"), BAD.items())
-def test_what_is_no_brownout_is_refused(text: str, wrong: str) -> None:
+def test_an_invalid_brownout_is_rejected(text: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=rf"^{re.escape(wrong)}$"):
         Brownout.parse(text)
 
@@ -93,7 +93,7 @@ def test_what_is_no_brownout_is_refused(text: str, wrong: str) -> None:
         ("clients=fog percent=50 window=2027-01-31T09:00/2027-01-31T10:00", "fog", 9, 0.5, False),
     ],
 )
-def test_all_that_is_set_must_hold(
+def test_a_request_must_match_every_condition(
     text: str, family: str, hour: int, lot: float, refused: bool
 ) -> None:
     assert refused == Brownout.parse(text).refuses(family, at(hour), lot)
@@ -110,9 +110,7 @@ NO_SUCH = "The resource could not be found."
         (404, {"itemNotFound": {"code": 404, "message": NO_SUCH}}),
     ],
 )
-def test_a_request_that_is_refused_is_answered_and_counted_so(
-    status: int, body: dict[str, Any]
-) -> None:
+def test_refused_requests_are_answered_and_counted(status: int, body: dict[str, Any]) -> None:
     metrics = Metrics(threads=1, backend="memory")
     settings = Settings.from_environ(
         {"SHIM_BACKEND": "memory", "SHIM_BROWNOUT": f"clients=fog,curl status={status}"}
@@ -139,7 +137,7 @@ def test_a_request_that_is_refused_is_answered_and_counted_so(
     assert {("fog",): 3.0} == refused
 
 
-def test_about_as_many_are_refused_as_were_to_be() -> None:
+def test_percent_refuses_about_that_share() -> None:
     settings = Settings.from_environ({"SHIM_BACKEND": "memory", "SHIM_BROWNOUT": "percent=30"})
     client = create_app(settings, MemoryImageService(), accept_any_token).test_client()
     headers = {"X-Auth-Token": "demo"}

@@ -1,4 +1,4 @@
-"""What is taken from a nova.conf or glance-api.conf, and what of it does not count."""
+"""Which options of a nova.conf or glance-api.conf are used, and which are ignored."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from support.fakes import CASES, FakeGlance, FakeKeystone, shim, token_of
 from nova_image_shim.adapters.http.address import Address
 from nova_image_shim.check.command import findings
 from nova_image_shim.settings import Settings, SettingsError
+from nova_image_shim.wsgi import _over_glance
 from settings.test_settings import by_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# webob, below keystonemiddleware, is the first to import the old `cgi`.
+pytestmark = pytest.mark.filterwarnings("ignore:'cgi' is deprecated:DeprecationWarning")
 
 NOVA_CONF = CASES / "nova.conf"
 FROM_FILE = {"SHIM_CONFIG_FILE": str(NOVA_CONF)}
@@ -61,13 +65,13 @@ def conf(tmp_path: Path) -> Callable[[str], dict[str, str]]:
     return write
 
 
-def mistakes(environ: dict[str, str]) -> list[str]:
+def problems(environ: dict[str, str]) -> list[str]:
     with pytest.raises(SettingsError) as refusal:
         Settings.from_environ(environ)
     return str(refusal.value).split("\n")
 
 
-def test_a_nova_conf_is_all_that_is_needed() -> None:
+def test_a_nova_conf_is_enough() -> None:
     settings = Settings.from_environ(FROM_FILE)
     assert by_name(Settings()) | TAKEN == by_name(settings)
     assert NOTES == settings.notes
@@ -81,7 +85,7 @@ def test_a_nova_conf_is_all_that_is_needed() -> None:
     assert ["pass$word # no comment", "a$ecret-of-another"] == settings.secrets
 
 
-def test_the_environment_wins() -> None:
+def test_the_environment_takes_precedence() -> None:
     environ = {
         "OS_PASSWORD": "of the environment",
         "OS_AUTH_URL": "https://other/v3",
@@ -101,7 +105,7 @@ def test_the_environment_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "closed"),
+    ("given", "hidden"),
     [
         ("OS_USER_ID", "OS_USERNAME"),
         ("OS_PROJECT_ID", "OS_PROJECT_NAME"),
@@ -109,18 +113,18 @@ def test_the_environment_wins() -> None:
         ("OS_PROJECT_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME"),
     ],
 )
-def test_an_id_in_the_environment_closes_the_name_in_the_file(given: str, closed: str) -> None:
+def test_an_id_in_the_environment_hides_the_name_in_the_file(given: str, hidden: str) -> None:
     found = by_name(Settings.from_environ(FROM_FILE | {given: "an-id"}))
-    assert ("an-id", None) == (found[given], found[closed])
+    assert ("an-id", None) == (found[given], found[hidden])
 
 
-def test_another_way_of_logging_in_takes_the_place_of_the_files() -> None:
+def test_a_credential_in_the_environment_replaces_the_files_login() -> None:
     credential = {"OS_APPLICATION_CREDENTIAL_ID": "i", "OS_APPLICATION_CREDENTIAL_SECRET": "s"}
     settings = Settings.from_environ(FROM_FILE | credential)
     assert "v3applicationcredential" == settings.keystone.plugin
 
 
-def test_a_password_in_the_environment_takes_the_place_of_a_credential(
+def test_a_password_in_the_environment_replaces_the_files_credential(
     conf: Callable[[str], dict[str, str]],
 ) -> None:
     environ = conf(
@@ -137,7 +141,7 @@ def test_a_password_in_the_environment_takes_the_place_of_a_credential(
     assert "password" == Settings.from_environ(environ | user).keystone.plugin
 
 
-def test_a_variable_of_oslo_config_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oslo_configs_own_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OS_KEYSTONE_AUTHTOKEN__USERNAME", "somebody")
     assert "nova" == Settings.from_environ(FROM_FILE).keystone.username
 
@@ -160,7 +164,7 @@ project_domain_id = default
 """
 
 
-def test_the_names_of_old_releases_count(conf: Callable[[str], dict[str, str]]) -> None:
+def test_option_names_of_old_releases_work(conf: Callable[[str], dict[str, str]]) -> None:
     environ = conf(OLD)
     settings = Settings.from_environ(environ)
     assert by_name(Settings()) | {
@@ -178,7 +182,7 @@ def test_the_names_of_old_releases_count(conf: Callable[[str], dict[str, str]]) 
     assert ["[DEFAULT] osapi_max_limit"] == [note.partition(" of ")[0] for note in settings.notes]
 
 
-def test_a_mistake_in_the_file_is_named_with_its_place(
+def test_a_problem_in_the_file_is_reported_with_its_origin(
     conf: Callable[[str], dict[str, str]],
 ) -> None:
     environ = conf(f"{OLD}auth_type = v3token\n[glance]\nendpoint_override = glance:9292\n")
@@ -189,12 +193,12 @@ def test_a_mistake_in_the_file_is_named_with_its_place(
         f"([glance] endpoint_override of {path})",
         "OS_AUTH_TYPE='v3token' must be password, v3password or v3applicationcredential "
         f"([login] auth_type of {path})",
-    ] == mistakes(environ)
+    ] == problems(environ)
 
 
-def test_a_mistake_in_the_environment_is_not_the_files() -> None:
-    (mistake,) = mistakes(FROM_FILE | {"SHIM_GLANCE_ENDPOINT": "glance"})
-    assert mistake.endswith("without user, query or fragment")
+def test_a_problem_in_the_environment_has_no_origin() -> None:
+    (problem,) = problems(FROM_FILE | {"SHIM_GLANCE_ENDPOINT": "glance"})
+    assert problem.endswith("without user, query or fragment")
 
 
 @pytest.mark.parametrize(
@@ -209,17 +213,19 @@ def test_a_mistake_in_the_environment_is_not_the_files() -> None:
         ("\xff\xfe", "cannot be read (UnicodeDecodeError)"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named_and_not_shown(
+def test_an_unreadable_file_is_reported_without_its_content(
     text: str, wrong: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "nova.conf"
     path.write_bytes(text.encode("latin-1"))
-    found = mistakes({"SHIM_CONFIG_FILE": str(path)})
+    found = problems({"SHIM_CONFIG_FILE": str(path)})
     assert f"SHIM_CONFIG_FILE='{path}': {wrong}" == found[0]
     assert "hunter2" not in "\n".join(found)
 
 
-def test_what_the_service_user_lacks_is_named(conf: Callable[[str], dict[str, str]]) -> None:
+def test_missing_settings_of_the_service_user_are_reported(
+    conf: Callable[[str], dict[str, str]],
+) -> None:
     environ = conf(f"{OLD}[service_user]\nsend_service_user_token = yes\nusername = other\n")
     where = f"([service_user] of {environ['SHIM_CONFIG_FILE']})"
     assert [
@@ -230,17 +236,17 @@ def test_what_the_service_user_lacks_is_named(conf: Callable[[str], dict[str, st
             "OS_USER_DOMAIN_NAME or OS_USER_DOMAIN_ID",
             "OS_PROJECT_DOMAIN_NAME or OS_PROJECT_DOMAIN_ID",
         )
-    ] == mistakes(environ)
+    ] == problems(environ)
 
 
-def test_without_the_switch_the_service_user_does_not_count(
+def test_the_service_user_is_ignored_unless_its_token_is_sent(
     conf: Callable[[str], dict[str, str]],
 ) -> None:
     settings = Settings.from_environ(conf(f"{OLD}[service_user]\nusername = other\n"))
     assert (False, None) == (settings.send_service_token, settings.service_user)
 
 
-def test_memory_takes_the_links_and_no_login() -> None:
+def test_the_embedded_cloud_takes_links_but_no_login() -> None:
     settings = Settings.from_environ(FROM_FILE | {"SHIM_BACKEND": "memory"})
     assert "https://nova.example:8774" == settings.compute_link_prefix
     assert Settings().keystone == settings.keystone
@@ -255,7 +261,8 @@ def conf_of(keystone: FakeKeystone, more: str = "") -> str:
     )
 
 
-def test_the_service_starts_with_a_file_and_says_what_it_ignores(
+@pytest.mark.live
+def test_ignored_options_are_logged_once_at_start_up(
     conf: Callable[[str], dict[str, str]],
     tmp_path: Path,
     keystone: FakeKeystone,
@@ -277,37 +284,39 @@ def test_the_service_starts_with_a_file_and_says_what_it_ignores(
     ["", "auth_section = keystone_authtoken\n"],
     ids=["the same user", "a login of its own"],
 )
-def test_the_service_users_token_goes_along_to_glance(
+def test_glance_gets_the_service_token(
     login: str,
     conf: Callable[[str], dict[str, str]],
-    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
     keystone: FakeKeystone,
     glance: FakeGlance,
 ) -> None:
     service_user = f"[service_user]\nsend_service_user_token = true\n{login}"
-    with shim(tmp_path / "log", **conf(conf_of(keystone, service_user))) as url:
-        headers = {"X-Auth-Token": token_of("demo")}
-        for path in ("images", "images/no-such"):
-            requests.get(f"{url}/v2/demo/{path}", headers=headers, timeout=10)
+    with caplog.at_level("DEBUG"):
+        get(conf(conf_of(keystone, service_user)), "images", "images/no-such")
     tokens = [
         (seen.headers["x-auth-token"], seen.headers["x-service-token"]) for seen in glance.seen
     ]
     assert [(token_of("demo"), token_of("service"))] * 2 == tokens
-    assert token_of("service") not in (tmp_path / "log").read_text()
+    assert token_of("service") not in caplog.text
 
 
-def test_glance_gets_no_service_token_unless_told(
-    tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance
+@pytest.mark.parametrize(("switch", "sent"), [("0", False), ("1", True)])
+def test_glance_gets_a_service_token_only_if_it_is_set(
+    switch: str, sent: bool, keystone: FakeKeystone, glance: FakeGlance
 ) -> None:
-    environ = glance_environ(keystone)
-    for switch, sent in (("0", False), ("1", True)):
-        with shim(tmp_path / "log", **environ | {"SHIM_SEND_SERVICE_TOKEN": switch}) as url:
-            headers = {"X-Auth-Token": token_of("demo")}
-            requests.get(f"{url}/v2/demo/images", headers=headers, timeout=10)
-        assert sent == ("x-service-token" in glance.seen[-1].headers)
+    get(glance_environ(keystone) | {"SHIM_SEND_SERVICE_TOKEN": switch}, "images")
+    assert [sent] == ["x-service-token" in seen.headers for seen in glance.seen]
 
 
-def test_check_tells_what_is_ignored_and_tries_the_service_user(
+def get(environ: dict[str, str], *paths: str) -> None:
+    """Request paths of the project `demo` from the service with these settings."""
+    client = _over_glance(Settings.from_environ(environ)).test_client()
+    for path in paths:
+        client.get(f"/v2/demo/{path}", headers={"X-Auth-Token": token_of("demo")})
+
+
+def test_check_reports_ignored_options_and_a_rejected_service_user(
     conf: Callable[[str], dict[str, str]], keystone: FakeKeystone, glance: FakeGlance
 ) -> None:
     service_user = (

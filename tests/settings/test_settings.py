@@ -1,4 +1,4 @@
-"""Every setting: what it is by itself, what it may be, and what is said where it may not."""
+"""Every setting: its default, valid and invalid values, and how problems are reported."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def by_name(settings: Settings) -> dict[str, Any]:
     }
 
 
-def mistakes(environ: dict[str, str]) -> list[str]:
-    """Return the lines of the refusal of an environment."""
+def problems(environ: dict[str, str]) -> list[str]:
+    """Return the lines of an environment's error."""
     with pytest.raises(SettingsError) as refusal:
         Settings.from_environ(environ)
     return str(refusal.value).split("\n")
@@ -112,7 +112,7 @@ def test_every_setting_has_its_default() -> None:
     assert DEFAULTS == by_name(Settings())
 
 
-def test_the_names_are_those_of_the_defaults_in_their_order() -> None:
+def test_setting_names_are_in_order_of_declaration() -> None:
     assert list(DEFAULTS) == setting_names()
 
 
@@ -200,7 +200,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)
-def test_a_good_value_is_taken_and_nothing_else_changes(name: str, text: str, value: Any) -> None:
+def test_a_valid_value_changes_only_its_setting(name: str, text: str, value: Any) -> None:
     usual = Settings.from_environ(CLOUD)
     found = Settings.from_environ(CLOUD | {name: text})
     if found.backend == "memory":  # which has no use for the login
@@ -208,30 +208,27 @@ def test_a_good_value_is_taken_and_nothing_else_changes(name: str, text: str, va
     assert by_name(usual) | {name: value} == by_name(found)
 
 
-def test_every_setting_has_a_good_value_here() -> None:
-    alone = {"SHIM_DEPRECATION_LINK"}  # says nothing without another
+def test_every_setting_has_a_valid_value_in_the_table() -> None:
+    alone = {"SHIM_DEPRECATION_LINK"}  # needs another setting
     assert set(setting_names()) - alone == {name for name, _, _ in GOOD}
 
 
 LINK = "https://docs.example/images?from=nova#what-to-do"
 
 
-@pytest.mark.parametrize("name", ["SHIM_DEPRECATION", "SHIM_SUNSET"])
-def test_a_link_goes_with_either_time(name: str) -> None:
-    environ = CLOUD | {name: "2027-01-31", "SHIM_DEPRECATION_LINK": LINK}
-    assert LINK == Settings.from_environ(environ).deprecation_link
+def test_a_deprecation_link_needs_one_of_the_dates() -> None:
+    wrong = "SHIM_DEPRECATION_LINK needs SHIM_DEPRECATION or SHIM_SUNSET"
+    environ = CLOUD | {"SHIM_DEPRECATION_LINK": LINK}
+    assert [wrong] == problems(environ)
+    for name in ("SHIM_DEPRECATION", "SHIM_SUNSET"):
+        assert LINK == Settings.from_environ(environ | {name: "2027-01-31"}).deprecation_link
 
 
-def test_the_end_is_not_before_its_announcement() -> None:
+def test_sunset_must_not_be_before_deprecation() -> None:
     environ = CLOUD | {"SHIM_DEPRECATION": "2027-01-31", "SHIM_SUNSET": "2027-01-30T23:59:59Z"}
     wrong = "SHIM_SUNSET must not be before SHIM_DEPRECATION"
-    assert [wrong] == mistakes(environ)
+    assert [wrong] == problems(environ)
     Settings.from_environ(environ | {"SHIM_SUNSET": "2027-01-31"})
-
-
-def test_a_link_alone_says_nothing() -> None:
-    wrong = "SHIM_DEPRECATION_LINK needs SHIM_DEPRECATION or SHIM_SUNSET"
-    assert [wrong] == mistakes(CLOUD | {"SHIM_DEPRECATION_LINK": LINK})
 
 
 NOT_ONE_OR_ZERO = ("2", "true", "yes", "on", "01", "-1")
@@ -376,15 +373,17 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "text", "allowed"), BAD)
-def test_a_bad_value_is_named_with_what_is_allowed(name: str, text: str, allowed: str) -> None:
-    found = mistakes(CLOUD | {name: text})
+def test_an_invalid_value_is_reported_with_what_is_allowed(
+    name: str, text: str, allowed: str
+) -> None:
+    found = problems(CLOUD | {name: text})
     assert f"{name}={text!r} {allowed}" == found[0]
 
 
-def test_every_setting_that_can_be_wrong_has_a_bad_value_here() -> None:
+def test_every_setting_with_a_rule_has_an_invalid_value_in_the_table() -> None:
     free = {name for name in setting_names() if name.startswith("OS_")}
     free -= {"OS_AUTH_URL", "OS_AUTH_TYPE", "OS_INTERFACE", "OS_CACERT"}
-    free |= {"SHIM_HEALTHCHECK_DISABLE_FILE"}  # of a file that need not be there
+    free |= {"SHIM_HEALTHCHECK_DISABLE_FILE"}  # a file that need not exist
     assert set(setting_names()) - free == {name for name, _, _ in BAD}
 
 
@@ -402,10 +401,10 @@ def test_a_removed_setting_is_an_error_that_names_the_new_one(
     name: str, word: str, value: str
 ) -> None:
     removed = f"{name} was removed: SHIM_COMPAT={word} replaces the value 0"
-    assert [removed] == mistakes(CLOUD | {name: value})
+    assert [removed] == problems(CLOUD | {name: value})
 
 
-def test_all_mistakes_are_told_together() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     wrong = {
         "SHIM_THREADS": "x",
         "SHIM_MAX_LIMIT": "0",
@@ -423,10 +422,16 @@ def test_all_mistakes_are_told_together() -> None:
         "OS_INTERFACE='x' must be public, internal or admin",
         "OS_PROJECT_NAME or OS_PROJECT_ID is not set: the login to Keystone needs it",
         "`nova-image-shim fake` serves an embedded cloud and needs no settings",
-    ] == mistakes(CLOUD | wrong)
+    ] == problems(CLOUD | wrong)
 
 
-def test_mistakes_of_memory_are_told_together() -> None:
+def test_a_problem_has_the_settings_name() -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.from_environ(CLOUD | {"SHIM_THREADS": "x", "OS_USERNAME": ""})
+    assert ["SHIM_THREADS", "OS_USERNAME"] == [problem.name for problem in error.value.problems]
+
+
+def test_all_conflicts_with_the_embedded_cloud_are_reported_at_once() -> None:
     wrong = {"SHIM_COMPRESS": "on", "WEB_CONCURRENCY": "2", "SHIM_BIND": "0.0.0.0:80"}
     wrong |= MEMORY | {"SHIM_CACHE_SECONDS": "5"}
     assert [
@@ -434,7 +439,7 @@ def test_mistakes_of_memory_are_told_together() -> None:
         "WEB_CONCURRENCY='2' must be 1: SHIM_BACKEND=memory runs in one process",
         "SHIM_CACHE_SECONDS='5' must be 0: SHIM_BACKEND=memory has no lists to cache",
         f"SHIM_BIND='0.0.0.0:80' {A_LOOPBACK_ADDRESS}",
-    ] == mistakes(wrong)
+    ] == problems(wrong)
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t \n"])
@@ -445,12 +450,12 @@ def test_an_empty_variable_counts_as_unset(blank: str) -> None:
     assert Settings.from_environ(CLOUD) == Settings.from_environ(CLOUD | optional)
 
 
-def test_other_variables_count_nowhere() -> None:
+def test_other_variables_are_ignored() -> None:
     other = {"SHIM_NOWHERE": "x", "shim_threads": "1", "FORWARDED_ALLOW_IPS": "*", "PORT": "80"}
     assert Settings(backend="memory") == Settings.from_environ(other | MEMORY)
 
 
-def test_blanks_around_a_value_are_cut_off() -> None:
+def test_blanks_around_a_value_are_removed() -> None:
     padded = {name: f" {value}\n" for name, value in CLOUD.items() if name != "OS_PASSWORD"}
     assert Settings.from_environ(CLOUD) == Settings.from_environ(CLOUD | padded)
 
@@ -463,21 +468,21 @@ def test_a_secret_keeps_its_blanks(name: str) -> None:
 @pytest.mark.parametrize("name", ["OS_PASSWORD", "OS_APPLICATION_CREDENTIAL_SECRET"])
 def test_a_secret_is_not_shown(name: str) -> None:
     environ = CLOUD | {name: "hunter2"}
-    told = mistakes(environ | {"OS_USERNAME": "", "SHIM_THREADS": "x"})
-    assert "hunter2" not in "\n".join(told)
+    reported = problems(environ | {"OS_USERNAME": "", "SHIM_THREADS": "x"})
+    assert "hunter2" not in "\n".join(reported)
     assert "hunter2" not in repr(Settings.from_environ(environ))
 
 
 @pytest.mark.parametrize("user", ["user:hunter2", ":hunter2"])
 @pytest.mark.parametrize("name", ["OS_AUTH_URL", "SHIM_GLANCE_ENDPOINT"])
-def test_a_password_in_an_address_is_refused_and_not_shown(name: str, user: str) -> None:
-    told = mistakes(CLOUD | {name: f"http://{user}@keystone:5000/v3"})
-    assert told[0].startswith(f"{name}=")
-    assert told[0].endswith(AN_ADDRESS)
-    assert "hunter2" not in "\n".join(told)
+def test_a_password_in_an_address_is_rejected_and_not_shown(name: str, user: str) -> None:
+    reported = problems(CLOUD | {name: f"http://{user}@keystone:5000/v3"})
+    assert reported[0].startswith(f"{name}=")
+    assert reported[0].endswith(AN_ADDRESS)
+    assert "hunter2" not in "\n".join(reported)
 
 
-def test_memory_does_not_look_at_the_variables_of_a_client() -> None:
+def test_the_embedded_cloud_ignores_a_clients_variables() -> None:
     clients = {name: "/nonsense" for name in setting_names() if name.startswith("OS_")}
     assert Settings(backend="memory") == Settings.from_environ(clients | MEMORY)
 
@@ -547,7 +552,7 @@ CREDENTIAL_OPTIONS = {
         (CREDENTIAL | CLOUD | {"OS_AUTH_TYPE": "password"}, PASSWORD_OPTIONS),
     ],
 )
-def test_the_login_is_made_of_what_belongs_to_it(
+def test_credentials_are_the_options_of_their_plugin(
     environ: dict[str, str], options: dict[str, str]
 ) -> None:
     assert options == Settings.from_environ(environ).keystone.credentials()
@@ -584,10 +589,10 @@ EVERYTHING = ["OS_AUTH_URL", USER, "OS_PASSWORD", PROJECT, USER_DOMAIN, PROJECT_
         (CREDENTIAL | {"OS_AUTH_TYPE": "password"}, EVERYTHING[1:]),
     ],
 )
-def test_what_is_missing_for_a_login_is_named(environ: dict[str, str], missing: list[str]) -> None:
+def test_missing_login_settings_are_reported(environ: dict[str, str], missing: list[str]) -> None:
     needs = "is not set: the login to Keystone needs it"
     hint = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
-    assert [*(f"{names} {needs}" for names in missing), hint] == mistakes(environ)
+    assert [*(f"{names} {needs}" for names in missing), hint] == problems(environ)
 
 
 @pytest.mark.parametrize(
@@ -607,7 +612,7 @@ def test_what_is_missing_for_a_login_is_named(environ: dict[str, str], missing: 
         ("127.0.0.1.example:8774", False),
     ],
 )
-def test_memory_listens_to_this_machine_only_unless_told_otherwise(
+def test_the_embedded_cloud_listens_on_loopback_unless_public_is_allowed(
     bind: str, only_here: bool
 ) -> None:
     address = Address.parse(bind)
@@ -616,8 +621,8 @@ def test_memory_listens_to_this_machine_only_unless_told_otherwise(
     if only_here:
         assert address == Settings.from_environ(MEMORY | {"SHIM_BIND": bind}).bind
     else:
-        assert [refusal] == mistakes(MEMORY | {"SHIM_BIND": bind})
-        assert [refusal] == mistakes(MEMORY | {"SHIM_BIND": bind, "SHIM_ALLOW_PUBLIC": "0"})
+        assert [refusal] == problems(MEMORY | {"SHIM_BIND": bind})
+        assert [refusal] == problems(MEMORY | {"SHIM_BIND": bind, "SHIM_ALLOW_PUBLIC": "0"})
     public = MEMORY | {"SHIM_BIND": bind, "SHIM_ALLOW_PUBLIC": "1"}
     assert address == Settings.from_environ(public).bind
     assert address == Settings.from_environ(CLOUD | {"SHIM_BIND": bind}).bind
@@ -633,9 +638,7 @@ def test_memory_listens_to_this_machine_only_unless_told_otherwise(
         (CLOUD | {"WEB_CONCURRENCY": "9"}, 9),
     ],
 )
-def test_one_process_serves_memory_and_two_a_cloud_unless_set(
-    environ: dict[str, str], count: int
-) -> None:
+def test_the_number_of_processes(environ: dict[str, str], count: int) -> None:
     assert count == Settings.from_environ(environ).worker_count
 
 
@@ -648,13 +651,11 @@ def test_one_process_serves_memory_and_two_a_cloud_unless_set(
         (CLOUD | {"SHIM_WWW_AUTHENTICATE_URI": "https://public/v3/"}, "https://public/v3"),
     ],
 )
-def test_a_client_is_sent_to_keystone_for_a_token(
-    environ: dict[str, str], address: str | None
-) -> None:
+def test_login_url_is_the_public_keystone(environ: dict[str, str], address: str | None) -> None:
     assert address == Settings.from_environ(environ).login_url
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     settings = Settings.from_environ(CLOUD)
     with pytest.raises(FrozenInstanceError):
         settings.threads = 1  # type: ignore[misc]
