@@ -58,7 +58,7 @@ _SWITCHES = {"1": "1", "true": "1", "yes": "1", "on": "1"} | dict.fromkeys(
 _NO_CACHE = "-1"  # keystonemiddleware's value; ours is 0
 # A setting in the environment hides its alternatives in the file.
 _OTHER_LOGINS = {"OS_AUTH_TYPE", "OS_APPLICATION_CREDENTIAL_ID"}
-_HIDDEN_BY = {
+_HIDES = {
     "OS_USERNAME": {"OS_USER_ID", *_OTHER_LOGINS},
     "OS_USER_ID": {"OS_USERNAME", *_OTHER_LOGINS},
     "OS_PROJECT_NAME": {"OS_PROJECT_ID"},
@@ -94,7 +94,7 @@ class ConfigFile(NamedTuple):
         """Return the settings of both, the environment first, and the origins of the file's."""
         given = {name: text for name, text in environ.items() if text.strip()}
         left = self.settings.keys() - given.keys()
-        left -= set().union(*(_HIDDEN_BY.get(name, ()) for name in given))
+        left -= set().union(*(_HIDES.get(name, ()) for name in given))
         settings = {name: self.settings[name] for name in left} | given
         return settings, {name: self.origins[name] for name in left}
 

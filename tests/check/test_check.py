@@ -247,3 +247,87 @@ def test_a_silent_server_is_an_error(environ: dict[str, str]) -> None:
         assert [f"Keystone does not answer at {url}: no answer in time."] == texts(
             environ | changes
         )
+
+
+REJECTED_USER = (
+    "Keystone rejects the service user nova-image-shim: the name, password or domain is wrong, or "
+    "the user is disabled."
+)
+REJECTED_CREDENTIAL = (
+    "Keystone rejects the application credential an-id: it does not exist, has expired, or its "
+    "secret is wrong."
+)
+CREDENTIAL = {
+    "OS_APPLICATION_CREDENTIAL_ID": "an-id",
+    "OS_APPLICATION_CREDENTIAL_SECRET": "a-wrong-secret",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"OS_PASSWORD": "wrong"}, REJECTED_USER),
+        (CREDENTIAL, REJECTED_CREDENTIAL),
+        (
+            {"OS_REGION_NAME": "S"},
+            "The catalog has no public endpoint of Keystone in the region S: its regions are R.",
+        ),
+        ({}, "The service user may not validate other users' tokens: its roles are member."),
+    ],
+)
+def test_a_wrong_login_is_an_error(
+    changes: dict[str, str], text: str, environ: dict[str, str]
+) -> None:
+    assert [text] == texts(environ | changes)
+
+
+NOT_FOUND = says(404, {"error": {"code": 404, "message": "Nothing here"}})
+NO_LOGIN = "Keystone does not issue a token to the service user: "
+
+
+@pytest.mark.parametrize(
+    ("login", "validation", "text"),
+    [
+        (
+            says(401),
+            None,
+            "The service user nova-image-shim cannot log in to the project service: the project "
+            "does not exist, or the user has no role in it.",
+        ),
+        (NOT_FOUND, None, "Login is not possible at {url}: Nothing here (HTTP 404)."),
+        (says(503), None, NO_LOGIN + "Service Unavailable (HTTP 503)."),
+        (
+            None,
+            says(403),
+            "The service user may not validate other users' tokens: Keystone returns 403.",
+        ),
+        (
+            None,
+            says(404),
+            "Keystone does not validate the service user's own token: {url}/auth/tokens returns "
+            "404.",
+        ),
+    ],
+)
+def test_a_refusal_of_keystone_is_an_error(
+    login: Any, validation: Any, text: str, environ: dict[str, str], keystone: FakeKeystone
+) -> None:
+    versions = [keystone.usual, keystone.usual]  # read by the check, and by the login
+    keystone.answers[:] = [*versions, login or keystone.usual, *([validation] * bool(validation))]
+    (found_text,) = texts(environ)
+    assert text.format(url=environ["OS_AUTH_URL"]) == found_text
+
+
+def test_an_unknown_application_credential_is_an_error(
+    environ: dict[str, str], keystone: FakeKeystone
+) -> None:
+    unknown = {"error": {"code": 404, "message": "Could not find Application Credential: an-id."}}
+    keystone.answers[:] = [keystone.usual, says(404, unknown)]
+    assert [REJECTED_CREDENTIAL] == texts(environ | CREDENTIAL)
+
+
+def test_tls_where_there_is_none_is_an_error(environ: dict[str, str]) -> None:
+    url = environ["OS_AUTH_URL"].replace("http:", "https:")
+    ((_, text, fix),) = found(environ | {"OS_AUTH_URL": url})
+    assert text.startswith(f"Keystone at {url} does not speak TLS: ")
+    assert "Use http:// in OS_AUTH_URL, or enable TLS there." == fix
