@@ -40,31 +40,18 @@ def endpoint_of(cloud: Cloud, service_type: str, what: str) -> str:
     except ClientException:
         url = None
     if not url:
-        raise _missing(keystone, _endpoints(token, service_type), service_type, what)
+        raise _missing(keystone, token, service_type, what)
     return url.rstrip("/")
 
 
-def _missing(
-    keystone: Keystone, endpoints: list[tuple[str, str, str]], service_type: str, what: str
-) -> CheckFailed:
-    if not endpoints:
-        return CheckFailed(
-            f"The catalog has no endpoint of {what}.",
-            f"Create one (openstack endpoint create) for the service type {service_type}.",
-        )
-    region = keystone.region_name
-    where = f" in the region {region}" if region else ""
-    lacking = f"The catalog has no {keystone.interface} endpoint of {what}{where}"
-    regions = sorted({name for _, name, _ in endpoints})
-    if region and region not in regions:
-        return CheckFailed(
-            f"{lacking}: its regions are {', '.join(regions)}.",
-            "Set OS_REGION_NAME to one of them.",
-        )
-    interfaces = sorted({interface for interface, _, _ in endpoints})
+def _missing(keystone: Keystone, token: AccessInfo, service_type: str, what: str) -> CheckFailed:
+    where = f" in the region {keystone.region_name}" if keystone.region_name else ""
+    there = {f"{interface} in {region}" for interface, region, _ in _endpoints(token, service_type)}
     return CheckFailed(
-        f"{lacking}: it has {', '.join(interfaces)}.",
-        "Set OS_INTERFACE to one of them, or create the endpoint (openstack endpoint create).",
+        f"The catalog has no {keystone.interface} endpoint of {what}{where}: it has "
+        f"{', '.join(sorted(there)) or 'none'}.",
+        "Set OS_INTERFACE and OS_REGION_NAME to one of them, or create the endpoint (openstack "
+        "endpoint create).",
     )
 
 

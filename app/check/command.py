@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nova_image_shim.check.catalog import link_findings
+from nova_image_shim.check.catalog import endpoint_of, link_findings
 from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok
-from nova_image_shim.check.glance import find_glance, list_one_image
+from nova_image_shim.check.glance import list_one_image
 from nova_image_shim.check.http import Cloud
 from nova_image_shim.check.keystone import (
     log_in,
@@ -120,7 +120,7 @@ def _cloud_findings(settings: Settings, token_file: Path | None) -> Iterator[Fin
     if settings.service_user:
         log_in(Cloud(replace(settings, keystone=settings.service_user)))
         yield ok("The user of [service_user] can log in.")
-    glance = find_glance(cloud)
+    glance = settings.glance_endpoint or endpoint_of(cloud, "image", "Glance")
     yield from link_findings(settings, token, glance)
     yield from list_one_image(cloud, glance)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nova_image_shim.adapters.http.urls import without_version
-from nova_image_shim.check.catalog import endpoint_of
 from nova_image_shim.check.findings import CheckFailed, Finding, ok
 from nova_image_shim.check.http import Cloud, clock_findings
 
@@ -13,15 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
-
-
-def find_glance(cloud: Cloud) -> str:
-    """Return Glance's address, from the settings or the catalog.
-
-    Raises:
-        CheckFailed: neither has one.
-    """
-    return cloud.settings.glance_endpoint or endpoint_of(cloud, "image", "Glance")
 
 
 def list_one_image(cloud: Cloud, glance: str) -> Iterator[Finding]:

@@ -164,7 +164,7 @@ def test_a_missing_interface_is_an_error(
 ) -> None:
     changes = {"OS_INTERFACE": "internal", "OS_REGION_NAME": region}
     where = " in the region R" if region else ""
-    assert [f"The catalog has no internal endpoint of Glance{where}: it has public."] == texts(
+    assert [f"The catalog has no internal endpoint of Glance{where}: it has public in R."] == texts(
         environ | changes, token_file
     )
 
@@ -270,7 +270,8 @@ CREDENTIAL = {
         (CREDENTIAL, REJECTED_CREDENTIAL),
         (
             {"OS_REGION_NAME": "S"},
-            "The catalog has no public endpoint of Keystone in the region S: its regions are R.",
+            "The catalog has no public endpoint of Keystone in the region S: it has admin in R, "
+            "internal in R, public in R.",
         ),
         ({}, "The service user may not validate other users' tokens: its roles are member."),
     ],

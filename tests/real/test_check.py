@@ -360,6 +360,10 @@ TRUST = (
     "Set OS_CACERT to a file with the certificate of its authority, or correct the certificate or "
     "OS_AUTH_URL."
 )
+OTHER_ENDPOINT = (
+    "Set OS_INTERFACE and OS_REGION_NAME to one of them, or create the endpoint (openstack "
+    "endpoint create)."
+)
 CREDENTIAL = (
     "Create one as the service user (openstack application credential create) and set "
     "OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET."
@@ -384,9 +388,9 @@ BROKEN: list[tuple[Callable[..., Any], str, str, str]] = [
     (
         wrong_region,
         "error",
-        "The catalog has no public endpoint of Keystone in the region RegionTwo: its regions are "
-        "RegionOne.",
-        "Set OS_REGION_NAME to one of them.",
+        "The catalog has no public endpoint of Keystone in the region RegionTwo: it has admin in "
+        "RegionOne, internal in RegionOne, public in RegionOne.",
+        OTHER_ENDPOINT,
     ),
     (
         wrong_path,
@@ -468,9 +472,9 @@ BROKEN: list[tuple[Callable[..., Any], str, str, str]] = [
     (
         no_interface,
         "error",
-        "The catalog has no admin endpoint of Keystone in the region RegionOne: it has internal, "
-        "public.",
-        "Set OS_INTERFACE to one of them, or create the endpoint (openstack endpoint create).",
+        "The catalog has no admin endpoint of Keystone in the region RegionOne: it has internal in "
+        "RegionOne, public in RegionOne.",
+        OTHER_ENDPOINT,
     ),
     (
         unreachable_interface,
