@@ -28,7 +28,7 @@ class SilentAccess(Logger):
 
 
 wsgi_app = "nova_image_shim.wsgi:application()"
-bind = settings.bind
+bind = str(settings.bind)
 longest_seconds = settings.request_timeout_seconds + settings.client_timeout_seconds
 worker_class = worker_class(
     head_seconds=settings.client_timeout_seconds, whole_seconds=longest_seconds
@@ -71,7 +71,7 @@ def on_starting(server):
     options = server.cfg.settings
     given = {name: options[name].get() for name in ("bind", "workers", "max_requests")}
     if settings.backend == "memory" and given != {
-        "bind": [settings.bind],
+        "bind": [bind],
         "workers": 1,
         "max_requests": 0,
     }:
@@ -103,5 +103,5 @@ def _open_metrics_port(cfg):
         metrics_port.open(cfg.uid, cfg.gid)
     except OSError as error:
         raise SystemExit(
-            f"nova-image-shim cannot start:\nSHIM_METRICS_BIND={settings.metrics_bind!r}: {error}"
+            f"nova-image-shim cannot start:\nSHIM_METRICS_BIND='{settings.metrics_bind}': {error}"
         ) from error

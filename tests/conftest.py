@@ -35,7 +35,7 @@ __all__ = ["count", "pytest_terminal_summary", "tell"]  # pytest finds them here
 def client() -> FlaskClient:
     """Return a client of the application over the images that ship with it."""
     service = MemoryImageService(load_images())
-    client = create_app(Settings(), service, accept_any_token).test_client()
+    client = create_app(Settings(backend="memory"), service, accept_any_token).test_client()
     client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
     return client
 
@@ -80,7 +80,7 @@ def glance_shim(keystone: FakeKeystone, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def memory_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of the live service over its embedded store."""
-    with shim(tmp_path_factory.mktemp("shim") / "log") as url:
+    with shim(tmp_path_factory.mktemp("shim") / "log", SHIM_BACKEND="memory") as url:
         yield url
 
 
@@ -108,4 +108,4 @@ def fake_cloud(seed: Seed) -> FakeCloud:
 @pytest.fixture
 def cloud_client(fake_cloud: FakeCloud) -> FlaskClient:
     """Return a client of the embedded cloud; it sends no token of its own."""
-    return create_cloud_app(Settings(), fake_cloud).test_client()
+    return create_cloud_app(Settings(backend="memory"), fake_cloud).test_client()

@@ -32,7 +32,7 @@ def serving(folder: Path, **environ: str) -> Iterator[tuple[str, list[str]]]:
         process = subprocess.Popen(
             [str(COMMAND), "serve"],
             cwd=folder,
-            env=clean_environ() | {"SHIM_BIND": "127.0.0.1:0"} | environ,
+            env=clean_environ() | {"SHIM_BACKEND": "memory", "SHIM_BIND": "127.0.0.1:0"} | environ,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -89,7 +89,7 @@ def test_a_login_as_shown_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "reason"),
     [
-        ({"SHIM_THREADS": "x"}, "SHIM_THREADS='x': allowed is a whole number from 1 to 256"),
+        ({"SHIM_THREADS": "x"}, "SHIM_THREADS='x' must be a whole number from 1 to 256"),
         ({"SHIM_MEMORY_IMAGES": "seed.json"}, "seed.json: user 1 (name a): password: a text of 1"),
         (
             {"GUNICORN_CMD_ARGS": "--workers 2"},
@@ -104,7 +104,7 @@ def test_a_start_that_is_refused_says_why(
     done = subprocess.run(
         [str(COMMAND), "serve"],
         cwd=tmp_path,
-        env=clean_environ() | environ,
+        env=clean_environ() | {"SHIM_BACKEND": "memory"} | environ,
         capture_output=True,
         text=True,
         timeout=60,

@@ -24,6 +24,7 @@ from nova_image_shim.adapters.glance.decoding import to_image, to_page
 from nova_image_shim.adapters.glance.errors import port_error
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport
+from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.adapters.limits.limiter import LimitExceeded
 
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"
@@ -95,7 +96,7 @@ class GlanceImageService(port.ImageService):
         if not found:
             missing = f"{options.interface} endpoint, region {options.region_name or 'any'}"
             raise port.ImageServiceFailed(f"the token's catalog has no image service: {missing}")
-        return found.rstrip("/").removesuffix("/v2")
+        return without_version(found)
 
     def _catalog_endpoint(self, context: port.Context) -> str | None:
         if context.auth is None:

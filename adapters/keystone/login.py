@@ -1,6 +1,5 @@
 """The service user's login: from its credentials to a keystoneauth plugin."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,8 @@ from keystoneauth1 import loading
 from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session
 
-_VERSION = re.compile(r"/v\d+(?:\.\d+)?/?\Z")
+from nova_image_shim.adapters.http.urls import without_version
+
 _V3_PLUGINS = {"password": "v3password"}
 
 
@@ -30,7 +30,7 @@ def load_plugin(credentials: Mapping[str, str]) -> BaseAuthPlugin:
 
 def v3_url(url: str) -> str:
     """Return the address of Keystone's v3 API: `http://host/identity/v3` for any of its forms."""
-    return f"{_VERSION.sub('', url).rstrip('/')}/v3"
+    return f"{without_version(url)}/v3"
 
 
 class ServiceTokenAuth(BaseAuthPlugin):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pymemcache.client.base import PooledClient
 
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.adapters.limits.breaker import Breaker
 
 _log = logging.getLogger(__name__)
@@ -33,21 +34,21 @@ class Memcached:
     Nothing is raised: a server that fails behaves like an empty one.
 
     Args:
-        servers: `host:port` of each.
+        servers: the address of each.
         timeout_seconds: how long to wait for a server.
         clock: returns seconds.
     """
 
     def __init__(
         self,
-        servers: Sequence[str],
+        servers: Sequence[Address],
         *,
         timeout_seconds: float = _TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         breaker = partial(Breaker, failures=1, seconds=_PAUSE_SECONDS, clock=clock)
         self._servers = [
-            _Server(name, _client(name, timeout_seconds), breaker()) for name in servers
+            _Server(str(server), _client(server, timeout_seconds), breaker()) for server in servers
         ]
 
     def get(self, key: str) -> bytes | None:
@@ -88,10 +89,9 @@ class Memcached:
         return answer
 
 
-def _client(server: str, timeout_seconds: float) -> PooledClient:
-    host, _, port = server.rpartition(":")
+def _client(server: Address, timeout_seconds: float) -> PooledClient:
     return PooledClient(
-        (host.strip("[]"), int(port)),
+        tuple(server),
         connect_timeout=timeout_seconds,
         timeout=timeout_seconds,
         no_delay=True,

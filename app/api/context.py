@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import g, request
 
+from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.api.errors import Fault
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
@@ -15,7 +16,6 @@ from nova_image_shim.web.current import compute_base, settings
 if TYPE_CHECKING:
     from nova_image_shim.adapters.image_port import Context
 
-_VERSION = re.compile(r"/v\d+(?:\.\d+)?/?\Z")
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
 
 
@@ -60,7 +60,12 @@ def make_translator(context: Context) -> Translator:
         compute_base(),
         api_version(),
         g.tenant_id,
-        _VERSION.sub("", endpoint).rstrip("/") if endpoint else compute_base(),
-        project_in_alternate=conf.alternate_link_project,
+        without_version(endpoint) if endpoint else compute_base(),
+        project_in_alternate="no-alternate-project" not in conf.compat,
     )
-    return Translator(links, conf.show_image_size, conf.show_disk_config)
+    return Translator(
+        links,
+        show_size="no-image-size" not in conf.compat,
+        show_disk_config="no-disk-config" not in conf.compat,
+        raw_mappings="raw-block-device-mapping" in conf.compat,
+    )

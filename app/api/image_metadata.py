@@ -63,13 +63,13 @@ def understand_body() -> None:
 @blueprint.get("/images/<image_id>/metadata")
 def index(image_id: str) -> Response:
     """List an image's metadata: 200 `{"metadata": {...}}`; 404 for no image."""
-    return answer(to_json({"metadata": to_metadata(get_image(make_context(), image_id))}))
+    return answer(to_json({"metadata": _metadata_of(get_image(make_context(), image_id))}))
 
 
 @blueprint.get("/images/<image_id>/metadata/<key>")
 def show(image_id: str, key: str) -> Response:
     """Show one item: 200 `{"meta": {KEY: value}}`; 404 for no image or no such key."""
-    metadata = to_metadata(get_image(make_context(), image_id))
+    metadata = _metadata_of(get_image(make_context(), image_id))
     if key not in metadata:
         raise Fault(404)
     return answer(to_json({"meta": {key: metadata[key]}}))
@@ -83,7 +83,7 @@ def create(image_id: str) -> Response:
     and for more items than allowed, 404 for no image, 415 for a body of another type.
     """
     items = _schemas().load_metadata(g.body)
-    return answer(to_json({"metadata": to_metadata(_write(image_id, items))}))
+    return answer(to_json({"metadata": _metadata_of(_write(image_id, items))}))
 
 
 @blueprint.put("/images/<image_id>/metadata")
@@ -110,11 +110,15 @@ def delete(image_id: str, key: str) -> Response:
     if is_bookkeeping(key):
         raise _not_authorized(image_id)
     context = make_context()
-    if key not in to_metadata(get_image(context, image_id)):
+    if key not in _metadata_of(get_image(context, image_id)):
         raise Fault(404, "Invalid metadata key")
     with suppress(ImageConflict):  # somebody else removed it in between: it is gone, as wanted
         _change(context, image_id, Changes(remove=[key]))
     return no_content()
+
+
+def _metadata_of(image: Image) -> dict[str, Any]:
+    return to_metadata(image, raw_mappings="raw-block-device-mapping" in settings().compat)
 
 
 def _schemas() -> ModuleType:

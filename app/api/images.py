@@ -115,5 +115,5 @@ def _list_request(context: Context, pairs: Pairs, *, detailed: bool) -> ListRequ
         marker=query.marker,
         page_size=conf.glance_page_size,
         first_page_size=min(query.page_size or conf.glance_page_size, conf.glance_page_size),
-        with_previous=conf.previous_links,
+        with_previous="no-previous-links" not in conf.compat,
     )

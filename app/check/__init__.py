@@ -1,1 +1,1 @@
-"""Whether the settings and the cloud behind them fit together, and what to mend where not."""
+"""`nova-image-shim check`: find problems between the settings and the cloud, with their fixes."""

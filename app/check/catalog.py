@@ -1,44 +1,36 @@
-"""The catalog in the service user's token: where things are, and what clients are shown."""
+"""The catalog in the service user's token: service endpoints and the addresses clients see."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from keystoneauth1.exceptions import ClientException
 
-from nova_image_shim.check.findings import Fault, Finding, warning
+from nova_image_shim.adapters.http.urls import without_version
+from nova_image_shim.check.findings import CheckFailed, Finding, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from keystoneauth1.access import AccessInfo
-    from keystoneauth1.plugin import BaseAuthPlugin
-    from keystoneauth1.session import Session
 
-    from nova_image_shim.settings import Settings
-
-_COMPUTE = ("compute", "compute_legacy")
-_VERSION = re.compile(r"/v\d+(?:\.\d+)?/?\Z")
+    from nova_image_shim.check.http import Cloud
+    from nova_image_shim.settings import Keystone, Settings
 
 
-def endpoint_of(
-    session: Session, settings: Settings, plugin: BaseAuthPlugin, service_type: str, what: str
-) -> str:
+def endpoint_of(cloud: Cloud, service_type: str, what: str) -> str:
     """Return a service's address, for the region and interface that are set.
 
     Args:
-        session: over which to log in, if need be.
-        settings: say which endpoint.
-        plugin: the service user's.
+        cloud: whose catalog.
         service_type: `identity` or `image`.
         what: the service, for a person.
 
     Raises:
-        Fault: the catalog has none.
+        CheckFailed: the catalog has none.
     """
-    keystone = settings.keystone
-    token: AccessInfo = plugin.get_access(session)  # type: ignore[attr-defined] # an identity plugin
+    keystone = cloud.keystone
+    token: AccessInfo = cloud.plugin.get_access(cloud.session)
     try:
         url = token.service_catalog.url_for(
             service_type=service_type,
@@ -48,31 +40,18 @@ def endpoint_of(
     except ClientException:
         url = None
     if not url:
-        raise _missing(settings, token, service_type, what)
+        raise _missing(keystone, token, service_type, what)
     return url.rstrip("/")
 
 
-def _missing(settings: Settings, token: AccessInfo, service_type: str, what: str) -> Fault:
-    keystone = settings.keystone
-    there = _endpoints(token, service_type)
-    wanted = f"{keystone.interface} endpoint of {what}"
-    if keystone.region_name:
-        wanted += f" in the region {keystone.region_name}"
-    if not there:
-        return Fault(
-            f"The catalog has no endpoint of {what} at all.",
-            f"Create one (openstack endpoint create), for the service type {service_type}.",
-        )
-    regions = sorted({region for _, region, _ in there})
-    if keystone.region_name and keystone.region_name not in regions:
-        return Fault(
-            f"The catalog has no {wanted}: its regions are {', '.join(regions)}.",
-            "Set OS_REGION_NAME to one of them.",
-        )
-    interfaces = sorted({interface for interface, _, _ in there})
-    return Fault(
-        f"The catalog has no {wanted}: it has {', '.join(interfaces)}.",
-        "Set OS_INTERFACE to one of them, or create the endpoint (openstack endpoint create).",
+def _missing(keystone: Keystone, token: AccessInfo, service_type: str, what: str) -> CheckFailed:
+    where = f" in the region {keystone.region_name}" if keystone.region_name else ""
+    there = {f"{interface} in {region}" for interface, region, _ in _endpoints(token, service_type)}
+    return CheckFailed(
+        f"The catalog has no {keystone.interface} endpoint of {what}{where}: it has "
+        f"{', '.join(sorted(there)) or 'none'}.",
+        "Set OS_INTERFACE and OS_REGION_NAME to one of them, or create the endpoint (openstack "
+        "endpoint create).",
     )
 
 
@@ -86,41 +65,42 @@ def _endpoints(token: AccessInfo, *service_types: str) -> list[tuple[str, str, s
     ]
 
 
+def _public(token: AccessInfo, *service_types: str) -> list[str]:
+    return [url for interface, _, url in _endpoints(token, *service_types) if interface == "public"]
+
+
 def link_findings(settings: Settings, token: AccessInfo, glance: str) -> Iterator[Finding]:
-    """Look at what our links will show to clients.
+    """Compare the links in answers with the public addresses in the catalog.
 
     Args:
-        settings: say how links begin.
-        token: whose catalog tells what is public.
+        settings: decide how links begin.
+        token: has the catalog.
         glance: the address of Glance that the service uses.
     """
-    yield from _own_links(settings, token)
-    yield from _alternate_links(settings, token, glance)
+    yield from _own_links(settings, _public(token, "compute", "compute_legacy"))
+    yield from _alternate_links(settings, _public(token, "image"), glance)
 
 
-def _own_links(settings: Settings, token: AccessInfo) -> Iterator[Finding]:
-    public = [url for interface, _, url in _endpoints(token, *_COMPUTE) if interface == "public"]
+def _own_links(settings: Settings, public: list[str]) -> Iterator[Finding]:
     secure = [url for url in public if url.startswith("https://")]
     prefix = settings.compute_link_prefix
     if secure and prefix and prefix.startswith("http://"):
         yield warning(
-            f"Links begin with {prefix}, and clients come by {secure[0]}.",
-            "Write https:// in SHIM_COMPUTE_LINK_PREFIX.",
+            f"Links begin with {prefix}, but clients use {secure[0]}.",
+            "Use https:// in SHIM_COMPUTE_LINK_PREFIX.",
         )
     if secure and not prefix and not settings.trusted_proxies:
         yield warning(
-            f"Clients come by {secure[0]}, and links will begin with http://, since nothing tells "
-            "the service of the TLS in front of it.",
+            f"Links begin with http://, but clients use {secure[0]}: the service does not know of "
+            "the TLS in front of it.",
             "Set SHIM_TRUSTED_PROXIES to the number of proxies that set X-Forwarded-Proto, or "
             "SHIM_COMPUTE_LINK_PREFIX to the public address.",
         )
 
 
-def _alternate_links(settings: Settings, token: AccessInfo, glance: str) -> Iterator[Finding]:
-    public = [
-        _bare(url) for interface, _, url in _endpoints(token, "image") if interface == "public"
-    ]
-    shown = settings.glance_link_prefix or _bare(glance)
+def _alternate_links(settings: Settings, urls: list[str], glance: str) -> Iterator[Finding]:
+    public = [without_version(url) for url in urls]
+    shown = settings.glance_link_prefix or without_version(glance)
     if not public or shown in public:
         return
     if not settings.glance_link_prefix:
@@ -130,10 +110,6 @@ def _alternate_links(settings: Settings, token: AccessInfo, glance: str) -> Iter
         )
     elif shown.startswith("http://") and public[0].startswith("https://"):
         yield warning(
-            f"`alternate` links begin with {shown}, and Glance's public address is {public[0]}.",
-            "Write https:// in SHIM_GLANCE_LINK_PREFIX.",
+            f"`alternate` links begin with {shown}, but Glance's public address is {public[0]}.",
+            "Use https:// in SHIM_GLANCE_LINK_PREFIX.",
         )
-
-
-def _bare(url: str) -> str:
-    return _VERSION.sub("", url).rstrip("/")

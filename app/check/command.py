@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nova_image_shim.check.catalog import link_findings
-from nova_image_shim.check.findings import Fault, Finding, Level, fine
-from nova_image_shim.check.glance import find_glance, list_one_image
+from nova_image_shim.check.catalog import endpoint_of, link_findings
+from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok
+from nova_image_shim.check.glance import list_one_image
+from nova_image_shim.check.http import Cloud
 from nova_image_shim.check.keystone import (
     log_in,
     reach_keystone,
@@ -21,30 +22,30 @@ from nova_image_shim.check.keystone import (
     validate,
 )
 from nova_image_shim.check.local import local_findings
-from nova_image_shim.check.wire import open_session, plugin_of
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from nova_image_shim.settings import Problem
+
 _DESCRIPTION = """\
-See whether the settings and the cloud behind them fit together, and say for each fault what to
-mend. The settings are those of `serve`. Nothing is changed anywhere.
+Check that the settings and the cloud fit together, and suggest a fix for each problem. The
+settings are those of `serve`. Nothing is changed.
 
-It reaches Keystone, gets a token as the service user, has it validated, finds Glance in the
-catalog, lists one image, compares clocks, and looks at links, memcached and limits. It stops at
-the first error, since what comes after it would fail for the same reason.
+The check connects to Keystone, logs in as the service user, validates its token, finds Glance in
+the catalog, lists one image, compares clocks, and checks links, memcached and limits. It stops at
+the first error, because later steps would fail for the same reason.
 
-Exit status: 0 all is fine, 1 there are warnings, 2 there is an error.
+Exit status: 0 ok, 1 warnings, 2 an error.
 """
-_MEND_SETTING = "Mend it in the environment; README.md has the table of settings."
 
 
 def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the program's."""
     parser = commands.add_parser(
         "check",
-        help="see whether settings and cloud fit together",
+        help="check that the settings and the cloud fit together",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -52,81 +53,84 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="a client's token, to be validated too; FILE is /dev/stdin for standard input",
+        help="also validate the client's token in FILE; /dev/stdin reads standard input",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list of findings")
     parser.set_defaults(run=check)
 
 
 def check(given: argparse.Namespace) -> int:
-    """Print what is found and return the gravest level."""
-    logging.lastResort = None  # the libraries' own words would stand between the findings
-    gravest = Level.FINE
+    """Print the findings and return the highest level."""
+    logging.lastResort = None  # keep the libraries' messages out of the findings
+    highest = Level.OK
     found: list[dict[str, str]] = []
     for finding in findings(os.environ, given.token_file):
-        gravest = max(gravest, finding.level)
+        highest = max(highest, finding.level)
         if given.json:
             found.append(finding._asdict() | {"level": finding.level.name.lower()})
         else:
             sys.stdout.write(f"{finding}\n")
-            sys.stdout.flush()  # the next step may take its time
+            sys.stdout.flush()  # the next step may take a while
     if given.json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    return int(gravest)
+    return int(highest)
 
 
 def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iterator[Finding]:
-    """Yield what is found, step by step, up to the first error.
+    """Yield the findings, step by step, up to the first error.
 
     Args:
         environ: the settings.
-        token_file: where a client's token is, to be validated too.
+        token_file: holds a client's token to validate.
     """
     try:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
-        for mistake in str(error).split("\n"):
-            yield Finding(Level.ERROR, f"{mistake}.", _MEND_SETTING)
+        yield from map(_setting_finding, error.problems)
         return
-    yield fine("The settings are good.")
-    for note in settings.notes:
-        yield fine(note)
+    yield ok("The settings are valid.")
+    yield from map(ok, settings.notes)
     yield from local_findings(settings, environ)
     if settings.backend == "memory":
-        yield fine("The embedded store needs nothing else (SHIM_BACKEND=memory).")
+        yield ok("The embedded cloud needs nothing else (SHIM_BACKEND=memory).")
         return
     try:
         yield from _cloud_findings(settings, token_file)
-    except Fault as fault:
-        yield fault.finding
+    except CheckFailed as failure:
+        yield failure.finding
+
+
+def _setting_finding(problem: Problem) -> Finding:
+    where = problem.origin or "the environment"
+    fix = f"Fix it in {where}; README.md has the table of settings."
+    hint = f" {problem.hint}." if problem.hint else ""
+    return Finding(Level.ERROR, f"{problem.text}.", f"{fix}{hint}")
 
 
 def _cloud_findings(settings: Settings, token_file: Path | None) -> Iterator[Finding]:
-    session, plugin = open_session(settings), plugin_of(settings)
-    yield from reach_keystone(session, settings)
-    token = log_in(session, settings, plugin)
-    yield fine("The service user can log in.")
-    own = str(token.auth_token)
-    yield validate(session, settings, plugin, own, "the service user's own token")
+    cloud = Cloud(settings)
+    yield from reach_keystone(cloud)
+    token = log_in(cloud)
+    yield ok("The service user can log in.")
+    yield validate(cloud, str(token.auth_token), "the service user's own token")
     if token_file:
-        clients = _token_in(token_file)
-        yield validate(session, settings, plugin, clients, "the client's token")
+        yield validate(cloud, _token_in(token_file), "the client's token")
     else:
-        yield require_validating_role(settings, token)
+        yield require_validating_role(cloud, token)
     if settings.service_user:
-        other = replace(settings, keystone=settings.service_user)
-        log_in(session, other, plugin_of(other))
-        yield fine("The user of [service_user] can log in.")
-    glance = find_glance(session, settings, plugin)
+        log_in(Cloud(replace(settings, keystone=settings.service_user)))
+        yield ok("The user of [service_user] can log in.")
+    glance = settings.glance_endpoint or endpoint_of(cloud, "image", "Glance")
     yield from link_findings(settings, token, glance)
-    yield from list_one_image(session, settings, plugin, glance)
+    yield from list_one_image(cloud, glance)
 
 
 def _token_in(file: Path) -> str:
     try:
         token = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Fault(f"--token-file {file}: {error}.", "Give a file with a token.") from error
+        raise CheckFailed(f"--token-file {file}: {error}.", "Name a file with a token.") from error
     if not token.isprintable() or not token or " " in token:
-        raise Fault(f"--token-file {file}: it holds no token.", "Give a file with a token.")
+        text = f"--token-file {file}: it does not contain a token."
+        raise CheckFailed(text, "Name a file with a token.")
     return token

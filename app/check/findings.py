@@ -1,4 +1,4 @@
-"""What a check finds: how grave it is, one sentence on what is so, one on the mend."""
+"""What a check finds: a level, a sentence about the state, a sentence about the fix."""
 
 from __future__ import annotations
 
@@ -7,43 +7,42 @@ from typing import NamedTuple
 
 
 class Level(IntEnum):
-    """How grave a finding is; the gravest one is the exit status."""
+    """How serious a finding is; the highest level is the exit status."""
 
-    FINE = 0
+    OK = 0
     WARNING = 1
     ERROR = 2
 
 
 class Finding(NamedTuple):
-    """One thing found."""
+    """One result of the check."""
 
     level: Level
     text: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
-        sentences = f"{self.text} {self.mend}".strip()
-        return f"{self.level.name.lower():<7} {sentences}"
+        return f"{self.level.name.lower():<7} {self.text} {self.fix}".rstrip()
 
 
-class Fault(Exception):
-    """Something is wrong that keeps the check from going on.
+class CheckFailed(Exception):
+    """An error after which the check cannot continue.
 
     Args:
         text: what is wrong.
-        mend: what to do.
+        fix: what to do.
     """
 
-    def __init__(self, text: str, mend: str) -> None:
+    def __init__(self, text: str, fix: str) -> None:
         super().__init__(text)
-        self.finding = Finding(Level.ERROR, text, mend)
+        self.finding = Finding(Level.ERROR, text, fix)
 
 
-def fine(text: str) -> Finding:
-    """Return what is as it should be."""
-    return Finding(Level.FINE, text)
+def ok(text: str) -> Finding:
+    """Return a finding without a problem."""
+    return Finding(Level.OK, text)
 
 
-def warning(text: str, mend: str) -> Finding:
-    """Return what works but not well, or not for every client."""
-    return Finding(Level.WARNING, text, mend)
+def warning(text: str, fix: str) -> Finding:
+    """Return a problem that does not stop the service, or not for every client."""
+    return Finding(Level.WARNING, text, fix)

@@ -66,5 +66,5 @@ def create_cloud_app(
     app.extensions["fake_authenticate"] = authenticate
     app.extensions["welcome"] = partial(welcome, cloud.seed)
     register_services(app)
-    mount(app, plane or ControlPlane(cloud), settings.bind)
+    mount(app, plane or ControlPlane(cloud), str(settings.bind))
     return app

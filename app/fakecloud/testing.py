@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.plane import ControlPlane
@@ -90,7 +91,8 @@ def serve_legacy_cloud(seed: Path | None = None) -> Iterator[LegacyCloud]:
         port = listener.getsockname()[1]
         cloud = FakeCloud(load_seed(seed))
         plane = LegacyCloud(cloud, f"http://127.0.0.1:{port}")
-        app = create_cloud_app(Settings(bind=f"127.0.0.1:{port}"), cloud, plane)
+        settings = Settings(backend="memory", bind=Address("127.0.0.1", port))
+        app = create_cloud_app(settings, cloud, plane)
         server = make_server(
             "127.0.0.1",
             port,

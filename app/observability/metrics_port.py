@@ -22,6 +22,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
+    from nova_image_shim.adapters.address import Address
+
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _HANDED_OVER = "NOVA_IMAGE_SHIM_METRICS_FD"
 _SCRAPE_SECONDS = 10
@@ -32,12 +34,11 @@ class MetricsPort:
     """The port and the files behind it, from gunicorn's start to its end.
 
     Args:
-        bind: `host:port`.
+        address: where to listen.
     """
 
-    def __init__(self, bind: str) -> None:
-        host, _, port = bind.rpartition(":")
-        self._address = (host.strip("[]"), int(port))
+    def __init__(self, address: Address) -> None:
+        self._address = address
         self._socket: socket.socket | None = None
         self._own_folder: str | None = None
 
@@ -95,9 +96,9 @@ class MetricsPort:
 
 
 @cache
-def port_at(bind: str) -> MetricsPort:
+def port_at(address: Address) -> MetricsPort:
     """Return the port at an address, the same one however often gunicorn reads its settings."""
-    return MetricsPort(bind)
+    return MetricsPort(address)
 
 
 def _inherited() -> socket.socket | None:
@@ -105,8 +106,8 @@ def _inherited() -> socket.socket | None:
     return socket.socket(fileno=int(number)) if number else None
 
 
-def _listen(address: tuple[str, int]) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.create_server(address, family=family, backlog=_BACKLOG)
     listener.setblocking(False)  # another worker may have taken the scrape meanwhile
     return listener

@@ -1,4 +1,4 @@
-"""A rehearsal of switching off: which requests are refused, by SHIM_BROWNOUT. Pure."""
+"""A rehearsal of switching off: which requests SHIM_BROWNOUT refuses. Pure."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     Window = tuple[datetime, datetime]
 
 ALLOWED = (
-    "percent=1..100, clients=NAME,NAME and window=START/END, one or more with blanks between "
-    "them, and status=404 or 410"
+    "must be one or more of percent=1..100, clients=NAME,NAME and window=START/END, and status=404 "
+    "or status=410, separated by blanks"
 )
 _PERCENT = re.compile(r"\d{1,3}(\.\d{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Brownout:
-    """Which requests are refused: those for which everything that is set holds.
+    """Which requests are refused: those that match every condition.
 
     Args:
-        percent: how many of a hundred, drawn by lot for each request.
+        percent: how many of a hundred requests, chosen at random.
         clients: families of clients, empty for all.
-        windows: from when until when, each with its end left out; empty for always.
-        status: 410, or 404 as a Nova without the image calls answers.
+        windows: pairs of start (included) and end (excluded), empty for always.
+        status: 410, or 404 as Nova answers where it has no image calls.
     """
 
     percent: float = 100.0
@@ -40,19 +40,19 @@ class Brownout:
 
     @classmethod
     def parse(cls, text: str) -> Brownout:
-        """Return what a text says: `percent=10 clients=fog,goose window=START/END status=404`.
+        """Read `percent=10 clients=fog,goose window=START/END status=404`.
 
         Raises:
-            ValueError: it says nothing of the kind; the text says what was wrong.
+            ValueError: the text has another form; the error begins with "must".
         """
         given: dict[str, Any] = {}
         for part in text.split():
             name, _, value = part.partition("=")
             if name not in _PARTS or name in given:
-                raise ValueError(f"{ALLOWED}, each once: {part!r} is not")
+                raise ValueError(f"{ALLOWED}, each once; {part!r} is unknown or repeated")
             given[name] = _PARTS[name](value)
         if not given.keys() - {"status"}:
-            raise ValueError(f"{ALLOWED}; percent=100 for all requests")
+            raise ValueError(f"{ALLOWED}; percent=100 refuses all requests")
         if "window" in given:
             given["windows"] = given.pop("window")
         return cls(**given)
@@ -61,9 +61,9 @@ class Brownout:
         """Tell whether a request is refused.
 
         Args:
-            family: of its client.
-            now: when it came.
-            lot: a number from 0 to 1, 1 left out, drawn for it.
+            family: the client's.
+            now: when the request arrived.
+            lot: a random number, at least 0 and below 1.
         """
         return (
             (not self.clients or family in self.clients)
@@ -74,7 +74,7 @@ class Brownout:
 
 def _percent(text: str) -> float:
     if not _PERCENT.fullmatch(text) or not 0 < float(text) <= 100:
-        raise ValueError(f"percent={text!r} is no number over 0 and up to 100")
+        raise ValueError(f"must have a percent above 0 and up to 100, not {text!r}")
     return float(text)
 
 
@@ -82,7 +82,7 @@ def _clients(text: str) -> frozenset[str]:
     named = frozenset(text.split(","))
     if not named <= set(FAMILIES):
         unknown = ", ".join(sorted(named - set(FAMILIES)))
-        raise ValueError(f"clients: {unknown!r} is none of {', '.join(FAMILIES)}")
+        raise ValueError(f"must have clients out of {', '.join(FAMILIES)}, not {unknown!r}")
     return named
 
 
@@ -95,15 +95,16 @@ def _window(text: str) -> Window:
     try:
         start, end = parse_time(first), parse_time(last)
     except ValueError as error:
-        raise ValueError(f"window={text!r} is not START/END, two ISO 8601 times") from error
+        wrong = f"must have a window START/END of two ISO 8601 times, not {text!r}"
+        raise ValueError(wrong) from error
     if not start < end:
-        raise ValueError(f"window={text!r} ends before it begins")
+        raise ValueError(f"must have a window that ends after its start, not {text!r}")
     return start, end
 
 
 def _status(text: str) -> int:
     if text not in {"404", "410"}:
-        raise ValueError(f"status={text!r} is neither 404 nor 410")
+        raise ValueError(f"must have status=404 or status=410, not {text!r}")
     return int(text)
 
 

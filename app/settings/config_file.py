@@ -1,7 +1,7 @@
 """An operator's nova.conf or glance-api.conf, read for the settings that it already holds.
 
-oslo.config reads it, so that `$name`, `$$`, quotes and `[DEFAULT]` mean here what they mean there.
-Only what the file itself says counts, never a default of Nova's or Glance's.
+oslo.config parses it, so that `$name`, `$$`, quotes and `[DEFAULT]` have their usual meaning. Only
+options in the file count, never the defaults of Nova or Glance.
 """
 
 from __future__ import annotations
@@ -10,28 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oslo_config import cfg
 
+from nova_image_shim.settings.keystone import LOGIN_OPTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-# Option to setting; of options with one setting the first that is there counts.
-_LOGIN = {
-    "auth_url": "OS_AUTH_URL",
-    "auth_type": "OS_AUTH_TYPE",
-    "username": "OS_USERNAME",
+# Option to setting; the first option present wins where several have the same setting.
+_LOGIN = {option: f"OS_{option.upper()}" for option in LOGIN_OPTIONS} | {
     "user_name": "OS_USERNAME",
-    "user_id": "OS_USER_ID",
-    "password": "OS_PASSWORD",
-    "project_name": "OS_PROJECT_NAME",
     "tenant_name": "OS_PROJECT_NAME",
-    "project_id": "OS_PROJECT_ID",
     "tenant_id": "OS_PROJECT_ID",
-    "user_domain_name": "OS_USER_DOMAIN_NAME",
-    "user_domain_id": "OS_USER_DOMAIN_ID",
-    "project_domain_name": "OS_PROJECT_DOMAIN_NAME",
-    "project_domain_id": "OS_PROJECT_DOMAIN_ID",
-    "application_credential_id": "OS_APPLICATION_CREDENTIAL_ID",
-    "application_credential_secret": "OS_APPLICATION_CREDENTIAL_SECRET",
 }
 _TABLES: dict[str, dict[str, str]] = {
     "api": {
@@ -62,43 +51,38 @@ _TABLES: dict[str, dict[str, str]] = {
         "osapi_glance_link_prefix": "SHIM_GLANCE_LINK_PREFIX",
     },
 }
-_LISTS = {"SHIM_GLANCE_ENDPOINT", "OS_INTERFACE"}  # of several the first
+_LISTS = {"SHIM_GLANCE_ENDPOINT", "OS_INTERFACE"}  # their first item is used
 _SWITCHES = {"1": "1", "true": "1", "yes": "1", "on": "1"} | dict.fromkeys(
     ("0", "false", "no", "off"), "0"
 )
-_NO_CACHE = "-1"  # keystonemiddleware's word for it; ours is 0
-# Where one is set, the other says nothing: what stands in the environment drops them here.
-_NAME_OR_ID = (
-    ("OS_USERNAME", "OS_USER_ID"),
-    ("OS_PROJECT_NAME", "OS_PROJECT_ID"),
-    ("OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID"),
-    ("OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID"),
-)
-_ALTERNATIVES = (
-    *_NAME_OR_ID,
-    *((second, first) for first, second in _NAME_OR_ID),
-    # Another way of logging in.
-    ("OS_USERNAME", "OS_AUTH_TYPE"),
-    ("OS_USER_ID", "OS_AUTH_TYPE"),
-    ("OS_USERNAME", "OS_APPLICATION_CREDENTIAL_ID"),
-    ("OS_USER_ID", "OS_APPLICATION_CREDENTIAL_ID"),
-    ("OS_APPLICATION_CREDENTIAL_ID", "OS_AUTH_TYPE"),
-)
+_NO_CACHE = "-1"  # keystonemiddleware's value; ours is 0
+# A setting in the environment hides its alternatives in the file.
+_OTHER_LOGINS = {"OS_AUTH_TYPE", "OS_APPLICATION_CREDENTIAL_ID"}
+_HIDES = {
+    "OS_USERNAME": {"OS_USER_ID", *_OTHER_LOGINS},
+    "OS_USER_ID": {"OS_USERNAME", *_OTHER_LOGINS},
+    "OS_PROJECT_NAME": {"OS_PROJECT_ID"},
+    "OS_PROJECT_ID": {"OS_PROJECT_NAME"},
+    "OS_USER_DOMAIN_NAME": {"OS_USER_DOMAIN_ID"},
+    "OS_USER_DOMAIN_ID": {"OS_USER_DOMAIN_NAME"},
+    "OS_PROJECT_DOMAIN_NAME": {"OS_PROJECT_DOMAIN_ID"},
+    "OS_PROJECT_DOMAIN_ID": {"OS_PROJECT_DOMAIN_NAME"},
+    "OS_APPLICATION_CREDENTIAL_ID": {"OS_AUTH_TYPE"},
+}
 
 
 class ConfigFileError(Exception):
-    """The file cannot be read; the text says why, without anything that it holds."""
+    """The file cannot be read; the text says why and quotes no value."""
 
 
 class ConfigFile(NamedTuple):
-    """What a file says, by the names of our settings.
+    """A file's options, by the names of our settings.
 
     Args:
         settings: setting to text.
         origins: setting to `[group] option of FILE`.
-        service_user: the same as `settings`, for the login of `[service_user]`; empty where that
-            has none of its own.
-        notes: what of the file does not count, a sentence each, for the log.
+        service_user: setting to text, for the login of `[service_user]`; empty if it has none.
+        notes: the options that are ignored, a sentence each, for the log.
     """
 
     settings: dict[str, str]
@@ -106,12 +90,13 @@ class ConfigFile(NamedTuple):
     service_user: dict[str, str]
     notes: list[str]
 
-    def below(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return the settings of the environment, and those of the file that it leaves open."""
+    def below(self, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the settings of both, the environment first, and the origins of the file's."""
         given = {name: text for name, text in environ.items() if text.strip()}
-        closed = {second for first, second in _ALTERNATIVES if first in given}
-        left = {name: text for name, text in self.settings.items() if name not in closed}
-        return left | given
+        left = self.settings.keys() - given.keys()
+        left -= set().union(*(_HIDES.get(name, ()) for name in given))
+        settings = {name: self.settings[name] for name in left} | given
+        return settings, {name: self.origins[name] for name in left}
 
 
 def read_config_file(path: Path) -> ConfigFile:
@@ -130,7 +115,7 @@ def read_config_file(path: Path) -> ConfigFile:
         if setting not in settings:
             settings[setting], origins[setting] = _ours(setting, text), origin
         elif _ours(setting, text) != settings[setting]:
-            notes.append(f"{origin} is ignored: {origins[setting]} stands for it, too.")
+            notes.append(f"{origin} is ignored: {origins[setting]} takes precedence.")
     notes += _notes(file, path)
     return ConfigFile(settings, origins, _service_user(file), notes)
 
@@ -145,7 +130,7 @@ def _rows(file: _File) -> Iterator[tuple[str, str, str]]:
 
 
 def _ours(setting: str, text: str) -> str:
-    """Return a value as we write it."""
+    """Return a value in the form of our setting."""
     if setting in _LISTS:
         text = text.partition(",")[0].strip()
     if setting == "SHIM_SEND_SERVICE_TOKEN":
@@ -159,14 +144,14 @@ def _notes(file: _File, path: Path) -> Iterator[str]:
     for group, option in (("api", "max_limit"), ("DEFAULT", "osapi_max_limit")):
         if file.text(group, option) is not None:
             yield (
-                f"[{group}] {option} of {path} is ignored: Nova never cut a list of images by it. "
-                "SHIM_MAX_LIMIT does."
+                f"[{group}] {option} of {path} is ignored, as Nova ignored it for lists of images. "
+                "Set SHIM_MAX_LIMIT to limit them."
             )
     for group in ("keystone_authtoken", "glance"):
         if _SWITCHES.get((file.text(group, "insecure") or "").lower()) == "1":
             yield (
                 f"[{group}] insecure of {path} is ignored: certificates are always verified. "
-                "OS_CACERT names the authority to trust."
+                "Set OS_CACERT to trust another authority."
             )
 
 
@@ -181,7 +166,7 @@ def _service_user(file: _File) -> dict[str, str]:
 
 
 class _File:
-    """The file, in a private configuration: no flag and no variable changes what it says."""
+    """The file in a private configuration, which no flag and no variable changes."""
 
     def __init__(self, path: Path) -> None:
         self._sections: dict[str, dict[str, list[str]]] = {}
@@ -196,26 +181,26 @@ class _File:
                 use_env=False,
             )
         except cfg.ParseError as error:
-            raise ConfigFileError(f"line {error.lineno} is no `option = value`") from error
+            raise ConfigFileError(f"line {error.lineno} is not `option = value`") from error
         except (cfg.Error, OSError, ValueError) as error:
-            raise ConfigFileError(f"it cannot be read ({type(error).__name__})") from error
+            raise ConfigFileError(f"cannot be read ({type(error).__name__})") from error
         for section, options in self._sections.items():
-            for option in options:  # all of them, since any may be named by a `$` of another
+            for option in options:  # all of them: a `$` in another may refer to any
                 self._conf.register_opt(cfg.StrOpt(option), group=_group(section))
 
     def login_group(self, group: str) -> str:
-        """Return the group that holds a login: another one, where `auth_section` names it."""
+        """Return the group that holds a login: the one that `auth_section` names, if set."""
         return self.text(group, "auth_section") or group
 
     def text(self, group: str, option: str) -> str | None:
-        """Return an option's text, None where the file does not have it."""
+        """Return an option's text, None if the file does not have it."""
         if option not in self._sections.get(group, {}):
             return None
         where = _group(group)
         try:
             text = self._conf[option] if where is None else self._conf[group][option]
         except (cfg.Error, ValueError) as error:
-            wrong = f"[{group}] {option} cannot be read: a $ in it names nothing; $$ is a $"
+            wrong = f"[{group}] {option} has a $ that refers to nothing; write $$ for a $"
             raise ConfigFileError(wrong) from error
         return str(text).strip() or None
 

@@ -1,278 +1,149 @@
 """Every setting, read once from the environment into frozen dataclasses.
 
-A field declares all there is to say of its setting: name, default, what is allowed. All
-mistakes are reported together, so that nobody has to start the service once for each.
+A field declares the whole setting: name, default, allowed values. All problems are reported
+together, so that an operator starts the service once and not once for each.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.settings import values
-from nova_image_shim.settings.values import WrongValue
+from nova_image_shim.settings.brownout import Brownout
+from nova_image_shim.settings.fields import Problem, SettingsError, read, setting
+from nova_image_shim.settings.keystone import Keystone
+from nova_image_shim.settings.rules import conflicts, missing, removed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Set
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from nova_image_shim.settings.brownout import Brownout
     from nova_image_shim.settings.config_file import ConfigFile
 
-_T = TypeVar("_T")
-_SECRETS = ("PASSWORD", "SECRET")
-_USER_IN_ADDRESS = re.compile(r"//[^/]*@")
+MOUNTS = ("v1.1", "v2", "v2.1")
+COMPAT = (
+    "no-previous-links",
+    "no-image-size",
+    "no-disk-config",
+    "no-alternate-project",
+    "raw-block-device-mapping",
+)
+_HINT = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
 _SPARE_THREADS = 4
-
-
-class SettingsError(Exception):
-    """One or more settings are wrong; the text has a line for each."""
-
-
-def _setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
-    shown = not _is_secret(name)
-    return field(default=default, repr=shown, metadata={"name": name, "parse": parse})
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name for word in _SECRETS)
-
-
-_USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
-_PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
-_CREDENTIAL = ("application_credential_id", "application_credential_secret")
-_PLUGIN_OPTIONS = {
-    "password": _USER + _PROJECT,
-    "v3password": _USER + _PROJECT,
-    "v3applicationcredential": _CREDENTIAL,
-}
-_auth_type = values.choice(*_PLUGIN_OPTIONS)
-
-
-@dataclass(frozen=True, slots=True)
-class Keystone:
-    """The service user and where it finds Keystone: the variables of every OpenStack client."""
-
-    auth_url: str | None = _setting("OS_AUTH_URL", None, values.url)
-    auth_type: str | None = _setting("OS_AUTH_TYPE", None, _auth_type)
-    username: str | None = _setting("OS_USERNAME", None)
-    user_id: str | None = _setting("OS_USER_ID", None)
-    password: str | None = _setting("OS_PASSWORD", None)
-    project_name: str | None = _setting("OS_PROJECT_NAME", None)
-    project_id: str | None = _setting("OS_PROJECT_ID", None)
-    user_domain_name: str | None = _setting("OS_USER_DOMAIN_NAME", None)
-    user_domain_id: str | None = _setting("OS_USER_DOMAIN_ID", None)
-    project_domain_name: str | None = _setting("OS_PROJECT_DOMAIN_NAME", None)
-    project_domain_id: str | None = _setting("OS_PROJECT_DOMAIN_ID", None)
-    application_credential_id: str | None = _setting("OS_APPLICATION_CREDENTIAL_ID", None)
-    application_credential_secret: str | None = _setting("OS_APPLICATION_CREDENTIAL_SECRET", None)
-    region_name: str | None = _setting("OS_REGION_NAME", None)
-    interface: str = _setting("OS_INTERFACE", "public", values.interface)
-    cacert: Path | None = _setting("OS_CACERT", None, values.existing_file)
-
-    @property
-    def plugin(self) -> str:
-        """Return the keystoneauth plugin: an application credential goes before a password."""
-        both = self.application_credential_id and self.application_credential_secret
-        return self.auth_type or ("v3applicationcredential" if both else "password")
-
-    def credentials(self) -> dict[str, str]:
-        """Return the plugin's options by keystoneauth's names, only those that are its own.
-
-        A stray OS_USERNAME beside an application credential must not reach the plugin.
-        """
-        names = ["auth_url", *_PLUGIN_OPTIONS[self.plugin]]
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return {"auth_type": self.plugin, **given}
-
-    def missing(self) -> list[tuple[str, ...]]:
-        """Return the names of what is missing for a login, alternatives together."""
-        wanted: list[tuple[str, ...]] = [("OS_AUTH_URL",)]
-        if "password" in self.plugin:
-            wanted += [("OS_USERNAME", "OS_USER_ID"), ("OS_PASSWORD",)]
-            wanted += [("OS_PROJECT_NAME", "OS_PROJECT_ID")]
-            wanted += [("OS_USER_DOMAIN_NAME", "OS_USER_DOMAIN_ID")] if not self.user_id else []
-            domain = ("OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_DOMAIN_ID")
-            wanted += [domain] if not self.project_id else []
-        else:
-            wanted += [("OS_APPLICATION_CREDENTIAL_ID",), ("OS_APPLICATION_CREDENTIAL_SECRET",)]
-        return [
-            names for names in wanted if not any(getattr(self, _ATTRIBUTES[name]) for name in names)
-        ]
-
-
-_ATTRIBUTES = {item.metadata["name"]: item.name for item in fields(Keystone)}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The service's own settings; README.md has the table."""
 
-    backend: str = _setting("SHIM_BACKEND", "memory", values.choice("memory", "glance"))
-    bind: str = _setting("SHIM_BIND", "127.0.0.1:8774", values.bind)
-    allow_public: bool = _setting("SHIM_ALLOW_PUBLIC", default=False, parse=values.flag)
-    workers: int = _setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
-    threads: int = _setting("SHIM_THREADS", 16, values.integer(1, 256))
-    queue_seconds: float = _setting("SHIM_QUEUE_SECONDS", 1.0, values.seconds(60))
-    client_timeout_seconds: float = _setting("SHIM_CLIENT_TIMEOUT", 30.0, values.seconds(3600))
-    memory_images: Path | None = _setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
-    fake_open: bool = _setting("SHIM_FAKE_OPEN", default=False, parse=values.flag)
+    backend: str = setting("SHIM_BACKEND", "glance", values.choice("glance", "memory"))
+    bind: Address = setting("SHIM_BIND", Address("127.0.0.1", 8774), values.bind)
+    allow_public: bool = setting("SHIM_ALLOW_PUBLIC", default=False, parse=values.flag)
+    workers: int = setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
+    threads: int = setting("SHIM_THREADS", 16, values.integer(1, 256))
+    queue_seconds: float = setting("SHIM_QUEUE_SECONDS", 1.0, values.seconds(60))
+    client_timeout_seconds: float = setting("SHIM_CLIENT_TIMEOUT", 30.0, values.seconds(3600))
+    memory_images: Path | None = setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
+    fake_open: bool = setting("SHIM_FAKE_OPEN", default=False, parse=values.flag)
 
-    glance_endpoint: str | None = _setting("SHIM_GLANCE_ENDPOINT", None, values.url)
-    glance_page_size: int = _setting("SHIM_GLANCE_PAGE_SIZE", 1000, values.integer(1, 10000))
-    glance_connect_timeout_seconds: float = _setting(
+    glance_endpoint: str | None = setting("SHIM_GLANCE_ENDPOINT", None, values.url)
+    glance_page_size: int = setting("SHIM_GLANCE_PAGE_SIZE", 1000, values.integer(1, 10000))
+    glance_connect_timeout_seconds: float = setting(
         "SHIM_GLANCE_CONNECT_TIMEOUT", 5.0, values.seconds(300)
     )
-    glance_read_timeout_seconds: float = _setting(
+    glance_read_timeout_seconds: float = setting(
         "SHIM_GLANCE_READ_TIMEOUT", 30.0, values.seconds(3600)
     )
-    request_timeout_seconds: float = _setting("SHIM_REQUEST_TIMEOUT", 60.0, values.seconds(3600))
-    glance_max_answer_bytes: int = _setting(
+    request_timeout_seconds: float = setting("SHIM_REQUEST_TIMEOUT", 60.0, values.seconds(3600))
+    glance_max_answer_bytes: int = setting(
         "SHIM_GLANCE_MAX_ANSWER_BYTES", 2**26, values.integer(2**10, 2**31)
     )
-    trust_env: bool = _setting("SHIM_TRUST_ENV", default=True, parse=values.flag)
+    trust_env: bool = setting("SHIM_TRUST_ENV", default=True, parse=values.flag)
 
-    keystone_timeout_seconds: float = _setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
-    token_cache_seconds: int = _setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
-    cache_seconds: int = _setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
-    memcached_servers: tuple[str, ...] = _setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
-    public_keystone: str | None = _setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
+    keystone_timeout_seconds: float = setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
+    token_cache_seconds: int = setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
+    cache_seconds: int = setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
+    memcached_servers: tuple[Address, ...] = setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
+    www_authenticate_uri: str | None = setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
 
-    mounts: tuple[str, ...] = _setting("SHIM_MOUNTS", values.MOUNTS, values.mounts)
-    metadata_limit: int = _setting("SHIM_METADATA_LIMIT", 128, values.limit_or_none)
-    max_body_bytes: int = _setting("SHIM_MAX_BODY_BYTES", 114688, values.integer(2**10, 2**26))
-    max_limit: int | None = _setting("SHIM_MAX_LIMIT", None, values.integer(1, 10**9))
-    previous_links: bool = _setting("SHIM_PREVIOUS_LINKS", default=True, parse=values.flag)
-    alternate_link_project: bool = _setting(
-        "SHIM_ALTERNATE_LINK_PROJECT", default=True, parse=values.flag
-    )
-    compute_link_prefix: str | None = _setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
-    glance_link_prefix: str | None = _setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
-    show_image_size: bool = _setting("SHIM_SHOW_IMAGE_SIZE", default=True, parse=values.flag)
-    show_disk_config: bool = _setting("SHIM_SHOW_DISK_CONFIG", default=True, parse=values.flag)
-    v2_status: str = _setting(
+    mounts: tuple[str, ...] = setting("SHIM_MOUNTS", MOUNTS, values.words(*MOUNTS))
+    metadata_limit: int = setting("SHIM_METADATA_LIMIT", 128, values.integer(-1, 10**6))
+    max_body_bytes: int = setting("SHIM_MAX_BODY_BYTES", 114688, values.integer(2**10, 2**26))
+    max_limit: int | None = setting("SHIM_MAX_LIMIT", None, values.integer(1, 10**9))
+    compat: tuple[str, ...] = setting("SHIM_COMPAT", (), values.words(*COMPAT))
+    compute_link_prefix: str | None = setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
+    glance_link_prefix: str | None = setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
+    v2_status: str = setting(
         "SHIM_V2_STATUS", "SUPPORTED", values.choice("CURRENT", "SUPPORTED", "DEPRECATED")
     )
-    compress: bool = _setting("SHIM_COMPRESS", default=True, parse=values.flag)
-    docs: bool | None = _setting("SHIM_DOCS", None, values.flag)
-    trusted_proxies: int = _setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
-    log_level: str = _setting(
+    compress: bool = setting("SHIM_COMPRESS", default=True, parse=values.flag)
+    docs: bool | None = setting("SHIM_DOCS", None, values.flag)
+    trusted_proxies: int = setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
+    log_level: str = setting(
         "SHIM_LOG_LEVEL", "INFO", values.choice("DEBUG", "INFO", "WARNING", "ERROR")
     )
-    log_format: str = _setting("SHIM_LOG_FORMAT", "text", values.choice("text", "json"))
-    metrics_bind: str | None = _setting("SHIM_METRICS_BIND", None, values.address)
-    healthcheck_disable_file: Path | None = _setting("SHIM_HEALTHCHECK_DISABLE_FILE", None, Path)
-    deprecation: datetime | None = _setting("SHIM_DEPRECATION", None, values.moment)
-    sunset: datetime | None = _setting("SHIM_SUNSET", None, values.moment)
-    deprecation_link: str | None = _setting("SHIM_DEPRECATION_LINK", None, values.link)
-    brownout: Brownout | None = _setting("SHIM_BROWNOUT", None, values.brownout)
-    send_service_token: bool = _setting("SHIM_SEND_SERVICE_TOKEN", default=False, parse=values.flag)
-    config_file: Path | None = _setting("SHIM_CONFIG_FILE", None, values.existing_file)
+    log_format: str = setting("SHIM_LOG_FORMAT", "text", values.choice("text", "json"))
+    metrics_bind: Address | None = setting("SHIM_METRICS_BIND", None, values.address)
+    healthcheck_disable_file: Path | None = setting("SHIM_HEALTHCHECK_DISABLE_FILE", None, Path)
+    deprecation: datetime | None = setting("SHIM_DEPRECATION", None, values.moment)
+    sunset: datetime | None = setting("SHIM_SUNSET", None, values.moment)
+    deprecation_link: str | None = setting("SHIM_DEPRECATION_LINK", None, values.link)
+    brownout: Brownout | None = setting("SHIM_BROWNOUT", None, Brownout.parse)
+    send_service_token: bool = setting("SHIM_SEND_SERVICE_TOKEN", default=False, parse=values.flag)
+    config_file: Path | None = setting("SHIM_CONFIG_FILE", None, values.existing_file)
     keystone: Keystone = field(default_factory=Keystone)
-    service_user: Keystone | None = None  # whose token goes along to Glance, if it is another's
-    notes: tuple[str, ...] = ()  # what of the configuration file does not count
+    service_user: Keystone | None = None  # sends the service token, if another user does
+    notes: tuple[str, ...] = ()  # which options of the configuration file are ignored
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Return the settings that an environment holds; an empty variable counts as unset.
 
         Raises:
-            SettingsError: some are wrong; a line each, with name, value and what is allowed.
+            SettingsError: some are wrong or missing; it has all problems.
         """
-        mistakes: list[str] = []
-        file = _config_file(environ, mistakes)
-        given = file.below(environ) if file else environ
-        settings = _read(cls, given, mistakes)
-        if settings.backend == "glance":  # the embedded store must not trip over a client's OS_*
-            settings = replace(settings, keystone=_read(Keystone, given, mistakes))
-        refused = {mistake.partition("=")[0] for mistake in mistakes}
-        mistakes += settings.mistakes(refused)
+        problems = list(removed(environ))
+        file = _config_file(environ, problems)
+        given, origins = file.below(environ) if file else (environ, {})
+        settings = read(cls, given, problems, origins)
+        if settings.backend == "glance":  # a client's OS_* must not disturb the embedded cloud
+            keystone = read(Keystone, given, problems, origins)
+            settings = replace(settings, keystone=keystone)
+            problems += missing(keystone, {problem.name for problem in problems}, hint=_HINT)
+        problems += conflicts(settings)
         if file:
-            mistakes = [_with_origin(mistake, environ, file) for mistake in mistakes]
-            settings = replace(settings, notes=tuple(file.notes))
-            if settings.backend == "glance" and settings.send_service_token and file.service_user:
-                login = {"OS_AUTH_URL": settings.keystone.auth_url or ""} | file.service_user
-                settings = replace(settings, service_user=_service_user(login, mistakes))
-        if mistakes:
-            raise SettingsError("\n".join(mistakes))
+            service_user = _service_user(settings, file, problems)
+            settings = replace(settings, notes=tuple(file.notes), service_user=service_user)
+        if problems:
+            raise SettingsError(problems)
         return settings
-
-    def mistakes(self, refused: Set[str] = frozenset()) -> list[str]:
-        """Return what is wrong with the settings taken together.
-
-        Args:
-            refused: the names of those whose values were bad already: they are not missing.
-        """
-        return self._mistakes_of_retirement() + self._mistakes_of_backend(refused)
-
-    def _mistakes_of_retirement(self) -> list[str]:
-        found = []
-        if self.deprecation and self.sunset and self.sunset < self.deprecation:
-            found.append(
-                "SHIM_SUNSET is before SHIM_DEPRECATION: allowed is the same time or later"
-            )
-        if self.deprecation_link and not (self.deprecation or self.sunset):
-            found.append(
-                "SHIM_DEPRECATION_LINK is set alone: SHIM_DEPRECATION or SHIM_SUNSET says of what"
-            )
-        return found
-
-    def _mistakes_of_backend(self, refused: Set[str]) -> list[str]:
-        if self.backend == "glance":
-            return [
-                f"{' or '.join(names)} is not set: SHIM_BACKEND=glance needs it for the service "
-                "user"
-                for names in self.keystone.missing()
-                if not refused & set(names)
-            ]
-        found = []
-        if self.workers > 1:
-            found.append(
-                f"WEB_CONCURRENCY='{self.workers}': SHIM_BACKEND=memory lives in one process: "
-                "allowed is 1"
-            )
-        if self.cache_seconds:
-            found.append(
-                f"SHIM_CACHE_SECONDS='{self.cache_seconds}': SHIM_BACKEND=memory has no Glance to "
-                "spare: allowed is 0"
-            )
-        if not (self.allow_public or is_loopback(self.bind)):
-            found.append(
-                f"SHIM_BIND={self.bind!r}: SHIM_BACKEND=memory is no security: allowed is a "
-                "loopback address, or any with SHIM_ALLOW_PUBLIC=1"
-            )
-        return found
 
     @property
     def secrets(self) -> list[str]:
-        """Return what must never be logged."""
-        logins = [self.keystone, *([self.service_user] if self.service_user else [])]
-        return [
-            secret
-            for login in logins
-            for secret in (login.password, login.application_credential_secret)
-            if secret
-        ]
+        """Return the texts that must never be logged."""
+        logins = [self.keystone, self.service_user or Keystone()]
+        found = [(login.password, login.application_credential_secret) for login in logins]
+        return [secret for pair in found for secret in pair if secret]
 
     @property
     def worker_count(self) -> int:
-        """Return how many processes serve: as set, else two; one over the embedded store."""
+        """Return the number of processes: as set, or two; one for the embedded cloud."""
         return self.workers or (1 if self.backend == "memory" else 2)
 
     @property
     def queue_length(self) -> int:
-        """Return how many requests may wait for a place at Glance, and as many at Keystone."""
+        """Return how many requests may wait for Glance, and how many for Keystone."""
         return 2 * self.threads
 
     @property
     def pool_size(self) -> int:
-        """Return how many threads a process has.
+        """Return the number of threads in a process.
 
-        Enough for all who ask Glance and Keystone, for both queues, and a few for those who need
-        neither.
+        There are enough for all calls to Glance and Keystone, for both queues, and a few for
+        requests that need neither.
         """
         if self.backend == "memory":
             return self.threads
@@ -280,42 +151,13 @@ class Settings:
 
     @property
     def serves_docs(self) -> bool:
-        """Tell whether `/docs` is there: as set, else over the embedded store only."""
+        """Tell whether `/docs` is served: as set, or for the embedded cloud only."""
         return self.backend == "memory" if self.docs is None else self.docs
 
     @property
-    def www_authenticate_uri(self) -> str | None:
-        """Return where a client is sent for a token; None for the embedded identity."""
-        return self.public_keystone or self.keystone.auth_url
-
-
-def _config_file(environ: Mapping[str, str], mistakes: list[str]) -> ConfigFile | None:
-    """Return what the file that SHIM_CONFIG_FILE names says, and add what is wrong with it."""
-    path = Path(environ.get("SHIM_CONFIG_FILE", "").strip())
-    if not path.is_file():  # none is named, or that is told as of any other path
-        return None
-    from nova_image_shim.settings.config_file import ConfigFileError, read_config_file  # noqa: PLC0415
-
-    try:
-        return read_config_file(path)
-    except ConfigFileError as error:
-        mistakes.append(f"SHIM_CONFIG_FILE={str(path)!r}: {error}")
-        return None
-
-
-def _service_user(login: Mapping[str, str], mistakes: list[str]) -> Keystone:
-    found: list[str] = []
-    service_user = _read(Keystone, login, found)
-    found += [f"{' or '.join(names)} is not set" for names in service_user.missing()]
-    mistakes += [f"[service_user] of the configuration file: {text}" for text in found]
-    return service_user
-
-
-def _with_origin(mistake: str, environ: Mapping[str, str], file: ConfigFile) -> str:
-    """Add to a mistake where it stands, unless that is the environment."""
-    name = mistake.partition("=")[0]
-    elsewhere = name in file.origins and not environ.get(name, "").strip()
-    return f"{mistake} ({file.origins[name]})" if elsewhere else mistake
+    def login_url(self) -> str | None:
+        """Return the Keystone that a 401 names; None for the embedded identity."""
+        return self.www_authenticate_uri or self.keystone.auth_url
 
 
 def setting_names() -> list[str]:
@@ -324,27 +166,28 @@ def setting_names() -> list[str]:
     return [item.metadata["name"] for item in declared if item.metadata]
 
 
-def is_loopback(bind: str) -> bool:
-    """Tell whether only this machine reaches an address."""
-    host = bind.rpartition(":")[0].strip("[]")
+def _config_file(environ: Mapping[str, str], problems: list[Problem]) -> ConfigFile | None:
+    """Read the file that SHIM_CONFIG_FILE names."""
+    name = "SHIM_CONFIG_FILE"
+    path = Path(environ.get(name, "").strip())
+    if not path.is_file():  # unset, or reported as any other path
+        return None
+    from nova_image_shim.settings.config_file import ConfigFileError, read_config_file  # noqa: PLC0415
+
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return read_config_file(path)
+    except ConfigFileError as error:
+        problems.append(Problem(name, f"{name}={str(path)!r}: {error}"))
+        return None
 
 
-def _read(cls: type[_T], environ: Mapping[str, str], mistakes: list[str]) -> _T:
-    """Return the dataclass that an environment fills, and add what is wrong to `mistakes`."""
-    given: dict[str, Any] = {}
-    for item in fields(cls):  # type: ignore[arg-type] # both are dataclasses
-        name = item.metadata.get("name")
-        if not name or not environ.get(name, "").strip():
-            continue
-        secret = _is_secret(name)
-        text = environ[name] if secret else environ[name].strip()
-        try:
-            given[item.name] = item.metadata["parse"](text)
-        except WrongValue as allowed:
-            shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
-            mistakes.append(f"{name}={shown}: allowed is {allowed}")
-    return cls(**given)
+def _service_user(settings: Settings, file: ConfigFile, problems: list[Problem]) -> Keystone | None:
+    """Return the login of the file's `[service_user]`, where it has one and it is used."""
+    used = settings.backend == "glance" and settings.send_service_token
+    if not (used and file.service_user):
+        return None
+    login = {"OS_AUTH_URL": settings.keystone.auth_url or ""} | file.service_user
+    origin = f"[service_user] of {settings.config_file}"
+    keystone = read(Keystone, login, problems, dict.fromkeys(login, origin))
+    problems += missing(keystone, origin=origin)
+    return keystone

@@ -1,37 +1,32 @@
-"""What the text of a setting may be: parsers, each of which says what is allowed.
+"""Parsers of settings: from text to value.
 
-All raise `WrongValue`, whose text says what is.
+All raise `ValueError` with a text such as "must be a whole number from 1 to 256".
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nova_image_shim.settings.brownout import Brownout
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.translation.times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-_PORTS = range(1, 65536)
-MOUNTS = ("v1.1", "v2", "v2.1")
 
-
-class WrongValue(ValueError):
-    """A value is not allowed; the text says what is."""
+_HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
     """Allow a whole number within bounds."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or not low <= int(text) <= high:
-            raise WrongValue(f"a whole number from {low} to {high}")
+        if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
         return int(text)
 
     return parse
@@ -42,7 +37,7 @@ def seconds(high: float) -> Callable[[str], float]:
 
     def parse(text: str) -> float:
         if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) or not 0 < float(text) <= high:
-            raise WrongValue(f"seconds, more than 0 and at most {high:g}")
+            raise ValueError(f"must be a number of seconds above 0 and up to {high:g}")
         return float(text)
 
     return parse
@@ -53,8 +48,20 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in allowed:
-            raise WrongValue(f"one of {', '.join(allowed)}")
+            raise ValueError(f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
         return text
+
+    return parse
+
+
+def words(*known: str) -> Callable[[str], tuple[str, ...]]:
+    """Allow one or more of some words, and return them in the order in which they are known."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        named = {name.strip() for name in text.split(",")}
+        if not named <= set(known):
+            raise ValueError(f"must be one or more of {', '.join(known)}, separated by commas")
+        return tuple(name for name in known if name in named)
 
     return parse
 
@@ -67,7 +74,7 @@ def interface(text: str) -> str:
 def flag(text: str) -> bool:
     """Allow `1` and `0`."""
     if text not in {"0", "1"}:
-        raise WrongValue("1 for on or 0 for off")
+        raise ValueError("must be 1 (on) or 0 (off)")
     return text == "1"
 
 
@@ -79,7 +86,9 @@ def url(text: str) -> str:
     except ValueError:
         good = False
     if not good or re.search(r"[\s\"\\?#@]", text):
-        raise WrongValue("an address as http://host:port/path, without user, query and fragment")
+        raise ValueError(
+            "must be an address such as http://host:port/path, without user, query or fragment"
+        )
     return text.rstrip("/")
 
 
@@ -88,76 +97,44 @@ def moment(text: str) -> datetime:
     try:
         return parse_time(text)
     except ValueError as error:
-        raise WrongValue("an ISO 8601 date or time, in UTC unless it names a zone") from error
+        wrong = "must be an ISO 8601 date or time, in UTC unless it names a zone"
+        raise ValueError(wrong) from error
 
 
 def link(text: str) -> str:
     """Allow any http address, to be shown to clients."""
     if not re.fullmatch(r"https?://[!#-;=?-~]+", text, re.ASCII):
-        raise WrongValue("an address as https://host/path")
+        raise ValueError("must be an address such as https://host/path")
     return text
-
-
-def brownout(text: str) -> Brownout:
-    """Allow the rules of a brownout."""
-    try:
-        return Brownout.parse(text)
-    except ValueError as error:
-        raise WrongValue(str(error)) from error
-
-
-def limit_or_none(text: str) -> int:
-    """Allow a number of items, -1 for no limit."""
-    if text == "-1":
-        return -1
-    try:
-        return integer(0, 10**6)(text)
-    except WrongValue as error:
-        raise WrongValue(f"{error}, or -1 for none") from error
-
-
-def mounts(text: str) -> tuple[str, ...]:
-    """Return the mounts named, in the order of their versions."""
-    named = {name.strip() for name in text.split(",")}
-    if not named <= set(MOUNTS):
-        raise WrongValue(f"one or more of {', '.join(MOUNTS)}, with commas between them")
-    return tuple(name for name in MOUNTS if name in named)
 
 
 def existing_file(text: str) -> Path:
     """Allow the path of a file."""
     path = Path(text)
     if not path.is_file():
-        raise WrongValue("the path of a file that exists")
+        raise ValueError("must be the path of an existing file")
     return path
 
 
-def servers(text: str) -> tuple[str, ...]:
-    """Allow addresses of memcached."""
-    servers = tuple(server.strip() for server in text.split(","))
-    if not all(map(_host_and_port, servers)):
-        raise WrongValue("host:port, several with commas between them")
-    return servers
-
-
-def address(text: str) -> str:
-    """Allow an address to listen at."""
-    if not _host_and_port(text):
-        raise WrongValue("host:port, an IPv6 address in brackets")
-    return text
-
-
-def bind(text: str) -> str:
-    """Allow the same and port 0: the line that says that we are ready tells which it became."""
-    address(re.sub(r":0\Z", ":1", text))
-    return text
-
-
-def _host_and_port(text: str) -> bool:
-    match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[(.+)\]):(\d{1,5})", text, re.ASCII)
-    if not match or int(match[2]) not in _PORTS:
-        return False
+def bind(text: str) -> Address:
+    """Allow an address to listen on; port 0 lets the system choose one."""
     try:
-        return match[1] is None or bool(ipaddress.IPv6Address(match[1]))
-    except ValueError:
-        return False
+        return Address.parse(text)
+    except ValueError as error:
+        raise ValueError(_HOST_AND_PORT) from error
+
+
+def address(text: str) -> Address:
+    """Allow an address to connect to, or to listen on with a fixed port."""
+    found = bind(text)
+    if not found.port:
+        raise ValueError(_HOST_AND_PORT)
+    return found
+
+
+def servers(text: str) -> tuple[Address, ...]:
+    """Allow addresses of memcached."""
+    try:
+        return tuple(address(server.strip()) for server in text.split(","))
+    except ValueError as error:
+        raise ValueError("must be one or more of host:port, separated by commas") from error

@@ -54,12 +54,14 @@ class Translator:
     Args:
         links: what the links begin with.
         show_size: show `OS-EXT-IMG-SIZE:size`, as Nova's extension of that name.
-        show_disk_config: show `OS-DCF:diskConfig`, likewise.
+        show_disk_config: show `OS-DCF:diskConfig`, as Nova's extension of that name.
+        raw_mappings: show `block_device_mapping` and `mappings` as the stored text.
     """
 
     links: Links
     show_size: bool = True
     show_disk_config: bool = True
+    raw_mappings: bool = False
 
     def brief(self, image: Image) -> NovaImage:
         """Return the entry of `GET /images`: id, name and links."""
@@ -74,7 +76,7 @@ class Translator:
         they come from and it is not null.
         """
         image_id = image["id"]
-        metadata = to_metadata(image)
+        metadata = to_metadata(image, raw_mappings=self.raw_mappings)
         status, progress = to_nova_status(image.get("status"))
         nova_image: NovaImage = {
             "id": image_id,
@@ -121,14 +123,15 @@ def to_integer(value: object) -> int:
         return 0
 
 
-def to_metadata(image: Image) -> dict[str, Any]:
+def to_metadata(image: Image, *, raw_mappings: bool = False) -> dict[str, Any]:
     """Return an image's custom properties, values unchanged, null included.
 
-    `block_device_mapping` and `mappings` are shown decoded where they hold JSON text.
+    `block_device_mapping` and `mappings` are decoded where they hold JSON text, unless
+    `raw_mappings` is set.
     """
     everything: Mapping[str, Any] = image
     metadata = {key: everything[key] for key in everything if key not in BASE_ATTRIBUTES}
-    for key in JSON_PROPERTIES:
+    for key in () if raw_mappings else JSON_PROPERTIES:
         if isinstance(text := metadata.get(key), str):
             metadata[key] = _decoded(text)
     return metadata

@@ -1,1 +1,1 @@
-"""Who still uses the API, told from the service's own log."""
+"""`nova-image-shim usage`: report from the log who still uses the API."""

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
 _DESCRIPTION = """\
-Tell who still uses the API: for each client, version, project and user the calls, of which kind,
-how many failed, the images listed, and when the first and the last came.
+Report who still uses the API. For each client, version, project and user: the number of calls, by
+kind, how many failed, the images listed, and the times of the first and last call.
 
-The LOGs are the service's own, text or JSON, also rotated and compressed by gzip, bzip2 or xz;
-without any, or for -, standard input is read. Health checks are left out.
+A LOG is a log of the service, text or JSON, optionally compressed with gzip, bzip2 or xz. Without
+a LOG, or with -, standard input is read. Health checks are not counted.
 
-Exit status: 0 fine, 1 no call was found, 2 the command could not be carried out.
+Exit status: 0 ok, 1 the logs contain no call, 2 an error.
 """
 _PROGRESS_SECONDS = 5.0
 _LOOK_LINES = 20_000
@@ -39,7 +39,7 @@ def add_usage(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     """Add the command to the program's."""
     parser = commands.add_parser(
         "usage",
-        help="tell from the log who still uses the API",
+        help="report from the log who still uses the API",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -50,19 +50,20 @@ def add_usage(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         type=_fields,
         default=FIELDS,
         metavar="FIELD,FIELD",
-        help=f"what makes a line of its own, of {','.join(FIELDS)}; all unless given",
+        help=f"group by these fields; default: {','.join(FIELDS)}",
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw calls over time, FILE.png or FILE.html"
     )
-    parser.add_argument("--quiet", action="store_true", help="say nothing on standard error")
+    parser.add_argument("--quiet", action="store_true", help="report no progress on standard error")
     parser.set_defaults(run=usage)
 
 
 def _fields(text: str) -> tuple[str, ...]:
     named = text.split(",")
     if not set(named) <= set(FIELDS):
-        raise argparse.ArgumentTypeError(f"one or more of {','.join(FIELDS)}, not {text!r}")
+        allowed = ",".join(FIELDS)
+        raise argparse.ArgumentTypeError(f"must be one or more of {allowed}, not {text!r}")
     return tuple(name for name in FIELDS if name in named)
 
 
@@ -78,10 +79,10 @@ def usage(given: argparse.Namespace) -> int:
         sys.stdout.flush()
         if given.plot:
             save_plot(tally, given.plot, to_table(tally))
-    except BrokenPipeError:  # `| head` has seen enough
-        sys.stdout = None  # else its flush at the end fails again
+    except BrokenPipeError:  # `| head` has read enough
+        sys.stdout = None  # otherwise its flush at exit fails as well
         return _FOUND
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, PlotError) as error:
+    except (OSError, PlotError) as error:
         sys.stderr.write(f"nova-image-shim usage: {error}\n")
         return _FAILED
     progress.end()
@@ -97,29 +98,29 @@ def _read_logs(logs: Sequence[str], tally: Tally, progress: _Progress) -> None:
                     progress.show(name)
                 if not is_access_line(line):
                     continue
-                use = read(line)
-                if use is None:
+                record = read(line)
+                if record is None:
                     progress.unknown += 1
-                elif not use.call.startswith("health."):
+                elif not record.call.startswith("health."):
                     progress.calls += 1
-                    tally.add(use)
+                    tally.add(record)
 
 
 @contextlib.contextmanager
 def _log(name: str) -> Iterator[BufferedReader]:
-    if name == "-":
-        with os.fdopen(sys.stdin.fileno(), "rb", closefd=False) as file:
-            yield file
-        return
     try:
-        with Path(name).open("rb") as file:
+        with _standard_input() if name == "-" else Path(name).open("rb") as file:
             yield file
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise OSError(f"{name}: cannot be unpacked: {error}") from error
 
 
+def _standard_input() -> BufferedReader:
+    return os.fdopen(sys.stdin.fileno(), "rb", closefd=False)
+
+
 class _Progress:
-    """What has been read so far, told on standard error when it takes long, and at the end."""
+    """Reports on standard error how much has been read: every few seconds, and at the end."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.lines = self.calls = self.unknown = 0
@@ -128,13 +129,13 @@ class _Progress:
         self._error: IO[str] = sys.stderr
 
     def show(self, name: str) -> None:
-        """Tell how far it is, unless it was told just now."""
+        """Report the progress, unless the last report was just now."""
         if not self._quiet and time.monotonic() - self._shown >= _PROGRESS_SECONDS:
             self._shown = time.monotonic()
             self._error.write(f"{name}: {self.lines:,} lines so far, {self.calls:,} calls\n")
 
     def end(self) -> None:
-        """Tell what was read in all."""
+        """Report the totals."""
         if not self._quiet:
             text = f"{self.lines:,} lines, {self.calls:,} calls"
             if self.unknown:

@@ -1,4 +1,4 @@
-"""Access lines, read back: from text or JSON, plain or compressed, a bounded piece at a time."""
+"""Access lines, read back from text or JSON, plain or compressed, in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LONGEST_LINE = 2**16
 _LONGEST_FIELD = 128
 _NAME = ACCESS_LOGGER.encode()
-# What stands before it, a journal's own prefix for one, does not count.
+# A prefix, such as the journal's, is ignored.
 _TEXT = re.compile(
     rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d{3} \d+ INFO "
     + re.escape(_NAME)
@@ -30,18 +30,18 @@ _TEXT = re.compile(
 _JSON = b'{"asctime":'
 
 
-class Use(NamedTuple):
-    """One call, as its access line tells of it.
+class AccessRecord(NamedTuple):
+    """One call, from its access line.
 
     Args:
-        time: `YYYY-MM-DD HH:MM:SS`, by the clock of the machine that wrote it.
-        client: the family.
-        version: the client's own, empty where it tells none.
-        project: its id, `-` where the caller was not known.
-        user: the same.
-        call: `images.detail` for one.
-        status: of the answer.
-        images: in the answer to a list; 0 for what is no list.
+        time: `YYYY-MM-DD HH:MM:SS`, local time of the machine that wrote the line.
+        client: the client's family.
+        version: the client's version, empty if unknown.
+        project: the project's id, `-` for an unknown caller.
+        user: the user's id, `-` for an unknown caller.
+        call: such as `images.detail`.
+        status: the answer's status.
+        images: the number of images in a list; 0 for any other answer.
     """
 
     time: str
@@ -55,7 +55,7 @@ class Use(NamedTuple):
 
 
 def opened(file: BufferedReader) -> IO[bytes]:
-    """Return what a file holds, unpacked if it is compressed by gzip, bzip2 or xz."""
+    """Return the file's content, decompressed if it is gzip, bzip2 or xz."""
     start = file.peek(6)
     if start.startswith(b"\x1f\x8b"):
         return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
@@ -67,36 +67,36 @@ def opened(file: BufferedReader) -> IO[bytes]:
 
 
 def lines_of(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield lines; one that is far too long comes in pieces."""
+    """Yield lines; one that is far too long is split."""
     while line := file.readline(_LONGEST_LINE):
         yield line
 
 
 def is_access_line(line: bytes) -> bool:
-    """Tell whether a line is one that `read` should understand."""
+    """Tell whether a line should be readable with `read`."""
     return _NAME in line
 
 
-def read(line: bytes) -> Use | None:
-    """Return what an access line says, None if it cannot be understood."""
+def read(line: bytes) -> AccessRecord | None:
+    """Return the record in an access line, None if it has another form."""
     start = line.find(_JSON)
     return _from_text(line) if start < 0 else _from_json(line[start:])
 
 
-def _from_text(line: bytes) -> Use | None:
+def _from_text(line: bytes) -> AccessRecord | None:
     if not (match := _TEXT.search(line)):
         return None
     time, user, project, status, call, images, client = (
         field[:_LONGEST_FIELD].decode(errors="replace") for field in match.groups()
     )
-    return Use(time, *_split(client), project, user, call, int(status), _number(images))
+    return AccessRecord(time, *_split(client), project, user, call, int(status), _number(images))
 
 
-def _from_json(line: bytes) -> Use | None:
+def _from_json(line: bytes) -> AccessRecord | None:
     try:
         entry = orjson.loads(line)
         extra, context = entry["extra"], entry["context"]
-        return Use(
+        return AccessRecord(
             entry["asctime"][:19],
             *_split(extra["client"][:_LONGEST_FIELD]),
             context["project_id"][:_LONGEST_FIELD],

@@ -1,4 +1,4 @@
-"""A tally as a picture: calls over time, by client. Needs matplotlib, the extra `plot`."""
+"""A tally as a chart of calls over time, by client. Needs matplotlib, the extra `plot`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nova_image_shim.usage.tally import Tally
 
 SUFFIXES = (".png", ".html")
-_HOURS_SHOWN = 72  # with more than three days a bar is a day
+_HOURS_SHOWN = 72  # beyond three days a bar is a day
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -26,31 +26,29 @@ _PAGE = """<!DOCTYPE html>
 
 
 class PlotError(Exception):
-    """There is no picture; the text says why and what to do."""
+    """The chart cannot be made; the text says why and what to do."""
 
 
 def require_plot(path: Path) -> None:
-    """Find out early whether a picture can be made.
+    """Check early that a chart can be made.
 
     Raises:
-        PlotError: the file has no suffix that is known, or matplotlib is not there.
+        PlotError: the file has another suffix, or matplotlib is not installed.
     """
     if path.suffix not in SUFFIXES:
-        raise PlotError(f"--plot {path}: the file's name must end with .png or .html")
+        raise PlotError(f"--plot {path}: the file name must end with .png or .html")
     try:
         import matplotlib  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
-        raise PlotError(
-            "--plot needs matplotlib: pip install 'nova-image-shim[plot]' brings it"
-        ) from error
+        raise PlotError("--plot needs matplotlib: pip install 'nova-image-shim[plot]'") from error
 
 
 def save_plot(tally: Tally, path: Path, table: str) -> None:
-    """Write the picture.
+    """Write the chart.
 
     Args:
-        tally: what is shown.
-        path: where to, `.png`, or `.html` for a page with the table below the picture.
+        tally: the calls.
+        path: a `.png`, or an `.html` page with the table below the chart.
         table: the tally as text.
 
     Raises:
@@ -62,7 +60,7 @@ def save_plot(tally: Tally, path: Path, table: str) -> None:
         return
     svg = io.StringIO()
     figure.savefig(svg, format="svg", metadata={"Date": None})
-    picture = svg.getvalue().partition("?>")[2].partition(">")[2]  # less the XML's own head
+    picture = svg.getvalue().partition("?>")[2].partition(">")[2]  # without the XML prologue
     page = _PAGE.format(title=_TITLE, svg=picture, table=html.escape(table))
     path.write_text(page, encoding="utf-8")
 
@@ -76,7 +74,7 @@ def _figure(tally: Tally) -> Any:
 
     series, times, days = _series(tally)
     figure = Figure(figsize=(12, 5), layout="constrained")
-    axes: Any = figure.add_subplot()  # which knows no times, by its types
+    axes: Any = figure.add_subplot()  # its types do not allow times
     below = [0] * len(times)
     for client, numbers in series.items():
         axes.bar(times, numbers, width=0.9 * days, bottom=below, label=client, align="edge")
@@ -92,7 +90,7 @@ def _figure(tally: Tally) -> Any:
 
 
 def _series(tally: Tally) -> tuple[dict[str, list[int]], list[datetime], float]:
-    """Return the numbers of each client, busiest first, when, and a bar's width in days."""
+    """Return each client's numbers, busiest first, their times, and a bar's width in days."""
     by_day = len({hour for hour, _ in tally.hours}) > _HOURS_SHOWN
     sums: Counter[tuple[str, str]] = Counter()
     for (hour, client), number in tally.hours.items():

@@ -62,7 +62,7 @@ def _cells(tally: Tally) -> list[list[str]]:
 
 
 def _printable(cell: str) -> str:
-    """Keep what a client named itself from steering a terminal."""
+    """Return a cell without characters that control a terminal."""
     return cell if cell.isprintable() else ascii(cell)[1:-1]
 
 

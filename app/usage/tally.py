@@ -1,14 +1,12 @@
-"""Uses, added up: by client, version, project and user, and by hour; the memory has a bound."""
+"""Calls added up by client, version, project and user, and by hour, in bounded memory."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from nova_image_shim.usage.lines import Use
+from nova_image_shim.usage.lines import AccessRecord
 
 FIELDS = ("client", "version", "project", "user")
 THE_REST = "(the rest)"
@@ -18,7 +16,7 @@ _MOST_HOURS = 200_000
 
 @dataclass(slots=True)
 class Group:
-    """What callers who have the same name did; times as `Use` has them."""
+    """The sums of one group; times as in `AccessRecord`."""
 
     calls: int = 0
     errors: int = 0
@@ -27,22 +25,22 @@ class Group:
     last_seen: str = ""
     by_call: Counter[str] = field(default_factory=Counter)
 
-    def add(self, use: Use) -> None:
+    def add(self, record: AccessRecord) -> None:
         """Add a call."""
         self.calls += 1
-        self.errors += use.status >= 400
-        self.images += use.images
-        self.first_seen = min(self.first_seen, use.time)
-        self.last_seen = max(self.last_seen, use.time)
-        self.by_call[sys.intern(use.call)] += 1  # few names, in many groups
+        self.errors += record.status >= 400
+        self.images += record.images
+        self.first_seen = min(self.first_seen, record.time)
+        self.last_seen = max(self.last_seen, record.time)
+        self.by_call[sys.intern(record.call)] += 1  # few different texts, in many groups
 
 
 class Tally:
-    """The sums, by some of `FIELDS` and by hour.
+    """The sums by some of `FIELDS`, and by hour.
 
     Args:
-        by: which of the fields make a group of its own.
-        most_groups: when there are so many, further ones are added up as `(the rest)`.
+        by: the fields to group by.
+        most_groups: the most groups to keep; further ones are added up as `(the rest)`.
     """
 
     def __init__(self, by: tuple[str, ...] = FIELDS, most_groups: int = _MOST_GROUPS) -> None:
@@ -50,18 +48,18 @@ class Tally:
         self.groups: dict[tuple[str, ...], Group] = {}
         self.hours: Counter[tuple[str, str]] = Counter()
         self._most_groups = most_groups
-        self._places = tuple("time client version project user".split().index(name) for name in by)
+        self._places = tuple(AccessRecord._fields.index(name) for name in by)
 
-    def add(self, use: Use) -> None:
+    def add(self, record: AccessRecord) -> None:
         """Add a call."""
-        key = tuple([str(use[place]) for place in self._places])
+        key = tuple([str(record[place]) for place in self._places])
         group = self.groups.get(key)
         if group is None:
             if len(self.groups) >= self._most_groups:
                 key = (THE_REST,) * len(self.by)
             group = self.groups.setdefault(key, Group())
-        group.add(use)
-        hour = (use.time[:13], use.client)
+        group.add(record)
+        hour = (record.time[:13], record.client)
         if hour in self.hours or len(self.hours) < _MOST_HOURS:
             self.hours[hour] += 1
 

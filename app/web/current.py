@@ -107,4 +107,4 @@ def compute_base() -> str:
 
 def www_authenticate_uri() -> str:
     """Return where a client gets a token: the public Keystone, or the embedded one."""
-    return settings().www_authenticate_uri or f"{compute_base()}/identity"
+    return settings().login_url or f"{compute_base()}/identity"

@@ -13,6 +13,7 @@ import pytest
 from pymemcache.client.base import Client
 from support.fakes import drips, free_port, resets, scripted, sends, waits
 
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
@@ -75,7 +76,8 @@ def open_store() -> Iterator[Callable[..., SignedStore]]:
         def open_(
             *servers: str, secret: bytes = b"secret", clock: Clock | None = None
         ) -> SignedStore:
-            memcached = Memcached(servers, timeout_seconds=0.1, clock=clock or Clock())
+            addresses = [Address.parse(server) for server in servers]
+            memcached = Memcached(addresses, timeout_seconds=0.1, clock=clock or Clock())
             stack.callback(memcached.close)
             return SignedStore(memcached, secret, clock or Clock())
 

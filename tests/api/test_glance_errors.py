@@ -85,7 +85,7 @@ def over(
         return Caller("user-of-demo", "demo", Token(url, token_of("demo")))
 
     service = GlanceImageService(GlanceOptions(endpoint=url, **(options or {})))
-    conf = Settings(public_keystone="http://keystone.example:5000", **settings)
+    conf = Settings(www_authenticate_uri="http://keystone.example:5000", **settings)
     client: FlaskClient = create_app(conf, service, authenticate).test_client()
     return client.get
 

@@ -29,7 +29,7 @@ JSON = "application/json; charset=UTF-8"
 
 
 def client_over(checks: dict[str, Callable[[], object]], **environ: str) -> FlaskClient:
-    settings = Settings.from_environ(environ)
+    settings = Settings.from_environ({"SHIM_BACKEND": "memory"} | environ)
     return create_app(settings, MemoryImageService(), accept_any_token, checks=checks).test_client()
 
 

@@ -62,7 +62,7 @@ def legacy_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     It takes any token, since the cases are of more projects than a token could be of.
     """
     log = tmp_path_factory.mktemp("shim") / "log"
-    with shim(log, SHIM_MOUNTS="v1.1,v2", SHIM_FAKE_OPEN="1") as url:
+    with shim(log, SHIM_BACKEND="memory", SHIM_MOUNTS="v1.1,v2", SHIM_FAKE_OPEN="1") as url:
         yield url
 
 
@@ -291,7 +291,8 @@ def odd_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     odd_ids = ["a.b", "a.raw", "-_~.".removeprefix("-"), "a" * 255]
     images = [{"id": IMAGE_ID, **KEYS}, *({"id": odd_id} for odd_id in odd_ids)]
     (folder / "images.json").write_text(json.dumps({"images": images}))
-    with shim(folder / "log", SHIM_MEMORY_IMAGES=str(folder / "images.json")) as url:
+    settings = {"SHIM_BACKEND": "memory", "SHIM_MEMORY_IMAGES": str(folder / "images.json")}
+    with shim(folder / "log", **settings) as url:
         yield url
 
 

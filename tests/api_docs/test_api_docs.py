@@ -45,7 +45,7 @@ IMAGES = load_images()
 
 def app(settings: Settings | None = None, service: port.ImageService | None = None) -> Flask:
     service = service or MemoryImageService(IMAGES)
-    return create_app(settings or Settings(), service, accept_any_token)
+    return create_app(settings or Settings(backend="memory"), service, accept_any_token)
 
 
 def ask(client: FlaskClient, operation: Operation, **request: Any) -> TestResponse:
@@ -69,7 +69,7 @@ def test_it_is_valid() -> None:
 @pytest.mark.parametrize("mounts", [MOUNTS, ("v2",), ("v1.1", "v2"), ("v2.1",), ()])
 def test_it_tells_of_exactly_the_routes_that_there_are(mounts: tuple[str, ...]) -> None:
     routed = set()
-    for rule in app(Settings(mounts=mounts)).url_map.iter_rules():
+    for rule in app(Settings(backend="memory", mounts=mounts)).url_map.iter_rules():
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         routed |= {f"{method} {path}" for method in (rule.methods or set()) - {"HEAD"}}
     told = {
@@ -267,7 +267,10 @@ def test_health_is_told_as_text_and_as_json(client: FlaskClient, accept: str) ->
 def test_the_end_is_told_in_headers_that_are_told_of() -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     settings = Settings(
-        deprecation=moment, sunset=moment, deprecation_link="https://example.org/end"
+        backend="memory",
+        deprecation=moment,
+        sunset=moment,
+        deprecation_link="https://example.org/end",
     )
     client = app(settings).test_client()
     for operation in (*STORE_OPERATIONS, *(each for each in OPERATIONS if "{mount}" in each.path)):
@@ -306,7 +309,7 @@ def test_it_is_served_to_anyone() -> None:
     assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize("settings", [Settings(docs=False), Settings(backend="glance")])
+@pytest.mark.parametrize("settings", [Settings(backend="memory", docs=False), Settings()])
 def test_where_it_is_off_its_paths_are_none(settings: Settings) -> None:
     client = app(settings).test_client()
     nowhere = client.get("/nowhere")
@@ -323,7 +326,7 @@ def test_no_other_file_is_served(path: str) -> None:
 
 
 def test_below_a_path_in_front_all_addresses_are_below_it_too() -> None:
-    settings = Settings(trusted_proxies=1)
+    settings = Settings(backend="memory", trusted_proxies=1)
     headers = {"X-Forwarded-Prefix": "/compute"}
     page = app(settings).test_client().get("/docs", headers=headers).text
     addresses = re.findall(r'(?:src|href|data-document)="([^"]+)"', page)

@@ -1,6 +1,6 @@
-"""`check` over the fake Keystone and Glance: what only they can be made to say.
+"""`check` over the fake Keystone and Glance: answers that the real ones cannot be made to give.
 
-On the real services, and in more ways broken: tests/real/test_check.py.
+tests/real/test_check.py has the same command on the real services.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import resource
 import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+MEMORY = {"SHIM_BACKEND": "memory"}
+
+
 @pytest.fixture
 def environ(keystone: FakeKeystone, glance: FakeGlance) -> dict[str, str]:
     return glance_environ(keystone) | {"OS_REGION_NAME": "R"}
@@ -40,57 +42,66 @@ def environ(keystone: FakeKeystone, glance: FakeGlance) -> dict[str, str]:
 
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
-    """Return a file with a client's token: the fake service user has no role that counts."""
+    """Return a file with a client's token; the fake service user lacks the validating role."""
     file = tmp_path / "token"
     file.write_text(f"{token_of('demo')}\n")
     return file
 
 
 def found(environ: dict[str, str], token_file: Path | None = None) -> list[tuple[Level, str, str]]:
-    """Return what is found but for what is fine."""
+    """Return the findings that are not ok."""
     every = list(findings(environ, token_file))
-    return [tuple(finding) for finding in every if finding.level is not Level.FINE]  # type: ignore[misc]
+    return [tuple(finding) for finding in every if finding.level is not Level.OK]  # type: ignore[misc]
 
 
 def texts(environ: dict[str, str], token_file: Path | None = None) -> list[str]:
     return [text for _, text, _ in found(environ, token_file)]
 
 
-def test_all_is_fine(environ: dict[str, str], token_file: Path) -> None:
+def test_a_good_set_up_has_no_problems(environ: dict[str, str], token_file: Path) -> None:
     assert [] == found(environ, token_file)
 
 
-def test_every_mistake_in_the_settings_is_an_error() -> None:
-    mend = "Mend it in the environment; README.md has the table of settings."
+def test_every_problem_in_the_settings_is_an_error() -> None:
+    fix = "Fix it in the environment; README.md has the table of settings."
     assert [
-        (Level.ERROR, "SHIM_THREADS='x': allowed is a whole number from 1 to 256.", mend),
-        (Level.ERROR, "SHIM_COMPRESS='2': allowed is 1 for on or 0 for off.", mend),
-    ] == found({"SHIM_THREADS": "x", "SHIM_COMPRESS": "2"})
+        (Level.ERROR, "SHIM_THREADS='x' must be a whole number from 1 to 256.", fix),
+        (Level.ERROR, "SHIM_COMPRESS='2' must be 1 (on) or 0 (off).", fix),
+    ] == found(MEMORY | {"SHIM_THREADS": "x", "SHIM_COMPRESS": "2"})
 
 
-def test_the_embedded_store_needs_nothing_else() -> None:
+def test_without_settings_every_missing_one_is_an_error() -> None:
+    *_, (level, text, fix) = missing = found({})
+    assert (6, Level.ERROR) == (len(missing), level)
+    assert "OS_PROJECT_DOMAIN_NAME or OS_PROJECT_DOMAIN_ID is not set" in text
+    assert fix.endswith(" `nova-image-shim fake` serves an embedded cloud and needs no settings.")
+
+
+def test_the_embedded_cloud_needs_nothing_else() -> None:
     assert [
-        "The settings are good.",
-        "The embedded store needs nothing else (SHIM_BACKEND=memory).",
-    ] == [finding.text for finding in findings({})]
+        "The settings are valid.",
+        "The embedded cloud needs nothing else (SHIM_BACKEND=memory).",
+    ] == [finding.text for finding in findings(MEMORY)]
 
 
-def test_a_pool_smaller_than_the_threads_that_are_needed_is_a_warning(
+def test_too_small_a_thread_pool_is_a_warning(
     environ: dict[str, str],
 ) -> None:
     assert (
         Level.WARNING,
-        "GUNICORN_CMD_ARGS makes a pool of 16 threads, smaller than the 100 that SHIM_THREADS=16 "
-        "and its queues need: while Glance hangs even /healthcheck would wait.",
-        "Take --threads out of GUNICORN_CMD_ARGS and set SHIM_THREADS instead.",
+        "GUNICORN_CMD_ARGS sets a pool of 16 threads, but SHIM_THREADS=16 and its queues need 100: "
+        "while Glance hangs, even /healthcheck would wait.",
+        "Remove --threads from GUNICORN_CMD_ARGS and set SHIM_THREADS instead.",
     ) == found(environ | {"GUNICORN_CMD_ARGS": "--keep-alive 5 --threads 16"})[0]
 
 
-def test_what_is_no_memcached_is_named(environ: dict[str, str], glance: FakeGlance) -> None:
+def test_a_server_that_is_not_memcached_is_a_warning(
+    environ: dict[str, str], glance: FakeGlance
+) -> None:
     server = glance.url.removeprefix("http://")
     first = found(environ | {"SHIM_MEMCACHED_SERVERS": server})[0]
-    text = f"What answers at {server} is no memcached."
-    assert (Level.WARNING, text, "Mend SHIM_MEMCACHED_SERVERS.") == first
+    text = f"The server at {server} is not memcached."
+    assert (Level.WARNING, text, "Correct SHIM_MEMCACHED_SERVERS.") == first
 
 
 @pytest.fixture
@@ -102,17 +113,17 @@ def few_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("few_files")
-def test_too_few_files_for_the_threads_is_a_warning() -> None:
-    assert [] == texts({"SHIM_THREADS": "156"})
-    assert ["A process may open 1000 files, and 157 threads may need 1006 connections."] == texts(
-        {"SHIM_THREADS": "157"}
+def test_too_few_open_files_are_a_warning() -> None:
+    assert [] == texts(MEMORY | {"SHIM_THREADS": "156"})
+    assert ["A process may open 1000 files, but 157 threads may need 1006 connections."] == texts(
+        MEMORY | {"SHIM_THREADS": "157"}
     )
 
 
-NO_KEYSTONE = "There is no Keystone v3 at {url}: it answers "
-NO_GLANCE = "There is no Glance v2 at {url}: it answers "
+NO_KEYSTONE = "There is no Keystone v3 at {url}: it returns "
+NO_GLANCE = "There is no Glance v2 at {url}: it returns "
 KEYSTONE_SAYS: list[tuple[Any, str]] = [
-    (says(503), "Keystone at {url} fails: it answers 503."),
+    (says(503), "Keystone at {url} returns 503."),
     (says(200, b"<html>", Content_Type="text/html"), NO_KEYSTONE + "200."),
     (says(200, {"versions": {"values": [{"id": "v2.0"}]}}), NO_KEYSTONE + "200."),
     (says(200, []), NO_KEYSTONE + "200."),
@@ -121,7 +132,7 @@ KEYSTONE_SAYS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("answer", "text"), KEYSTONE_SAYS)
-def test_what_is_no_keystone_is_named(
+def test_a_server_that_is_not_keystone_is_an_error(
     answer: Any, text: str, environ: dict[str, str], keystone: FakeKeystone
 ) -> None:
     keystone.answers.append(answer)
@@ -129,8 +140,8 @@ def test_what_is_no_keystone_is_named(
 
 
 GLANCE_SAYS: list[tuple[Any, str]] = [
-    (says(401), "Glance at {url} does not take the service user's token: it answers 401."),
-    (says(503), "Glance at {url} fails: it answers 503."),
+    (says(401), "Glance at {url} rejects the service user's token: it returns 401."),
+    (says(503), "Glance at {url}/v2/images?limit=1 returns 503."),
     (says(404), NO_GLANCE + "404."),
     (says(200, b"<html>"), NO_GLANCE + "200."),
     (says(200, {"images": "none"}), NO_GLANCE + "200."),
@@ -139,7 +150,7 @@ GLANCE_SAYS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("answer", "text"), GLANCE_SAYS)
-def test_what_is_no_glance_is_named(
+def test_a_server_that_is_not_glance_is_an_error(
     answer: Any, text: str, environ: dict[str, str], token_file: Path, glance: FakeGlance
 ) -> None:
     # 401: keystoneauth logs in anew and asks once more.
@@ -148,17 +159,17 @@ def test_what_is_no_glance_is_named(
 
 
 @pytest.mark.parametrize("region", ["R", ""])
-def test_an_interface_that_is_not_there_is_named(
+def test_a_missing_interface_is_an_error(
     region: str, environ: dict[str, str], token_file: Path
 ) -> None:
     changes = {"OS_INTERFACE": "internal", "OS_REGION_NAME": region}
     where = " in the region R" if region else ""
-    assert [f"The catalog has no internal endpoint of Glance{where}: it has public."] == texts(
+    assert [f"The catalog has no internal endpoint of Glance{where}: it has public in R."] == texts(
         environ | changes, token_file
     )
 
 
-def test_a_keystone_that_stops_half_way_is_named(environ: dict[str, str]) -> None:
+def test_a_truncated_answer_is_an_error(environ: dict[str, str]) -> None:
     with scripted([hears, sends(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")]) as server:
         (text,) = texts(environ | {"OS_AUTH_URL": server.url})
     assert text.startswith(f"Keystone does not answer at {server.url}: ")
@@ -167,13 +178,13 @@ def test_a_keystone_that_stops_half_way_is_named(environ: dict[str, str]) -> Non
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "it holds no token."),
-        (b"two words", "it holds no token."),
+        (b"", "it does not contain a token."),
+        (b"two words", "it does not contain a token."),
         ("é".encode(), "'ascii' codec can't decode"),
         (None, "[Errno 2] No such file or directory"),
     ],
 )
-def test_a_file_without_a_token_is_named(
+def test_a_file_without_a_token_is_an_error(
     content: bytes | None, text: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
     file = tmp_path / "token"
@@ -195,7 +206,7 @@ def run(
     return status, capsys.readouterr().out
 
 
-def test_a_person_gets_a_line_for_each(
+def test_each_finding_is_a_line(
     environ: dict[str, str],
     token_file: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -207,13 +218,13 @@ def test_a_person_gets_a_line_for_each(
     status, out = run(settings, monkeypatch, capsys, *arguments)
     lines = out.splitlines()
     assert 1 == status
-    assert "fine    The settings are good." == lines[0]
-    start = f"warning memcached at {nobody} does not answer: Connection refused. Start it, or take"
+    assert "ok      The settings are valid." == lines[0]
+    start = f"warning memcached at {nobody} does not answer: Connection refused. Start it, or"
     assert lines[1].startswith(start)
-    assert all(line.startswith("fine    ") for line in lines[2:])
+    assert all(line.startswith("ok      ") for line in lines[2:])
 
 
-def test_a_program_gets_json(
+def test_json_has_each_finding(
     environ: dict[str, str],
     keystone: FakeKeystone,
     monkeypatch: pytest.MonkeyPatch,
@@ -224,17 +235,100 @@ def test_a_program_gets_json(
     assert 2 == status
     assert {
         "level": "error",
-        "text": f"Keystone at {environ['OS_AUTH_URL']} fails: it answers 503.",
-        "mend": "Look at Keystone's own log, and at the proxy's in front of it.",
+        "text": f"Keystone at {environ['OS_AUTH_URL']} returns 503.",
+        "fix": "See the logs of Keystone and of the proxy in front of it.",
     } == json.loads(out)[-1]
 
 
-def test_a_socket_that_says_nothing_is_not_waited_for_for_ever(environ: dict[str, str]) -> None:
+def test_a_silent_server_is_an_error(environ: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v3"
-        changes = {"OS_AUTH_URL": url, "SHIM_KEYSTONE_TIMEOUT": "0.5"}
-        done: list[list[str]] = []
-        thread = threading.Thread(target=lambda: done.append(texts(environ | changes)))
-        thread.start()
-        thread.join(5)
-    assert [[f"Keystone does not answer at {url}: no answer in time."]] == done
+        changes = {"OS_AUTH_URL": url, "SHIM_KEYSTONE_TIMEOUT": "0.05"}
+        assert [f"Keystone does not answer at {url}: no answer in time."] == texts(
+            environ | changes
+        )
+
+
+REJECTED_USER = (
+    "Keystone rejects the service user nova-image-shim: the name, password or domain is wrong, or "
+    "the user is disabled."
+)
+REJECTED_CREDENTIAL = (
+    "Keystone rejects the application credential an-id: it does not exist, has expired, or its "
+    "secret is wrong."
+)
+CREDENTIAL = {
+    "OS_APPLICATION_CREDENTIAL_ID": "an-id",
+    "OS_APPLICATION_CREDENTIAL_SECRET": "a-wrong-secret",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"OS_PASSWORD": "wrong"}, REJECTED_USER),
+        (CREDENTIAL, REJECTED_CREDENTIAL),
+        (
+            {"OS_REGION_NAME": "S"},
+            "The catalog has no public endpoint of Keystone in the region S: it has admin in R, "
+            "internal in R, public in R.",
+        ),
+        ({}, "The service user may not validate other users' tokens: its roles are member."),
+    ],
+)
+def test_a_wrong_login_is_an_error(
+    changes: dict[str, str], text: str, environ: dict[str, str]
+) -> None:
+    assert [text] == texts(environ | changes)
+
+
+NOT_FOUND = says(404, {"error": {"code": 404, "message": "Nothing here"}})
+NO_LOGIN = "Keystone does not issue a token to the service user: "
+
+
+@pytest.mark.parametrize(
+    ("login", "validation", "text"),
+    [
+        (
+            says(401),
+            None,
+            "The service user nova-image-shim cannot log in to the project service: the project "
+            "does not exist, or the user has no role in it.",
+        ),
+        (NOT_FOUND, None, "Login is not possible at {url}: Nothing here (HTTP 404)."),
+        (says(503), None, NO_LOGIN + "Service Unavailable (HTTP 503)."),
+        (
+            None,
+            says(403),
+            "The service user may not validate other users' tokens: Keystone returns 403.",
+        ),
+        (
+            None,
+            says(404),
+            "Keystone does not validate the service user's own token: {url}/auth/tokens returns "
+            "404.",
+        ),
+    ],
+)
+def test_a_refusal_of_keystone_is_an_error(
+    login: Any, validation: Any, text: str, environ: dict[str, str], keystone: FakeKeystone
+) -> None:
+    versions = [keystone.usual, keystone.usual]  # read by the check, and by the login
+    keystone.answers[:] = [*versions, login or keystone.usual, *([validation] * bool(validation))]
+    (found_text,) = texts(environ)
+    assert text.format(url=environ["OS_AUTH_URL"]) == found_text
+
+
+def test_an_unknown_application_credential_is_an_error(
+    environ: dict[str, str], keystone: FakeKeystone
+) -> None:
+    unknown = {"error": {"code": 404, "message": "Could not find Application Credential: an-id."}}
+    keystone.answers[:] = [keystone.usual, says(404, unknown)]
+    assert [REJECTED_CREDENTIAL] == texts(environ | CREDENTIAL)
+
+
+def test_tls_where_there_is_none_is_an_error(environ: dict[str, str]) -> None:
+    url = environ["OS_AUTH_URL"].replace("http:", "https:")
+    ((_, text, fix),) = found(environ | {"OS_AUTH_URL": url})
+    assert text.startswith(f"Keystone at {url} does not speak TLS: ")
+    assert "Use http:// in OS_AUTH_URL, or enable TLS there." == fix

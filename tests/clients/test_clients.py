@@ -62,7 +62,7 @@ def test_against_the_embedded_cloud(
     images = [{"id": str(uuid.uuid4()), "owner": "demo", **image} for image in glance_images()]
     seed = tmp_path / "images.json"
     seed.write_text(json.dumps(images, default=lambda time: time.isoformat()))
-    with shim(tmp_path / "log", SHIM_MEMORY_IMAGES=str(seed)) as url:
+    with shim(tmp_path / "log", SHIM_BACKEND="memory", SHIM_MEMORY_IMAGES=str(seed)) as url:
         shown = [{key: v for key, v in image.items() if key != "owner"} for image in images]
         check(client, Login(f"{url}/identity", "demo", "demo"), shown, tmp_path)
     ran["embedded"].append(client)

@@ -110,7 +110,7 @@ def test_without_settings_it_says_what_is_missing(stage: Stage) -> None:
         command, env=environ, capture_output=True, text=True, timeout=60, check=False
     )
     assert 0 != done.returncode
-    assert "OS_AUTH_URL is not set: SHIM_BACKEND=glance needs it" in done.stderr
+    assert "OS_AUTH_URL is not set: the login to Keystone needs it" in done.stderr
 
 
 def test_it_ends_at_the_signal_that_a_container_is_sent(

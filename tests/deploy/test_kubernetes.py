@@ -158,13 +158,12 @@ def test_the_settings_and_the_secret_are_all_that_the_service_needs() -> None:
     assert {"name": "nova-image-shim-service-user"} == secret["secretRef"]
     assert [] == sorted(settings.keys() - set(setting_names()))
     assert not [name for name in settings if "PASSWORD" in name or "SECRET" in name]
-    image = {"SHIM_BACKEND": "glance", "SHIM_BIND": "0.0.0.0:8774"}  # as the Containerfile sets
-    read = load_settings_or_exit(
-        {**image, **settings, "OS_USERNAME": "user", "OS_PASSWORD": "secret"}
-    )
+    image = {"SHIM_BIND": "0.0.0.0:8774"}  # as the Containerfile sets
+    login = {"OS_USERNAME": "user", "OS_PASSWORD": "secret"}
+    read = load_settings_or_exit({**image, **settings, **login})
     memcached = OBJECTS["Service", "memcached"]
     port = memcached["spec"]["ports"][0]["port"]
-    assert (f"{memcached['metadata']['name']}:{port}",) == read.memcached_servers
+    assert ((memcached["metadata"]["name"], port),) == read.memcached_servers
     assert pod(SHIM)["spec"]["terminationGracePeriodSeconds"] > read.request_timeout_seconds + 5
 
 

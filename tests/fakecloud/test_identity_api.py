@@ -212,7 +212,7 @@ def test_the_catalog_names_the_mounts_that_are_served(
 
 
 def test_a_named_www_authenticate_uri_goes_first(fake_cloud: FakeCloud) -> None:
-    settings = Settings(public_keystone="https://keystone.example")
+    settings = Settings(www_authenticate_uri="https://keystone.example")
     answer = create_cloud_app(settings, fake_cloud).test_client().get("/v2/demo/images")
     assert 'Keystone uri="https://keystone.example"' == answer.headers["WWW-Authenticate"]
 

@@ -39,7 +39,7 @@ schema = schemathesis.openapi.from_dict(DOCUMENT)
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of an embedded cloud that takes any token."""
     log = tmp_path_factory.mktemp("openapi") / "log"
-    with shim(log, SHIM_FAKE_OPEN="1", SHIM_LOG_LEVEL="WARNING") as url:
+    with shim(log, SHIM_BACKEND="memory", SHIM_FAKE_OPEN="1", SHIM_LOG_LEVEL="WARNING") as url:
         yield url
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.adapters.limits.limiter import Limiter
 from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
@@ -468,7 +469,7 @@ def test_markers_name_nobody() -> None:
     [
         ({"cache_seconds": 5}, True),
         ({"cache_seconds": 5, "workers": 1}, False),
-        ({"cache_seconds": 5, "memcached_servers": ("127.0.0.1:1",)}, False),
+        ({"cache_seconds": 5, "memcached_servers": (Address("127.0.0.1", 1),)}, False),
         ({}, False),
     ],
 )

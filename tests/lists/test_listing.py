@@ -217,7 +217,7 @@ def _href(answer: TestResponse, rel: str) -> str | None:
 
 
 def test_previous_links_can_be_turned_off() -> None:
-    client, service = over(previous_links=False)
+    client, service = over(compat=("no-previous-links",))
     assert ["next"] == list(links(client.get("/v2/demo/images?limit=5&marker=0010")))
     assert [(5, "0010", False)] == service.calls
 

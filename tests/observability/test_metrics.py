@@ -64,7 +64,11 @@ class Scraped(NamedTuple):
 @contextmanager
 def scraped(folder: Path, **environ: str) -> Iterator[Scraped]:
     bind, pid_file = f"127.0.0.1:{free_port()}", folder / "pid"
-    settings = {"SHIM_METRICS_BIND": bind, "GUNICORN_CMD_ARGS": f"--pid {pid_file}"}
+    settings = {
+        "SHIM_BACKEND": "memory",
+        "SHIM_METRICS_BIND": bind,
+        "GUNICORN_CMD_ARGS": f"--pid {pid_file}",
+    }
     with shim(folder / "log", **settings | environ) as url:
         yield Scraped(url, bind, pid_file)
 
@@ -199,7 +203,12 @@ def test_a_new_gunicorn_takes_the_port_over(tmp_path: Path) -> None:
             [gunicorn, "--pid", service.pid_file],
             cwd=ROOT,
             env=clean_environ()
-            | {"SHIM_BIND": binds[0], "SHIM_METRICS_BIND": binds[1], "SHIM_FAKE_OPEN": "1"},
+            | {
+                "SHIM_BACKEND": "memory",
+                "SHIM_BIND": binds[0],
+                "SHIM_METRICS_BIND": binds[1],
+                "SHIM_FAKE_OPEN": "1",
+            },
             stdout=log,
             stderr=log,
         )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # `alike`: both configured so that their answers can be the same at all; Nova with Glance's address
 # in its configuration, this service with the links of Nova's later releases and uncompressed.
 # `default`: both with nothing set but what they cannot do without.
-ALIKE = {"SHIM_ALTERNATE_LINK_PROJECT": "0", "SHIM_COMPRESS": "0"}
+ALIKE = {"SHIM_COMPAT": "no-alternate-project", "SHIM_COMPRESS": "0"}
 
 PROJECTS = ("demo", "alt", "admin", "service")
 

@@ -32,7 +32,7 @@ FLOORS = [
     ["adapters.glance", "adapters.memory", "adapters.keystone"],
     ["adapters.http", "adapters.stores"],
     ["adapters.limits"],
-    ["adapters.image_port", "adapters.__init__"],
+    ["adapters.image_port", "adapters.address", "adapters.__init__"],
 ]
 WAYS_IN = FLOORS[0]  # which may import each other
 MOST_MODULES_IN_APP = 8

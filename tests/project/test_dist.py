@@ -107,7 +107,7 @@ def installed(
 @pytest.fixture
 def served(installed: Path, tmp_path: Path) -> Iterator[str]:
     """Return the address that the program says on standard output; it runs meanwhile."""
-    environ = clean_environ() | {"SHIM_BIND": f"127.0.0.1:{free_port()}"}
+    environ = clean_environ() | {"SHIM_BACKEND": "memory", "SHIM_BIND": f"127.0.0.1:{free_port()}"}
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [installed / "nova-image-shim", "serve"],

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.api.schemas import list_query as schemas
 from nova_image_shim.settings import Keystone, Settings
+from nova_image_shim.settings.settings import COMPAT
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -44,6 +46,8 @@ def table(heading: str) -> list[list[str]]:
 def told(value: Any) -> str:
     if value is None or value == ():
         return ""
+    if isinstance(value, Address):
+        value = str(value)
     if isinstance(value, tuple):
         value = ",".join(value)
     return f"`{int(value) if isinstance(value, bool) else value:{'g' * isinstance(value, float)}}`"
@@ -53,6 +57,10 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
     declared = [item for item in (*fields(Settings), *fields(Keystone)) if item.metadata]
     defaults = {item.metadata["name"]: told(item.default) for item in declared} | TOLD_DEFAULTS
     assert defaults == {CODE.findall(row[0])[0]: row[1] for row in table("setting")}
+
+
+def test_every_word_of_shim_compat_is_in_the_table() -> None:
+    assert set(COMPAT) == {CODE.findall(row[0])[0] for row in table("word in `SHIM_COMPAT`")}
 
 
 def calls(app: Flask) -> set[str]:

@@ -1,4 +1,4 @@
-"""`check` on the real Keystone and Glance, set up well and broken in every way that it names."""
+"""`check` on the real Keystone and Glance: a good set-up, and every problem that it reports."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check(
 
 
 def wrong(found: list[dict[str, str]]) -> list[tuple[str, str, str]]:
-    return [(f["level"], f["text"], f["mend"]) for f in found if f["level"] != "fine"]
+    return [(f["level"], f["text"], f["fix"]) for f in found if f["level"] != "ok"]
 
 
 class Admin:
@@ -83,11 +83,11 @@ def environ(cloud: RealCloud) -> dict[str, str]:
     }
 
 
-def test_all_is_fine(cloud: RealCloud, environ: dict[str, str]) -> None:
+def test_a_good_set_up_has_no_problems(cloud: RealCloud, environ: dict[str, str]) -> None:
     with cloud.counting() as calls:
         status, found = check(environ)
     assert [
-        "The settings are good.",
+        "The settings are valid.",
         f"memcached answers at {cloud.memcached}.",
         f"Keystone answers at {cloud.auth_url}.",
         "Keystone's clock agrees with this machine's.",
@@ -113,7 +113,7 @@ def test_a_clients_token_is_validated(cloud: RealCloud, environ: dict[str, str])
     )
 
 
-def test_an_application_credential_is_as_good(cloud: RealCloud, environ: dict[str, str]) -> None:
+def test_an_application_credential_works_as_well(cloud: RealCloud, environ: dict[str, str]) -> None:
     identity, secret = cloud.application_credential
     credential = {
         "OS_APPLICATION_CREDENTIAL_ID": identity,
@@ -352,52 +352,56 @@ def late_clock(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
 
 
 NAMES_KEYSTONE = (
-    "Set OS_AUTH_URL to the identity service's address, http://HOST:5000/v3 for one, as "
-    "`openstack catalog show identity` tells it."
+    "Set OS_AUTH_URL to the identity service's address, such as http://HOST:5000/v3; "
+    "`openstack catalog show identity` prints it."
 )
-OPEN_AUTH_URL = "Start it, open the way to it, or mend OS_AUTH_URL."
+OPEN_AUTH_URL = "Start it, open the network to it, or correct OS_AUTH_URL."
 TRUST = (
-    "Set OS_CACERT to a file with the certificate of the authority that signed it, or mend the "
-    "certificate or OS_AUTH_URL."
+    "Set OS_CACERT to a file with the certificate of its authority, or correct the certificate or "
+    "OS_AUTH_URL."
+)
+OTHER_ENDPOINT = (
+    "Set OS_INTERFACE and OS_REGION_NAME to one of them, or create the endpoint (openstack "
+    "endpoint create)."
 )
 CREDENTIAL = (
     "Create one as the service user (openstack application credential create) and set "
-    "OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET to it."
+    "OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET."
 )
-# The set-up, and what is said of it: {auth_url}, {keystone}, {glance} are filled in.
+# The set-up and its finding: level, text and fix; {auth_url}, {keystone}, {glance} are filled in.
 BROKEN: list[tuple[Callable[..., Any], str, str, str]] = [
     (
         wrong_password,
         "error",
-        "Keystone refuses the service user nova-image-shim: the name, the password or the domain "
-        "is wrong, or the user is disabled.",
-        "Mend OS_USERNAME, OS_PASSWORD and OS_USER_DOMAIN_NAME.",
+        "Keystone rejects the service user nova-image-shim: the name, password or domain is wrong, "
+        "or the user is disabled.",
+        "Correct OS_USERNAME, OS_PASSWORD and OS_USER_DOMAIN_NAME.",
     ),
     (
         wrong_project,
         "error",
-        "Keystone knows the service user nova-image-shim but not in the project no-such-project: "
-        "there is no such project, or the user has no role in it.",
-        "Mend OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add --user "
+        "The service user nova-image-shim cannot log in to the project no-such-project: the "
+        "project does not exist, or the user has no role in it.",
+        "Correct OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add --user "
         "nova-image-shim --project no-such-project service",
     ),
     (
         wrong_region,
         "error",
-        "The catalog has no public endpoint of Keystone in the region RegionTwo: its regions are "
-        "RegionOne.",
-        "Set OS_REGION_NAME to one of them.",
+        "The catalog has no public endpoint of Keystone in the region RegionTwo: it has admin in "
+        "RegionOne, internal in RegionOne, public in RegionOne.",
+        OTHER_ENDPOINT,
     ),
     (
         wrong_path,
         "error",
-        "There is no Keystone v3 at {auth_url}: it answers 404.",
+        "There is no Keystone v3 at {auth_url}: it returns 404.",
         NAMES_KEYSTONE,
     ),
     (
         a_glance_for_a_keystone,
         "error",
-        "There is no Keystone v3 at {auth_url}: it answers 300.",
+        "There is no Keystone v3 at {auth_url}: it returns 300.",
         NAMES_KEYSTONE,
     ),
     (
@@ -415,7 +419,7 @@ BROKEN: list[tuple[Callable[..., Any], str, str, str]] = [
     (
         unknown_host,
         "error",
-        "Keystone does not answer at {auth_url}: the host's name is unknown (",
+        "Keystone does not answer at {auth_url}: unknown host name (",
         OPEN_AUTH_URL,
     ),
     (
@@ -434,81 +438,81 @@ BROKEN: list[tuple[Callable[..., Any], str, str, str]] = [
     (
         tls_where_there_is_none,
         "error",
-        "Keystone at {auth_url} speaks no TLS: ",
-        "Write http:// in OS_AUTH_URL, or have it speak TLS.",
+        "Keystone at {auth_url} does not speak TLS: ",
+        "Use http:// in OS_AUTH_URL, or enable TLS there.",
     ),
     (
         late_clock,
         "error",
         "Keystone's clock is 29",  # 296 or 297: `Date` has no fractions
-        "Run NTP on both: tokens are held for expired too early, or believed too long.",
+        "Run NTP on both: otherwise tokens expire too early or are accepted too long.",
     ),
     (
         unknown_credential,
         "error",
-        "Keystone refuses the application credential 0123456789abcdef0123456789abcdef: it does "
+        "Keystone rejects the application credential 0123456789abcdef0123456789abcdef: it does "
         "not exist, has expired, or its secret is wrong.",
         CREDENTIAL,
     ),
     (
         expired_credential,
         "error",
-        "Keystone refuses the application credential {credential}: it does not exist, has "
+        "Keystone rejects the application credential {credential}: it does not exist, has "
         "expired, or its secret is wrong.",
         CREDENTIAL,
     ),
     (
         no_role,
         "error",
-        "The service user may not validate the tokens of others: its roles are member, reader.",
-        "Run: openstack role add --user demo --project demo service (and where an application "
-        "credential is used, create it anew). Where Keystone's policy is your own, give a "
-        "client's token by --token-file to see what it allows.",
+        "The service user may not validate other users' tokens: its roles are member, reader.",
+        "Run: openstack role add --user demo --project demo service (and create the application "
+        "credential anew, if there is one). If Keystone's policy is customized, use --token-file "
+        "with a client's token to see what it allows.",
     ),
     (
         no_interface,
         "error",
-        "The catalog has no admin endpoint of Keystone in the region RegionOne: it has internal, "
-        "public.",
-        "Set OS_INTERFACE to one of them, or create the endpoint (openstack endpoint create).",
+        "The catalog has no admin endpoint of Keystone in the region RegionOne: it has internal in "
+        "RegionOne, public in RegionOne.",
+        OTHER_ENDPOINT,
     ),
     (
         unreachable_interface,
         "error",
-        "The internal endpoint of Keystone in the catalog does not answer at "
+        "Keystone's internal endpoint in the catalog does not answer at "
         "http://127.0.0.1:9/v3/auth/tokens: Connection refused.",
-        "Start it, open the way to it, or mend OS_INTERFACE.",
+        "Start it, open the network to it, or correct OS_INTERFACE.",
     ),
     (
         no_glance,
         "error",
         "Glance does not answer at {glance}/v2/images?limit=1: Connection refused.",
-        "Start it, open the way to it, or mend Glance's endpoint.",
+        "Start it, open the network to it, or correct Glance's endpoint.",
     ),
     (
         wrong_glance,
         "error",
-        "There is no Glance v2 at {keystone}: it answers 404.",
-        "Mend SHIM_GLANCE_ENDPOINT: it is the image service's address without /v2.",
+        "There is no Glance v2 at {keystone}: it returns 404.",
+        "Correct SHIM_GLANCE_ENDPOINT: it must be the image service's address without /v2.",
     ),
     (
         no_memcached,
         "warning",
         "memcached at {memcached} does not answer: Connection refused.",
-        "Start it, or take it out of SHIM_MEMCACHED_SERVERS: until then tokens are validated more "
+        "Start it, or remove it from SHIM_MEMCACHED_SERVERS: until then tokens are validated more "
         "often.",
     ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("broken", "level", "text", "mend"), BROKEN, ids=[case[0].__name__ for case in BROKEN]
+    ("broken", "level", "text", "fix"), BROKEN, ids=[case[0].__name__ for case in BROKEN]
 )
-def test_a_fault_is_named_in_a_sentence_with_its_mend(
+def test_a_problem_is_reported_with_its_fix(
     broken: Callable[..., Any],
     level: str,
     text: str,
-    mend: str,
+    fix: str,
     cloud: RealCloud,
     environ: dict[str, str],
     tmp_path: Path,
@@ -517,7 +521,7 @@ def test_a_fault_is_named_in_a_sentence_with_its_mend(
         settings = environ | changes
         started = time.monotonic()
         status, found = check(settings)
-        seconds = time.monotonic() - started  # mending it afterwards takes its own time
+        seconds = time.monotonic() - started  # the repair afterwards does not count
     expected = text.format(
         auth_url=settings["OS_AUTH_URL"],
         keystone=cloud.keystone_url,
@@ -525,8 +529,8 @@ def test_a_fault_is_named_in_a_sentence_with_its_mend(
         memcached=settings["SHIM_MEMCACHED_SERVERS"],
         credential=settings.get("OS_APPLICATION_CREDENTIAL_ID"),
     )
-    ((found_level, found_text, found_mend),) = wrong(found)
-    assert (level, mend) == (found_level, found_mend)
+    ((found_level, found_text, found_fix),) = wrong(found)
+    assert (level, fix) == (found_level, found_fix)
     # What the system's own libraries say may differ between machines; our sentence may not.
     assert found_text.startswith(expected) if not expected.endswith(".") else found_text == expected
     assert {"warning": 1, "error": 2}[level] == status
@@ -539,11 +543,11 @@ def test_a_user_without_the_role_may_not_validate_a_clients_token(
     with no_role(cloud, tmp_path) as changes:
         arguments = ("--token-file", "/dev/stdin")
         status, found = check(environ | changes, *arguments, token=cloud.token("alt"))
-    text = "The service user may not validate the tokens of others: Keystone says 403."
+    text = "The service user may not validate other users' tokens: Keystone returns 403."
     assert (2, text) == (status, found[-1]["text"])
 
 
-def test_a_trusted_certificate_is_fine(
+def test_a_trusted_certificate_is_ok(
     cloud: RealCloud, environ: dict[str, str], tmp_path: Path
 ) -> None:
     file = certificate(tmp_path, "IP:127.0.0.1")
@@ -553,7 +557,9 @@ def test_a_trusted_certificate_is_fine(
     assert (0, []) == (status, wrong(found))
 
 
-def test_what_clients_are_shown_is_looked_at(cloud: RealCloud, environ: dict[str, str]) -> None:
+def test_links_that_clients_cannot_use_are_reported(
+    cloud: RealCloud, environ: dict[str, str]
+) -> None:
     admin = Admin(cloud)
     services = admin.session.get(f"{admin.url}/services?type=compute").json()["services"]
     query = f"interface=public&service_id={services[0]['id']}"
@@ -564,7 +570,7 @@ def test_what_clients_are_shown_is_looked_at(cloud: RealCloud, environ: dict[str
     internal = cloud.glance_url.replace("127.0.0.1", "localhost")
     try:
         plain = check(environ)
-        told = check(environ | {"SHIM_TRUSTED_PROXIES": "1"})
+        proxied = check(environ | {"SHIM_TRUSTED_PROXIES": "1"})
         prefix = check(environ | {"SHIM_COMPUTE_LINK_PREFIX": "http://nova.example:8774"})
         inside = check(
             environ
@@ -577,9 +583,12 @@ def test_what_clients_are_shown_is_looked_at(cloud: RealCloud, environ: dict[str
     finally:
         admin.session.patch(address, json={"endpoint": {"url": endpoint["url"]}})
     assert (1, "SHIM_TRUSTED_PROXIES" in wrong(plain[1])[0][2]) == (plain[0], True)
-    assert "Clients come by https://nova.example:8774/" in wrong(plain[1])[0][1]
-    assert (0, []) == (told[0], wrong(told[1]))
-    assert "Write https:// in SHIM_COMPUTE_LINK_PREFIX." == wrong(prefix[1])[0][2]
+    assert (
+        "Links begin with http://, but clients use https://nova.example:8774/"
+        in wrong(plain[1])[0][1]
+    )
+    assert (0, []) == (proxied[0], wrong(proxied[1]))
+    assert "Use https:// in SHIM_COMPUTE_LINK_PREFIX." == wrong(prefix[1])[0][2]
     assert [
         (
             "warning",

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def environ(cloud: RealCloud, folder: Path, more: str = "") -> dict[str, str]:
-    """Return settings that leave all but the backend to a copy of Glance's own file."""
+    """Return settings that leave everything to a copy of Glance's own file."""
     copy = folder / "glance-api.conf"
     copy.write_text((cloud.folder / "glance" / "glance-api.conf").read_text() + more)
-    return {"SHIM_BACKEND": "glance", "SHIM_CONFIG_FILE": str(copy), "WEB_CONCURRENCY": "1"}
+    return {"SHIM_CONFIG_FILE": str(copy), "WEB_CONCURRENCY": "1"}
 
 
 def listed(url: str, cloud: RealCloud) -> int:

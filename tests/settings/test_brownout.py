@@ -41,37 +41,39 @@ GOOD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("text", "fields"), GOOD.items())
-def test_a_brownout_is_read(text: str, fields: dict[str, Any]) -> None:
+def test_a_valid_brownout_is_parsed(text: str, fields: dict[str, Any]) -> None:
     assert Brownout(**fields) == Brownout.parse(text)
 
 
-ONCE = f"{ALLOWED}, each once: "
-NO_PERCENT = "is no number over 0 and up to 100"
-NO_WINDOW = "is not START/END, two ISO 8601 times"
+ONCE = f"{ALLOWED}, each once; "
+NO_PERCENT = "must have a percent above 0 and up to 100, not"
+NO_CLIENTS = f"must have clients out of {', '.join(FAMILIES)}, not"
+NO_WINDOW = "must have a window START/END of two ISO 8601 times, not"
+NO_TIME = "must have a window that ends after its start, not"
 BAD = {
-    "status=404": f"{ALLOWED}; percent=100 for all requests",
-    "percent": f"percent='' {NO_PERCENT}",
-    "percent=0": f"percent='0' {NO_PERCENT}",
-    "percent=101": f"percent='101' {NO_PERCENT}",
-    "percent=-1": f"percent='-1' {NO_PERCENT}",
-    "percent=10%": f"percent='10%' {NO_PERCENT}",
-    "percent=nan": f"percent='nan' {NO_PERCENT}",
-    "percent=10 percent=20": f"{ONCE}'percent=20' is not",
-    "rate=10": f"{ONCE}'rate=10' is not",
-    "10": f"{ONCE}'10' is not",
-    "clients=": f"clients: '' is none of {', '.join(FAMILIES)}",
-    "clients=fog,Nova,amiga": f"clients: 'Nova, amiga' is none of {', '.join(FAMILIES)}",
-    "window=": f"window='' {NO_WINDOW}",
-    "window=2027-01-31": f"window='2027-01-31' {NO_WINDOW}",
-    "window=now/then": f"window='now/then' {NO_WINDOW}",
-    "window=2027-02-01/2027-01-31": "window='2027-02-01/2027-01-31' ends before it begins",
-    "window=2027-02-01/2027-02-01": "window='2027-02-01/2027-02-01' ends before it begins",
-    "percent=10 status=503": "status='503' is neither 404 nor 410",
+    "status=404": f"{ALLOWED}; percent=100 refuses all requests",
+    "percent": f"{NO_PERCENT} ''",
+    "percent=0": f"{NO_PERCENT} '0'",
+    "percent=101": f"{NO_PERCENT} '101'",
+    "percent=-1": f"{NO_PERCENT} '-1'",
+    "percent=10%": f"{NO_PERCENT} '10%'",
+    "percent=nan": f"{NO_PERCENT} 'nan'",
+    "percent=10 percent=20": f"{ONCE}'percent=20' is unknown or repeated",
+    "rate=10": f"{ONCE}'rate=10' is unknown or repeated",
+    "10": f"{ONCE}'10' is unknown or repeated",
+    "clients=": f"{NO_CLIENTS} ''",
+    "clients=fog,Nova,amiga": f"{NO_CLIENTS} 'Nova, amiga'",
+    "window=": f"{NO_WINDOW} ''",
+    "window=2027-01-31": f"{NO_WINDOW} '2027-01-31'",
+    "window=now/then": f"{NO_WINDOW} 'now/then'",
+    "window=2027-02-01/2027-01-31": f"{NO_TIME} '2027-02-01/2027-01-31'",
+    "window=2027-02-01/2027-02-01": f"{NO_TIME} '2027-02-01/2027-02-01'",
+    "percent=10 status=503": "must have status=404 or status=410, not '503'",
 }
 
 
 @pytest.mark.parametrize(("text", "wrong"), BAD.items())
-def test_what_is_no_brownout_is_refused(text: str, wrong: str) -> None:
+def test_an_invalid_brownout_is_rejected(text: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=rf"^{re.escape(wrong)}$"):
         Brownout.parse(text)
 
@@ -91,7 +93,7 @@ def test_what_is_no_brownout_is_refused(text: str, wrong: str) -> None:
         ("clients=fog percent=50 window=2027-01-31T09:00/2027-01-31T10:00", "fog", 9, 0.5, False),
     ],
 )
-def test_all_that_is_set_must_hold(
+def test_a_request_must_match_every_condition(
     text: str, family: str, hour: int, lot: float, refused: bool
 ) -> None:
     assert refused == Brownout.parse(text).refuses(family, at(hour), lot)
@@ -108,11 +110,11 @@ NO_SUCH = "The resource could not be found."
         (404, {"itemNotFound": {"code": 404, "message": NO_SUCH}}),
     ],
 )
-def test_a_request_that_is_refused_is_answered_and_counted_so(
-    status: int, body: dict[str, Any]
-) -> None:
+def test_refused_requests_are_answered_and_counted(status: int, body: dict[str, Any]) -> None:
     metrics = Metrics(threads=1, backend="memory")
-    settings = Settings.from_environ({"SHIM_BROWNOUT": f"clients=fog,curl status={status}"})
+    settings = Settings.from_environ(
+        {"SHIM_BACKEND": "memory", "SHIM_BROWNOUT": f"clients=fog,curl status={status}"}
+    )
     app = create_app(settings, MemoryImageService(), accept_any_token, metrics=metrics)
     client = app.test_client()
 
@@ -135,8 +137,8 @@ def test_a_request_that_is_refused_is_answered_and_counted_so(
     assert {("fog",): 3.0} == refused
 
 
-def test_about_as_many_are_refused_as_were_to_be() -> None:
-    settings = Settings.from_environ({"SHIM_BROWNOUT": "percent=30"})
+def test_percent_refuses_about_that_share() -> None:
+    settings = Settings.from_environ({"SHIM_BACKEND": "memory", "SHIM_BROWNOUT": "percent=30"})
     client = create_app(settings, MemoryImageService(), accept_any_token).test_client()
     headers = {"X-Auth-Token": "demo"}
     statuses = [client.get("/v2/demo/images", headers=headers).status_code for _ in range(500)]

@@ -1,4 +1,4 @@
-"""What is taken from a nova.conf or glance-api.conf, and what of it does not count."""
+"""Which options of a nova.conf or glance-api.conf are used, and which are ignored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import requests
 from conftest import glance_environ
 from support.fakes import CASES, FakeGlance, FakeKeystone, shim, token_of
 
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.check.command import findings
+from nova_image_shim.realcloud import create_glance_app
 from nova_image_shim.settings import Settings, SettingsError
 from settings.test_settings import by_name
 
@@ -18,15 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOVA_CONF = CASES / "nova.conf"
-FROM_FILE = {"SHIM_BACKEND": "glance", "SHIM_CONFIG_FILE": str(NOVA_CONF)}
+FROM_FILE = {"SHIM_CONFIG_FILE": str(NOVA_CONF)}
 TAKEN = {
-    "SHIM_BACKEND": "glance",
     "SHIM_CONFIG_FILE": NOVA_CONF,
     "SHIM_COMPUTE_LINK_PREFIX": "https://nova.example:8774",
     "SHIM_GLANCE_LINK_PREFIX": "https://glance.example",
     "SHIM_GLANCE_ENDPOINT": "http://10.0.0.5:9292",
     "SHIM_WWW_AUTHENTICATE_URI": "https://keystone.example:5000/v3",
-    "SHIM_MEMCACHED_SERVERS": ("cache1:11211", "cache2:11211"),
+    "SHIM_MEMCACHED_SERVERS": (Address("cache1", 11211), Address("cache2", 11211)),
     "SHIM_TOKEN_CACHE_SECONDS": 0,
     "SHIM_SEND_SERVICE_TOKEN": True,
     "OS_AUTH_URL": "http://10.0.0.5:5000/v3",
@@ -41,11 +42,11 @@ TAKEN = {
 }
 NOTES = (
     f"[keystone_authtoken] interface of {NOVA_CONF} is ignored: [glance] valid_interfaces of "
-    f"{NOVA_CONF} stands for it, too.",
-    f"[api] max_limit of {NOVA_CONF} is ignored: Nova never cut a list of images by it. "
-    "SHIM_MAX_LIMIT does.",
+    f"{NOVA_CONF} takes precedence.",
+    f"[api] max_limit of {NOVA_CONF} is ignored, as Nova ignored it for lists of images. "
+    "Set SHIM_MAX_LIMIT to limit them.",
     f"[keystone_authtoken] insecure of {NOVA_CONF} is ignored: certificates are always verified. "
-    "OS_CACERT names the authority to trust.",
+    "Set OS_CACERT to trust another authority.",
 )
 
 
@@ -56,18 +57,18 @@ def conf(tmp_path: Path) -> Callable[[str], dict[str, str]]:
     def write(text: str) -> dict[str, str]:
         path = tmp_path / "nova.conf"
         path.write_text(text)
-        return {"SHIM_BACKEND": "glance", "SHIM_CONFIG_FILE": str(path)}
+        return {"SHIM_CONFIG_FILE": str(path)}
 
     return write
 
 
-def mistakes(environ: dict[str, str]) -> list[str]:
+def problems(environ: dict[str, str]) -> list[str]:
     with pytest.raises(SettingsError) as refusal:
         Settings.from_environ(environ)
     return str(refusal.value).split("\n")
 
 
-def test_a_nova_conf_is_all_that_is_needed() -> None:
+def test_a_nova_conf_is_enough() -> None:
     settings = Settings.from_environ(FROM_FILE)
     assert by_name(Settings()) | TAKEN == by_name(settings)
     assert NOTES == settings.notes
@@ -81,7 +82,7 @@ def test_a_nova_conf_is_all_that_is_needed() -> None:
     assert ["pass$word # no comment", "a$ecret-of-another"] == settings.secrets
 
 
-def test_the_environment_wins() -> None:
+def test_the_environment_takes_precedence() -> None:
     environ = {
         "OS_PASSWORD": "of the environment",
         "OS_AUTH_URL": "https://other/v3",
@@ -101,7 +102,7 @@ def test_the_environment_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "closed"),
+    ("given", "hidden"),
     [
         ("OS_USER_ID", "OS_USERNAME"),
         ("OS_PROJECT_ID", "OS_PROJECT_NAME"),
@@ -109,18 +110,18 @@ def test_the_environment_wins() -> None:
         ("OS_PROJECT_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME"),
     ],
 )
-def test_an_id_in_the_environment_closes_the_name_in_the_file(given: str, closed: str) -> None:
+def test_an_id_in_the_environment_hides_the_name_in_the_file(given: str, hidden: str) -> None:
     found = by_name(Settings.from_environ(FROM_FILE | {given: "an-id"}))
-    assert ("an-id", None) == (found[given], found[closed])
+    assert ("an-id", None) == (found[given], found[hidden])
 
 
-def test_another_way_of_logging_in_takes_the_place_of_the_files() -> None:
+def test_a_credential_in_the_environment_replaces_the_files_login() -> None:
     credential = {"OS_APPLICATION_CREDENTIAL_ID": "i", "OS_APPLICATION_CREDENTIAL_SECRET": "s"}
     settings = Settings.from_environ(FROM_FILE | credential)
     assert "v3applicationcredential" == settings.keystone.plugin
 
 
-def test_a_password_in_the_environment_takes_the_place_of_a_credential(
+def test_a_password_in_the_environment_replaces_the_files_credential(
     conf: Callable[[str], dict[str, str]],
 ) -> None:
     environ = conf(
@@ -137,7 +138,7 @@ def test_a_password_in_the_environment_takes_the_place_of_a_credential(
     assert "password" == Settings.from_environ(environ | user).keystone.plugin
 
 
-def test_a_variable_of_oslo_config_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oslo_configs_own_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OS_KEYSTONE_AUTHTOKEN__USERNAME", "somebody")
     assert "nova" == Settings.from_environ(FROM_FILE).keystone.username
 
@@ -160,11 +161,10 @@ project_domain_id = default
 """
 
 
-def test_the_names_of_old_releases_count(conf: Callable[[str], dict[str, str]]) -> None:
+def test_option_names_of_old_releases_work(conf: Callable[[str], dict[str, str]]) -> None:
     environ = conf(OLD)
     settings = Settings.from_environ(environ)
     assert by_name(Settings()) | {
-        "SHIM_BACKEND": "glance",
         "SHIM_CONFIG_FILE": Path(environ["SHIM_CONFIG_FILE"]),
         "SHIM_COMPUTE_LINK_PREFIX": "http://nova.example",
         "SHIM_GLANCE_LINK_PREFIX": "http://glance.example",
@@ -179,67 +179,72 @@ def test_the_names_of_old_releases_count(conf: Callable[[str], dict[str, str]]) 
     assert ["[DEFAULT] osapi_max_limit"] == [note.partition(" of ")[0] for note in settings.notes]
 
 
-def test_a_mistake_in_the_file_is_named_with_its_place(
+def test_a_problem_in_the_file_is_reported_with_its_origin(
     conf: Callable[[str], dict[str, str]],
 ) -> None:
     environ = conf(f"{OLD}auth_type = v3token\n[glance]\nendpoint_override = glance:9292\n")
     path = environ["SHIM_CONFIG_FILE"]
-    address = "an address as http://host:port/path, without user, query and fragment"
+    address = "an address such as http://host:port/path, without user, query or fragment"
     assert [
-        f"SHIM_GLANCE_ENDPOINT='glance:9292': allowed is {address} "
+        f"SHIM_GLANCE_ENDPOINT='glance:9292' must be {address} "
         f"([glance] endpoint_override of {path})",
-        "OS_AUTH_TYPE='v3token': allowed is one of password, v3password, v3applicationcredential "
+        "OS_AUTH_TYPE='v3token' must be password, v3password or v3applicationcredential "
         f"([login] auth_type of {path})",
-    ] == mistakes(environ)
+    ] == problems(environ)
 
 
-def test_a_mistake_in_the_environment_is_not_the_files() -> None:
-    (mistake,) = mistakes(FROM_FILE | {"SHIM_GLANCE_ENDPOINT": "glance"})
-    assert mistake.endswith("without user, query and fragment")
+def test_a_problem_in_the_environment_has_no_origin() -> None:
+    (problem,) = problems(FROM_FILE | {"SHIM_GLANCE_ENDPOINT": "glance"})
+    assert problem.endswith("without user, query or fragment")
 
 
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("[keystone_authtoken]\npassword hunter2\n", "line 2 is no `option = value`"),
-        ("password = hunter2\n", "line 1 is no `option = value`"),
+        ("[keystone_authtoken]\npassword hunter2\n", "line 2 is not `option = value`"),
+        ("password = hunter2\n", "line 1 is not `option = value`"),
         (
             "[keystone_authtoken]\npassword = hunter2$nowhere\n",
-            "[keystone_authtoken] password cannot be read: a $ in it names nothing; $$ is a $",
+            "[keystone_authtoken] password has a $ that refers to nothing; write $$ for a $",
         ),
-        ("\xff\xfe", "it cannot be read (UnicodeDecodeError)"),
+        ("\xff\xfe", "cannot be read (UnicodeDecodeError)"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named_and_not_shown(
+def test_an_unreadable_file_is_reported_without_its_content(
     text: str, wrong: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "nova.conf"
     path.write_bytes(text.encode("latin-1"))
-    found = mistakes({"SHIM_CONFIG_FILE": str(path)})
+    found = problems({"SHIM_CONFIG_FILE": str(path)})
     assert f"SHIM_CONFIG_FILE='{path}': {wrong}" == found[0]
     assert "hunter2" not in "\n".join(found)
 
 
-def test_what_the_service_user_lacks_is_named(conf: Callable[[str], dict[str, str]]) -> None:
+def test_missing_settings_of_the_service_user_are_reported(
+    conf: Callable[[str], dict[str, str]],
+) -> None:
     environ = conf(f"{OLD}[service_user]\nsend_service_user_token = yes\nusername = other\n")
-    where = "[service_user] of the configuration file:"
+    where = f"([service_user] of {environ['SHIM_CONFIG_FILE']})"
     assert [
-        f"{where} OS_PASSWORD is not set",
-        f"{where} OS_PROJECT_NAME or OS_PROJECT_ID is not set",
-        f"{where} OS_USER_DOMAIN_NAME or OS_USER_DOMAIN_ID is not set",
-        f"{where} OS_PROJECT_DOMAIN_NAME or OS_PROJECT_DOMAIN_ID is not set",
-    ] == mistakes(environ)
+        f"{names} is not set: the login to Keystone needs it {where}"
+        for names in (
+            "OS_PASSWORD",
+            "OS_PROJECT_NAME or OS_PROJECT_ID",
+            "OS_USER_DOMAIN_NAME or OS_USER_DOMAIN_ID",
+            "OS_PROJECT_DOMAIN_NAME or OS_PROJECT_DOMAIN_ID",
+        )
+    ] == problems(environ)
 
 
-def test_without_the_switch_the_service_user_does_not_count(
+def test_the_service_user_is_ignored_unless_its_token_is_sent(
     conf: Callable[[str], dict[str, str]],
 ) -> None:
     settings = Settings.from_environ(conf(f"{OLD}[service_user]\nusername = other\n"))
     assert (False, None) == (settings.send_service_token, settings.service_user)
 
 
-def test_memory_takes_the_links_and_no_login() -> None:
-    settings = Settings.from_environ({"SHIM_CONFIG_FILE": str(NOVA_CONF)})
+def test_the_embedded_cloud_takes_links_but_no_login() -> None:
+    settings = Settings.from_environ(FROM_FILE | {"SHIM_BACKEND": "memory"})
     assert "https://nova.example:8774" == settings.compute_link_prefix
     assert Settings().keystone == settings.keystone
 
@@ -253,7 +258,8 @@ def conf_of(keystone: FakeKeystone, more: str = "") -> str:
     )
 
 
-def test_the_service_starts_with_a_file_and_says_what_it_ignores(
+@pytest.mark.live
+def test_ignored_options_are_logged_once_at_start_up(
     conf: Callable[[str], dict[str, str]],
     tmp_path: Path,
     keystone: FakeKeystone,
@@ -275,37 +281,39 @@ def test_the_service_starts_with_a_file_and_says_what_it_ignores(
     ["", "auth_section = keystone_authtoken\n"],
     ids=["the same user", "a login of its own"],
 )
-def test_the_service_users_token_goes_along_to_glance(
+def test_glance_gets_the_service_token(
     login: str,
     conf: Callable[[str], dict[str, str]],
-    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
     keystone: FakeKeystone,
     glance: FakeGlance,
 ) -> None:
     service_user = f"[service_user]\nsend_service_user_token = true\n{login}"
-    with shim(tmp_path / "log", **conf(conf_of(keystone, service_user))) as url:
-        headers = {"X-Auth-Token": token_of("demo")}
-        for path in ("images", "images/no-such"):
-            requests.get(f"{url}/v2/demo/{path}", headers=headers, timeout=10)
+    with caplog.at_level("DEBUG"):
+        get(conf(conf_of(keystone, service_user)), "images", "images/no-such")
     tokens = [
         (seen.headers["x-auth-token"], seen.headers["x-service-token"]) for seen in glance.seen
     ]
     assert [(token_of("demo"), token_of("service"))] * 2 == tokens
-    assert token_of("service") not in (tmp_path / "log").read_text()
+    assert token_of("service") not in caplog.text
 
 
-def test_glance_gets_no_service_token_unless_told(
-    tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance
+@pytest.mark.parametrize(("switch", "sent"), [("0", False), ("1", True)])
+def test_glance_gets_a_service_token_only_if_it_is_set(
+    switch: str, sent: bool, keystone: FakeKeystone, glance: FakeGlance
 ) -> None:
-    environ = glance_environ(keystone)
-    for switch, sent in (("0", False), ("1", True)):
-        with shim(tmp_path / "log", **environ | {"SHIM_SEND_SERVICE_TOKEN": switch}) as url:
-            headers = {"X-Auth-Token": token_of("demo")}
-            requests.get(f"{url}/v2/demo/images", headers=headers, timeout=10)
-        assert sent == ("x-service-token" in glance.seen[-1].headers)
+    get(glance_environ(keystone) | {"SHIM_SEND_SERVICE_TOKEN": switch}, "images")
+    assert [sent] == ["x-service-token" in seen.headers for seen in glance.seen]
 
 
-def test_check_tells_what_is_ignored_and_tries_the_service_user(
+def get(environ: dict[str, str], *paths: str) -> None:
+    """Request paths of the project `demo` from the service with these settings."""
+    client = create_glance_app(Settings.from_environ(environ)).test_client()
+    for path in paths:
+        client.get(f"/v2/demo/{path}", headers={"X-Auth-Token": token_of("demo")})
+
+
+def test_check_reports_ignored_options_and_a_rejected_service_user(
     conf: Callable[[str], dict[str, str]], keystone: FakeKeystone, glance: FakeGlance
 ) -> None:
     service_user = (
@@ -315,7 +323,7 @@ def test_check_tells_what_is_ignored_and_tries_the_service_user(
     environ = conf(conf_of(keystone, service_user))
     found = list(findings(environ, _token_file(environ)))
     assert found[1].text.startswith("[api] max_limit of ")
-    assert found[-1].text.startswith("Keystone refuses the service user other: ")
+    assert found[-1].text.startswith("Keystone rejects the service user other: ")
 
 
 def _token_file(environ: dict[str, str]) -> Path:

@@ -1,10 +1,10 @@
-"""A log of a million lines, what it holds by an independent count, and what `usage` makes of it.
+"""Make a log of a million lines, and compare `usage` with an independent count of it.
 
     python tests/tools/million.py [LINES [FOLDER]]
 
-The log is written by the service's own formatters, text and JSON in turn, part of it compressed.
-The count is SQLite's, from rows that were inserted while the log was made. Prints the time and
-the most memory that `usage` took, and ends with 1 where the two differ. In FOLDER the log stays.
+The service's own formatters write the log, alternately text and JSON, some of it compressed. SQLite
+counts rows that were inserted at the same time. The script prints the time and peak memory of
+`usage`, and exits with 1 if the counts differ. With FOLDER the log is kept there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LISTS = {"images.index", "images.detail"}
 
 
 def rows(count: int, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """Yield the calls of a month, of few projects often and of many seldom."""
+    """Yield the calls of a month: few projects make many, many projects make few."""
     pick = random.Random(seed)
     for number in range(count):
         call = pick.choice(CALLS)
@@ -120,11 +120,11 @@ def write(
 
 
 def counted(database: sqlite3.Connection) -> list[list[str]]:
-    """Return SQLite's own count, in the form of the report's."""
+    """Return SQLite's count, in the form of the report."""
     return [[str(value) or "-" for value in row] for row in database.execute(COUNT)]
 
 
-# The command, and at its end the most memory that it had, in KiB, by the kernel's own account.
+# Runs the command, then prints its peak memory in KiB, as the kernel counts it.
 PROGRAM = """
 from pathlib import Path
 from nova_image_shim.cli import main
@@ -134,7 +134,7 @@ print(next(l for l in Path("/proc/self/status").read_text().splitlines() if "VmH
 
 
 def reported(paths: list[Path]) -> tuple[list[list[str]], float]:
-    """Return what the command says, less heading and kinds of calls, and its memory in MiB."""
+    """Return the report without heading and kinds of calls, and the peak memory in MiB."""
     arguments = ["usage", "--format", "csv", *map(str, paths)]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, check=True

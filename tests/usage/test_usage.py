@@ -1,28 +1,31 @@
-"""What `usage` makes of a log."""
+"""`usage`: reports from logs."""
 
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import json
+import logging
 import lzma
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
-from support.fakes import shim
 from tools import million
 
 from nova_image_shim.cli import main
 from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
+from nova_image_shim.observability.trace import ACCESS_LOGGER
 from nova_image_shim.usage.lines import read
 from nova_image_shim.usage.tally import THE_REST, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+
+    from flask.testing import FlaskClient
 
 ROW = {
     "created": 1_790_000_000,
@@ -75,7 +78,7 @@ def moment(hours: int) -> str:
     return text.partition(".")[0]
 
 
-def test_json_tells_everything(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_report_has_every_number(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "--format", "json", str(log))
     assert (0, "9 lines, 4 calls\n") == (status, err)
     assert [
@@ -106,7 +109,7 @@ def test_json_tells_everything(log: Path, capsys: pytest.CaptureFixture[str]) ->
     ] == json.loads(out)
 
 
-def test_csv_and_table_tell_the_same(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_and_table_have_the_same_numbers(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--format", "csv", "--by", "client", str(log))
     assert (
         "client,calls,errors,images,first_seen,last_seen,by_call\n"
@@ -133,7 +136,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("packer", PACKERS)
-def test_a_compressed_log_is_the_same_log(
+def test_a_compressed_log_gives_the_same_report(
     packer: str, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = run(capsys, str(log))
@@ -142,14 +145,15 @@ def test_a_compressed_log_is_the_same_log(
     assert expected == run(capsys, str(packed))
 
 
-def test_several_logs_are_one(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_logs_are_added_up(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, err = run(capsys, "--format", "json", "--by", "client", str(log), str(log))
     assert [6, 2] == [entry["calls"] for entry in json.loads(out)]
     assert "18 lines, 8 calls\n" == err
 
 
-@pytest.mark.parametrize("packer", PACKERS)
-@pytest.mark.parametrize("arguments", [[], ["-"]])
+@pytest.mark.parametrize(
+    ("packer", "arguments"), [("log", []), ("gz", ["-"]), ("bz2", []), ("xz", ["-"])]
+)
 def test_standard_input_is_read(packer: str, arguments: list[str], log: Path) -> None:
     command = "from nova_image_shim.cli import main; raise SystemExit(main())"
     done = subprocess.run(
@@ -161,7 +165,7 @@ def test_standard_input_is_read(packer: str, arguments: list[str], log: Path) ->
     assert (b"9 lines, 4 calls\n", 3) == (done.stderr, len(done.stdout.splitlines()))
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(log: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(log: Path) -> None:
     command = "from nova_image_shim.cli import main; raise SystemExit(main())"
     with subprocess.Popen(
         [sys.executable, "-c", command, "usage", str(log)],
@@ -175,7 +179,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(log: Path) -> None:
         assert 0 == process.wait()
 
 
-def test_the_journals_prefix_does_not_matter() -> None:
+def test_the_journals_prefix_is_ignored() -> None:
     for formatter in FORMATTERS:
         bare = million.line(ROW, formatter)
         prefixed = f"Nov 24 18:00:00 host nova-image-shim[42]: {bare}\n"
@@ -183,11 +187,11 @@ def test_the_journals_prefix_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("formatter", FORMATTERS, ids=["text", "json"])
-def test_what_a_client_calls_itself_passes_for_nothing_else(formatter: Any) -> None:
+def test_a_user_agent_cannot_forge_other_fields(formatter: Any) -> None:
     agent = 'x" call: images.show images: 99 client: fog/9 ' + million.line(ROW, formatter)[:150]
-    use = read(million.line(ROW | {"agent": agent, "images": 1}, formatter).encode())
-    assert use is not None
-    assert ("images.index", 1, 200) == (use.call, use.images, use.status)
+    record = read(million.line(ROW | {"agent": agent, "images": 1}, formatter).encode())
+    assert record is not None
+    assert ("images.index", 1, 200) == (record.call, record.images, record.status)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +205,7 @@ def test_what_a_client_calls_itself_passes_for_nothing_else(formatter: Any) -> N
         b'{"asctime": "2026-11-24 18:43:35.514", "name": "nova_image_shim.access", "ex',
     ],
 )
-def test_what_cannot_be_understood_is_counted(
+def test_unreadable_access_lines_are_counted(
     broken: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "log"
@@ -211,7 +215,7 @@ def test_what_cannot_be_understood_is_counted(
     assert (0, expected) == (status, err)
 
 
-def test_a_log_without_calls_has_a_status_of_its_own(
+def test_a_log_without_calls_has_its_own_exit_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "log").write_bytes(b"")
@@ -220,7 +224,7 @@ def test_a_log_without_calls_has_a_status_of_its_own(
 
 
 @pytest.mark.parametrize("packer", ["gz", "bz2", "xz"])
-def test_a_damaged_log_is_named(
+def test_a_damaged_log_is_reported(
     packer: str, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = PACKERS[packer](log.read_bytes() * 50)
@@ -233,32 +237,33 @@ def test_a_damaged_log_is_named(
     assert 1 == len(err.splitlines())
 
 
-def test_a_log_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_log_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "/no/such/log")
     no_such = "nova-image-shim usage: [Errno 2] No such file or directory: '/no/such/log'\n"
     assert (2, "", no_such) == (status, out, err)
 
 
-def test_a_wrong_field_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_field_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["usage", "--by", "client,name"])
     assert (
-        "one or more of client,version,project,user, not 'client,name'" in capsys.readouterr().err
+        "must be one or more of client,version,project,user, not 'client,name'"
+        in capsys.readouterr().err
     )
 
 
 def test_groups_beyond_the_bound_are_added_up() -> None:
     tally = Tally(most_groups=2)
     for number in range(10):
-        use = read(million.line(ROW | {"project": f"p{number}"}, FORMATTERS[0]).encode())
-        assert use is not None
-        tally.add(use)
+        record = read(million.line(ROW | {"project": f"p{number}"}, FORMATTERS[0]).encode())
+        assert record is not None
+        tally.add(record)
     assert 3 == len(tally.groups)
     key, rest = tally.ranked()[0]
     assert ((THE_REST,) * 4, 8) == (key, rest.calls)
 
 
-def test_a_line_of_any_length_takes_little_memory(tmp_path: Path) -> None:
+def test_a_huge_line_needs_little_memory(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with gzip.open(log, "wb") as file:
         for _ in range(200):
@@ -272,23 +277,37 @@ def test_a_line_of_any_length_takes_little_memory(tmp_path: Path) -> None:
     assert done.stderr.endswith(b" lines, 1 calls\n")
 
 
-def test_twenty_thousand_lines_are_counted_as_sqlite_counts_them(tmp_path: Path) -> None:
+def test_the_counts_agree_with_sqlites(tmp_path: Path) -> None:
     paths, database = million.make(tmp_path, 20_000)
     report, most = million.reported(paths)
     assert million.counted(database) == report
     assert most < 150  # MiB
 
 
-def test_the_services_own_log_is_understood(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@contextlib.contextmanager
+def logging_to(path: Path, formatter: logging.Formatter) -> Iterator[None]:
+    """Write access lines to a file, as the service's logging does."""
+    logger, handler = logging.getLogger(ACCESS_LOGGER), logging.FileHandler(path)
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    try:
+        yield
+    finally:
+        logger.setLevel("NOTSET")
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def test_the_services_own_log_is_readable(
+    tmp_path: Path, cloud_client: FlaskClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    logs = []
-    for log_format in ("text", "json"):
-        logs.append(str(tmp_path / log_format))
-        with shim(tmp_path / log_format, SHIM_LOG_FORMAT=log_format) as url:
-            headers = {"X-Auth-Token": "demo", "User-Agent": "goose (0.1.3)"}
+    headers = {"X-Auth-Token": "demo", "User-Agent": "goose (0.1.3)"}
+    logs = [str(tmp_path / name) for name in ("text", "json")]
+    for log, formatter in zip(logs, FORMATTERS, strict=True):
+        with logging_to(Path(log), formatter):
             for path in ("images?limit=3", "images/no-such", "images/detail?limit=2"):
-                requests.get(f"{url}/v2/demo/{path}", headers=headers, timeout=10)
+                cloud_client.get(f"/v2/demo/{path}", headers=headers).close()
     _, out, _ = run(capsys, "--format", "json", *logs)
     (entry,) = json.loads(out)
     assert entry.pop("first_seen") <= entry.pop("last_seen")
@@ -330,14 +349,14 @@ def test_a_plot_is_drawn(days: int, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("name", ["chart", "chart.svg", "chart.PNG"])
-def test_a_plot_of_another_form_is_refused(
+def test_another_plot_suffix_is_rejected(
     name: str, log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wrong = f"nova-image-shim usage: --plot {name}: the file's name must end with .png or .html\n"
+    wrong = f"nova-image-shim usage: --plot {name}: the file name must end with .png or .html\n"
     assert (2, "", wrong) == run(capsys, "--plot", name, str(log))
 
 
-def test_a_plot_without_matplotlib_says_what_brings_it(log: Path) -> None:
+def test_a_plot_without_matplotlib_names_the_extra(log: Path) -> None:
     command = (
         "import sys; sys.modules['matplotlib'] = None;"
         "from nova_image_shim.cli import main; raise SystemExit(main())"
@@ -348,14 +367,11 @@ def test_a_plot_without_matplotlib_says_what_brings_it(log: Path) -> None:
         text=True,
         check=False,
     )
-    brings = (
-        "nova-image-shim usage: --plot needs matplotlib: "
-        "pip install 'nova-image-shim[plot]' brings it\n"
-    )
+    brings = "nova-image-shim usage: --plot needs matplotlib: pip install 'nova-image-shim[plot]'\n"
     assert (2, "", brings) == (done.returncode, done.stdout, done.stderr)
 
 
-def test_progress_is_told_on_standard_error(
+def test_progress_is_reported_on_standard_error(
     log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("nova_image_shim.usage.command._LOOK_LINES", 3)

@@ -19,7 +19,8 @@ LINK = {"SHIM_DEPRECATION_LINK": "https://docs.example/images"}
 
 def told(environ: dict[str, str], path: str, token: str = "demo") -> list[str | None]:
     """Return the three headers of an answer."""
-    app = create_app(Settings.from_environ(environ), MemoryImageService(), accept_any_token)
+    settings = Settings.from_environ({"SHIM_BACKEND": "memory"} | environ)
+    app = create_app(settings, MemoryImageService(), accept_any_token)
     answer = app.test_client().get(path, headers={"X-Auth-Token": token})
     return [answer.headers.get(name) for name in NAMES]
 

@@ -1,0 +1,51 @@
+"""`host:port`, parsed once: where a server listens or is reached."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+_TEXT = re.compile(r"(?:([A-Za-z0-9._-]+)|\[(.+)\]):(0|[1-9]\d{0,4})", re.ASCII)
+
+
+class Address(NamedTuple):
+    """A host and a port, the tuple that `socket` takes.
+
+    Args:
+        host: a name or an IP address, IPv6 without brackets.
+        port: 0 lets the system choose one to listen on.
+    """
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read `host:port` or `[IPv6]:port`.
+
+        Raises:
+            ValueError: the text has another form.
+        """
+        match = _TEXT.fullmatch(text)
+        if not match or int(match[3]) >= 2**16 or not (match[1] or _is_ipv6(match[2])):
+            raise ValueError(f"{text!r} is not host:port or [IPv6]:port")
+        return cls(match[1] or match[2], int(match[3]))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return bool(ipaddress.IPv6Address(host))
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is an address of this machine that no other can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,12 @@
+"""What is done to a service's address before a path is added."""
+
+from __future__ import annotations
+
+import re
+
+_VERSION = re.compile(r"/v\d+(?:\.\d+)?\Z", re.ASCII)
+
+
+def without_version(url: str) -> str:
+    """Return an endpoint without a version at its end: `/v2`, `/v2.0`, `/v3/`; no final slash."""
+    return _VERSION.sub("", url.rstrip("/")).rstrip("/")

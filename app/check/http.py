@@ -1,0 +1,135 @@
+"""The check's calls to Keystone and Glance: what failed, in words, and how the clocks differ."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import requests
+from keystoneauth1 import exceptions
+
+from nova_image_shim.adapters.keystone.login import load_plugin
+from nova_image_shim.auth.keystone import open_keystone
+from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from keystoneauth1.plugin import BaseAuthPlugin
+    from keystoneauth1.session import Session
+
+    from nova_image_shim.settings import Settings
+
+_SKEW_WARNED, _SKEW_FATAL = 10, 120  # seconds
+
+
+def open_session(settings: Settings) -> Session:
+    """Return the service's own session with Keystone."""
+    return open_keystone(settings).session
+
+
+def plugin_of(settings: Settings) -> BaseAuthPlugin:
+    """Return the plugin that logs the service user in, as the service does."""
+    return load_plugin(settings.keystone.credentials())
+
+
+class Cloud:
+    """The cloud as the settings describe it: a session and the service user's login."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.keystone = settings.keystone
+        self.session = open_session(settings)
+        self.plugin: Any = plugin_of(settings)  # an identity plugin, which has `get_access`
+
+    def get(self, url: str, what: str, setting: str, **request: Any) -> requests.Response:
+        """Return the answer from an address, unless the server fails.
+
+        Args:
+            url: the address.
+            what: the service there, for a person.
+            setting: the setting that holds the address.
+            request: as for `Session.get`.
+
+        Raises:
+            CheckFailed: there is no answer, or a 5xx.
+        """
+        try:
+            answer: requests.Response = self.session.get(url, raise_exc=False, **request)
+        except exceptions.SSLError as error:
+            raise _tls_failure(error, url, what, setting) from error
+        except (exceptions.ConnectionError, requests.RequestException) as error:
+            raise CheckFailed(
+                f"{what} does not answer at {url}: {reason_of(error)}.",
+                f"Start it, open the network to it, or correct {setting}.",
+            ) from error
+        if answer.status_code >= 500:
+            raise CheckFailed(
+                f"{what} at {url} returns {answer.status_code}.",
+                f"See the logs of {what} and of the proxy in front of it.",
+            )
+        return answer
+
+
+def _tls_failure(error: Exception, url: str, what: str, setting: str) -> CheckFailed:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return CheckFailed(
+                f"{what}'s certificate at {url} is not trusted: "
+                f"{cause.verify_message.rstrip('.')}.",
+                "Set OS_CACERT to a file with the certificate of its authority, or correct the "
+                f"certificate or {setting}.",
+            )
+    return CheckFailed(
+        f"{what} at {url} does not speak TLS: {reason_of(error)}.",
+        f"Use http:// in {setting}, or enable TLS there.",
+    )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the innermost reason that is readable: `Connection refused`."""
+    causes = list(_causes(error))
+    for cause in reversed(causes):
+        if isinstance(cause, socket.gaierror):
+            return f"unknown host name ({cause.strerror})"
+        if isinstance(cause, TimeoutError | requests.Timeout):
+            return "no answer in time"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    if any("timed out" in str(cause) for cause in causes):
+        return "no answer in time"
+    return str(error).partition("\n")[0]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and everything that caused it, outermost first."""
+    seen: set[int] = set()
+    waiting: list[Any] = [error]
+    while waiting:
+        found = waiting.pop(0)
+        if isinstance(found, BaseException) and id(found) not in seen:
+            seen.add(id(found))
+            yield found
+            inner = getattr(found, "reason", None)
+            waiting += [found.__cause__, found.__context__, inner, *found.args]
+
+
+def clock_findings(answer: requests.Response, what: str) -> Iterator[Finding]:
+    """Compare an answer's `Date` with this machine's clock."""
+    try:
+        theirs = parsedate_to_datetime(answer.headers["Date"])
+    except (KeyError, ValueError):
+        return
+    if theirs.tzinfo is None:  # `-0000`, an unknown zone
+        theirs = theirs.replace(tzinfo=UTC)
+    skew = round((theirs - datetime.now(UTC)).total_seconds())
+    if abs(skew) <= _SKEW_WARNED:
+        yield ok(f"{what}'s clock agrees with this machine's.")
+        return
+    direction = "ahead of" if skew > 0 else "behind"
+    text = f"{what}'s clock is {abs(skew)} seconds {direction} this machine's."
+    fix = "Run NTP on both: otherwise tokens expire too early or are accepted too long."
+    yield Finding(Level.ERROR, text, fix) if abs(skew) > _SKEW_FATAL else warning(text, fix)

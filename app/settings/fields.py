@@ -1,0 +1,92 @@
+"""Settings as dataclass fields: how one is declared, and how an environment fills them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_T = TypeVar("_T")
+_SECRETS = ("PASSWORD", "SECRET")
+_USER_IN_ADDRESS = re.compile(r"//[^/]*@")
+
+
+class Problem(NamedTuple):
+    """What is wrong with one setting.
+
+    Args:
+        name: the setting's.
+        text: what is wrong, a sentence without its full stop.
+        origin: `[group] option of FILE`, empty for the environment.
+        hint: another way out, where there is one; without its full stop as well.
+    """
+
+    name: str
+    text: str
+    origin: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.origin})" if self.origin else self.text
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; the text has a line for each, and the hints below.
+
+    Args:
+        problems: everything that is wrong.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = problems
+        hints = [problem.hint for problem in problems if problem.hint]
+        super().__init__("\n".join([*map(str, problems), *hints]))
+
+
+def setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
+    """Return the field of a setting, which `repr` leaves out where it is a secret.
+
+    Args:
+        name: of the environment variable.
+        default: its value when the variable is unset or empty.
+        parse: from text to value; raises `ValueError` with a text that begins with "must".
+    """
+    shown = not _is_secret(name)
+    return field(default=default, repr=shown, metadata={"name": name, "parse": parse})
+
+
+def read(
+    cls: type[_T],
+    environ: Mapping[str, str],
+    problems: list[Problem],
+    origins: Mapping[str, str],
+) -> _T:
+    """Return the dataclass that an environment fills.
+
+    Args:
+        cls: has fields made by `setting`.
+        environ: setting to text; an empty text counts as unset.
+        problems: gets one for each value that cannot be used.
+        origins: where a setting comes from, unless from the environment.
+    """
+    given: dict[str, Any] = {}
+    for item in fields(cls):  # type: ignore[arg-type] # both are dataclasses
+        name = item.metadata.get("name")
+        if not name or not environ.get(name, "").strip():
+            continue
+        secret = _is_secret(name)
+        text = environ[name] if secret else environ[name].strip()
+        try:
+            given[item.name] = item.metadata["parse"](text)
+        except ValueError as error:
+            shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
+            wrong = f"{name}={shown} {error}"
+            problems.append(Problem(name, wrong, origins.get(name, "")))
+    return cls(**given)
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in _SECRETS)

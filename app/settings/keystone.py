@@ -1,0 +1,74 @@
+"""The service user: the login that every OpenStack client takes from `OS_*` variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nova_image_shim.settings import values
+from nova_image_shim.settings.fields import setting
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
+_PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
+_CREDENTIAL = ("application_credential_id", "application_credential_secret")
+_PLUGIN_OPTIONS = {
+    "password": _USER + _PROJECT,
+    "v3password": _USER + _PROJECT,
+    "v3applicationcredential": _CREDENTIAL,
+}
+LOGIN_OPTIONS = ("auth_url", "auth_type", *_USER, *_PROJECT, *_CREDENTIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Keystone:
+    """The service user and its Keystone: the variables of every OpenStack client."""
+
+    auth_url: str | None = setting("OS_AUTH_URL", None, values.url)
+    auth_type: str | None = setting("OS_AUTH_TYPE", None, values.choice(*_PLUGIN_OPTIONS))
+    username: str | None = setting("OS_USERNAME", None)
+    user_id: str | None = setting("OS_USER_ID", None)
+    password: str | None = setting("OS_PASSWORD", None)
+    project_name: str | None = setting("OS_PROJECT_NAME", None)
+    project_id: str | None = setting("OS_PROJECT_ID", None)
+    user_domain_name: str | None = setting("OS_USER_DOMAIN_NAME", None)
+    user_domain_id: str | None = setting("OS_USER_DOMAIN_ID", None)
+    project_domain_name: str | None = setting("OS_PROJECT_DOMAIN_NAME", None)
+    project_domain_id: str | None = setting("OS_PROJECT_DOMAIN_ID", None)
+    application_credential_id: str | None = setting("OS_APPLICATION_CREDENTIAL_ID", None)
+    application_credential_secret: str | None = setting("OS_APPLICATION_CREDENTIAL_SECRET", None)
+    region_name: str | None = setting("OS_REGION_NAME", None)
+    interface: str = setting("OS_INTERFACE", "public", values.interface)
+    cacert: Path | None = setting("OS_CACERT", None, values.existing_file)
+
+    @property
+    def plugin(self) -> str:
+        """Return the keystoneauth plugin; an application credential takes precedence."""
+        both = self.application_credential_id and self.application_credential_secret
+        return self.auth_type or ("v3applicationcredential" if both else "password")
+
+    def credentials(self) -> dict[str, str]:
+        """Return the plugin's options by keystoneauth's names.
+
+        Other options, such as OS_USERNAME beside an application credential, must not reach it.
+        """
+        names = ["auth_url", *_PLUGIN_OPTIONS[self.plugin]]
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {"auth_type": self.plugin, **given}
+
+    def missing(self) -> list[tuple[str, ...]]:
+        """Return the names of the settings that a login lacks, alternatives together."""
+        required: list[tuple[str, ...]] = [("auth_url",)]
+        if "password" in self.plugin:
+            required += [("username", "user_id"), ("password",), ("project_name", "project_id")]
+            required += [] if self.user_id else [("user_domain_name", "user_domain_id")]
+            required += [] if self.project_id else [("project_domain_name", "project_domain_id")]
+        else:
+            required += [(name,) for name in _CREDENTIAL]
+        return [
+            tuple(f"OS_{name.upper()}" for name in names)
+            for names in required
+            if not any(getattr(self, name) for name in names)
+        ]

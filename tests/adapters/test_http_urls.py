@@ -1,0 +1,45 @@
+"""Addresses: without their version, and as host and port."""
+
+from __future__ import annotations
+
+import pytest
+
+from nova_image_shim.adapters.address import Address
+from nova_image_shim.adapters.http.urls import without_version
+
+
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [
+        ("http://glance", "http://glance"),
+        ("http://glance:9292/", "http://glance:9292"),
+        ("http://glance:9292/v2", "http://glance:9292"),
+        ("http://glance:9292/v2.0/", "http://glance:9292"),
+        ("http://glance/image//v2//", "http://glance/image"),
+        ("http://glance/v2/image", "http://glance/v2/image"),
+        ("http://glance/v2beta", "http://glance/v2beta"),
+    ],
+)
+def test_a_version_at_the_end_is_removed(url: str, bare: str) -> None:
+    assert bare == without_version(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:0", Address("127.0.0.1", 0)),
+        ("cache_1.example:11211", Address("cache_1.example", 11211)),
+        ("[::1]:65535", Address("::1", 65535)),
+        ("[2001:db8:0:0::1]:80", Address("2001:db8:0:0::1", 80)),
+    ],
+)
+def test_an_address_and_its_text_are_the_same(text: str, address: Address) -> None:
+    assert (address, text) == (Address.parse(text), str(address))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "host", ":80", "host:", "::1:80", "[::1]", "[host]:80", "h:080", "h:65536", "h:٨"]
+)
+def test_another_form_is_not_an_address(text: str) -> None:
+    with pytest.raises(ValueError, match=r" is not host:port or \[IPv6\]:port$"):
+        Address.parse(text)

@@ -1,0 +1,91 @@
+"""Each word of SHIM_COMPAT changes one thing in the answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nova_image_shim import create_app
+from nova_image_shim.adapters.memory.image_file import complete
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.settings import Settings
+from nova_image_shim.settings.settings import COMPAT
+
+TEXT = '[{"device": "vda"}]'
+PROPERTIES = {"auto_disk_config": "True", "block_device_mapping": TEXT, "mappings": TEXT}
+IMAGES = [{"id": "a", "owner": "demo", **PROPERTIES}, {"id": "b", "owner": "demo"}]
+PATHS = {
+    "list": "images/detail?limit=1&marker=b",
+    "image": "images/a",
+    "metadata": "images/a/metadata",
+    "item": "images/a/metadata/mappings",
+}
+
+
+def answers(*words: str) -> dict[str, Any]:
+    """Return the answers on the first image, by name."""
+    service = MemoryImageService([complete(image) for image in IMAGES])
+    settings = Settings(compat=words)
+    client = create_app(settings, service, accept_any_token).test_client()
+    headers = {"X-Auth-Token": "demo"}
+    return {
+        name: client.get(f"/v2/demo/{path}", headers=headers).json for name, path in PATHS.items()
+    }
+
+
+def without_previous_links(usual: dict[str, Any]) -> None:
+    following, previous = usual["list"].pop("images_links")
+    assert ["next", "previous"] == [following["rel"], previous["rel"]]
+    usual["list"]["images_links"] = [following]
+
+
+def without_image_size(usual: dict[str, Any]) -> None:
+    del usual["image"]["image"]["OS-EXT-IMG-SIZE:size"]
+    del usual["list"]["images"][0]["OS-EXT-IMG-SIZE:size"]
+
+
+def without_disk_config(usual: dict[str, Any]) -> None:
+    del usual["image"]["image"]["OS-DCF:diskConfig"]
+    del usual["list"]["images"][0]["OS-DCF:diskConfig"]
+
+
+def without_alternate_project(usual: dict[str, Any]) -> None:
+    for image in (usual["image"]["image"], usual["list"]["images"][0]):
+        assert "http://localhost/demo/images/a" == image["links"][2]["href"]
+        image["links"][2]["href"] = "http://localhost/images/a"
+
+
+def with_raw_mappings(usual: dict[str, Any]) -> None:
+    owners = (usual["image"]["image"], usual["list"]["images"][0], usual["metadata"])
+    for owner in owners:
+        owner["metadata"] |= {"block_device_mapping": TEXT, "mappings": TEXT}
+    usual["item"]["meta"]["mappings"] = TEXT
+
+
+CASES = [
+    ("no-previous-links", without_previous_links),
+    ("no-image-size", without_image_size),
+    ("no-disk-config", without_disk_config),
+    ("no-alternate-project", without_alternate_project),
+    ("raw-block-device-mapping", with_raw_mappings),
+]
+
+
+@pytest.mark.parametrize(("word", "change"), CASES)
+def test_a_word_changes_the_answers_and_nothing_else(word: str, change: Any) -> None:
+    expected = answers()
+    change(expected)
+    assert expected == answers(word)
+
+
+def test_the_words_can_be_combined() -> None:
+    expected = answers()
+    for _, change in CASES:
+        change(expected)
+    assert expected == answers(*COMPAT)
+
+
+def test_every_word_has_a_case() -> None:
+    assert list(COMPAT) == [word for word, _ in CASES]
