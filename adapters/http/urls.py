@@ -1,7 +1,5 @@
 """What is done to a service's address before a path is added."""
 
-from __future__ import annotations
-
 import re
 
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?\Z", re.ASCII)

@@ -55,12 +55,13 @@ def require_valid_host() -> None:
 def make_translator(context: Context) -> Translator:
     """Return the translator whose links are those of the current request."""
     conf = settings()
-    endpoint = conf.glance_link_prefix or context.endpoint
+    prefix = conf.glance_link_prefix
+    endpoint = without_version(prefix) if prefix else context.endpoint
     links = Links.under(
         compute_base(),
         api_version(),
         g.tenant_id,
-        without_version(endpoint) if endpoint else compute_base(),
+        endpoint or compute_base(),
         project_in_alternate="no-alternate-project" not in conf.compat,
     )
     return Translator(

@@ -1,21 +1,14 @@
 """The catalog in the service user's token: service endpoints and the addresses clients see."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
-from typing import TYPE_CHECKING
-
+from keystoneauth1.access import AccessInfo
 from keystoneauth1.exceptions import ClientException
 
 from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.check.findings import CheckFailed, Finding, warning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from keystoneauth1.access import AccessInfo
-
-    from nova_image_shim.check.http import Cloud
-    from nova_image_shim.settings import Keystone, Settings
+from nova_image_shim.check.http import Cloud
+from nova_image_shim.settings import Keystone, Settings
 
 
 def endpoint_of(cloud: Cloud, service_type: str, what: str) -> str:

@@ -7,9 +7,9 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nova_image_shim.check.catalog import endpoint_of, link_findings
 from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok
@@ -22,12 +22,7 @@ from nova_image_shim.check.keystone import (
     validate,
 )
 from nova_image_shim.check.local import local_findings
-from nova_image_shim.settings import Settings, SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from nova_image_shim.settings import Problem
+from nova_image_shim.settings import Problem, Settings, SettingsError
 
 _DESCRIPTION = """\
 Check that the settings and the cloud fit together, and suggest a fix for each problem. The

@@ -1,7 +1,5 @@
 """What a check finds: a level, a sentence about the state, a sentence about the fix."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import NamedTuple
 

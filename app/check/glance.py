@@ -1,17 +1,12 @@
 """Glance as the service uses it: list one image."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
-from typing import TYPE_CHECKING
+import requests
 
 from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.check.findings import CheckFailed, Finding, ok
 from nova_image_shim.check.http import Cloud, clock_findings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import requests
 
 
 def list_one_image(cloud: Cloud, glance: str) -> Iterator[Finding]:

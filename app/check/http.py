@@ -1,27 +1,21 @@
 """The check's calls to Keystone and Glance: what failed, in words, and how the clocks differ."""
 
-from __future__ import annotations
-
 import socket
 import ssl
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 from keystoneauth1 import exceptions
+from keystoneauth1.plugin import BaseAuthPlugin
+from keystoneauth1.session import Session
 
 from nova_image_shim.adapters.keystone.login import load_plugin
 from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok, warning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from keystoneauth1.plugin import BaseAuthPlugin
-    from keystoneauth1.session import Session
-
-    from nova_image_shim.settings import Settings
+from nova_image_shim.settings import Settings
 
 _SKEW_WARNED, _SKEW_FATAL = 10, 120  # seconds
 

@@ -1,24 +1,18 @@
 """Keystone as the service uses it: log in and validate tokens."""
 
-from __future__ import annotations
+from collections.abc import Iterator
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import requests
 from keystoneauth1 import exceptions
+from keystoneauth1.access import AccessInfo
 from keystoneauth1.identity import v3
 
 from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.check.catalog import endpoint_of
 from nova_image_shim.check.findings import CheckFailed, Finding, ok
 from nova_image_shim.check.http import Cloud, clock_findings, reason_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import requests
-    from keystoneauth1.access import AccessInfo
-
-    from nova_image_shim.settings import Keystone
+from nova_image_shim.settings import Keystone
 
 _USER_OPTIONS = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
 _VALIDATING_ROLES = {"service", "admin"}  # by Keystone's default policy, identity:validate_token

@@ -1,21 +1,15 @@
 """Checks that need no cloud: limits of this machine, and memcached."""
 
-from __future__ import annotations
-
 import resource
 import shlex
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 from gunicorn.config import Config
 
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.check.findings import Finding, ok, warning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from nova_image_shim.adapters.address import Address
-    from nova_image_shim.settings import Settings
+from nova_image_shim.settings import Settings
 
 _MEMCACHED_SECONDS = 3
 _FILES_PER_THREAD = 6  # the client's, three to Glance, one each to Keystone and memcached

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from nova_image_shim.observability.client_families import FAMILIES
 from nova_image_shim.translation.times import parse_time
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    Window = tuple[datetime, datetime]
+Window = tuple[datetime, datetime]
 
 ALLOWED = (
     "must be one or more of percent=1..100, clients=NAME,NAME and window=START/END, and status=404 "

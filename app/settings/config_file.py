@@ -6,15 +6,13 @@ options in the file count, never the defaults of Nova or Glance.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from oslo_config import cfg
 
 from nova_image_shim.settings.keystone import LOGIN_OPTIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 # Option to setting; the first option present wins where several have the same setting.
 _LOGIN = {option: f"OS_{option.upper()}" for option in LOGIN_OPTIONS} | {

@@ -1,13 +1,9 @@
 """Settings as dataclass fields: how one is declared, and how an environment fills them."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")

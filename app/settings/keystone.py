@@ -1,15 +1,10 @@
 """The service user: the login that every OpenStack client takes from `OS_*` variables."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from nova_image_shim.settings import values
 from nova_image_shim.settings.fields import setting
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
 _PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")

@@ -1,17 +1,9 @@
-"""Rules that no setting can check by itself: removed, missing and conflicting ones. Pure."""
+"""Rules that no setting can check by itself: removed and missing ones. Pure."""
 
-from __future__ import annotations
+from collections.abc import Iterator, Mapping, Set
 
-from typing import TYPE_CHECKING
-
-from nova_image_shim.adapters.address import is_loopback
 from nova_image_shim.settings.fields import Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Set
-
-    from nova_image_shim.settings.keystone import Keystone
-    from nova_image_shim.settings.settings import Settings
+from nova_image_shim.settings.keystone import Keystone
 
 _REMOVED = {
     "SHIM_PREVIOUS_LINKS": "SHIM_COMPAT=no-previous-links replaces the value 0",
@@ -47,29 +39,3 @@ def missing(
         if not refused & set(names)
     ]
     return [*found[:-1], *(last._replace(hint=hint) for last in found[-1:])]
-
-
-def conflicts(settings: Settings) -> Iterator[Problem]:
-    """Yield a problem for each setting that does not fit another."""
-    since, end = settings.deprecation, settings.sunset
-    if since and end and end < since:
-        yield Problem("SHIM_SUNSET", "SHIM_SUNSET must not be before SHIM_DEPRECATION")
-    if settings.deprecation_link and not (since or end):
-        name = "SHIM_DEPRECATION_LINK"
-        yield Problem(name, f"{name} needs SHIM_DEPRECATION or SHIM_SUNSET")
-    if settings.backend == "memory":
-        yield from _conflicts_with_memory(settings)
-
-
-def _conflicts_with_memory(settings: Settings) -> Iterator[Problem]:
-    if settings.workers > 1:
-        yield _conflict("WEB_CONCURRENCY", settings.workers, "1", "runs in one process")
-    if settings.cache_seconds:
-        yield _conflict("SHIM_CACHE_SECONDS", settings.cache_seconds, "0", "has no lists to cache")
-    if not (settings.allow_public or is_loopback(settings.bind.host)):
-        why = "is not secure; SHIM_ALLOW_PUBLIC=1 allows any address"
-        yield _conflict("SHIM_BIND", settings.bind, "a loopback address", why)
-
-
-def _conflict(name: str, value: object, allowed: str, why: str) -> Problem:
-    return Problem(name, f"{name}='{value}' must be {allowed}: SHIM_BACKEND=memory {why}")

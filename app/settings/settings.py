@@ -6,22 +6,18 @@ together, so that an operator starts the service once and not once for each.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from nova_image_shim.adapters.address import Address
+from nova_image_shim.adapters.address import Address, is_loopback
 from nova_image_shim.settings import values
 from nova_image_shim.settings.brownout import Brownout
+from nova_image_shim.settings.config_file import ConfigFile
 from nova_image_shim.settings.fields import Problem, SettingsError, read, setting
 from nova_image_shim.settings.keystone import Keystone
-from nova_image_shim.settings.rules import conflicts, missing, removed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from nova_image_shim.settings.config_file import ConfigFile
+from nova_image_shim.settings.rules import missing, removed
 
 MOUNTS = ("v1.1", "v2", "v2.1")
 COMPAT = (
@@ -113,7 +109,7 @@ class Settings:
             keystone = read(Keystone, given, problems, origins)
             settings = replace(settings, keystone=keystone)
             problems += missing(keystone, {problem.name for problem in problems}, hint=_HINT)
-        problems += conflicts(settings)
+        problems += _conflicts(settings)
         if file:
             service_user = _service_user(settings, file, problems)
             settings = replace(settings, notes=tuple(file.notes), service_user=service_user)
@@ -191,3 +187,29 @@ def _service_user(settings: Settings, file: ConfigFile, problems: list[Problem])
     keystone = read(Keystone, login, problems, dict.fromkeys(login, origin))
     problems += missing(keystone, origin=origin)
     return keystone
+
+
+def _conflicts(settings: Settings) -> Iterator[Problem]:
+    """Yield a problem for each setting that does not fit another."""
+    since, end = settings.deprecation, settings.sunset
+    if since and end and end < since:
+        yield Problem("SHIM_SUNSET", "SHIM_SUNSET must not be before SHIM_DEPRECATION")
+    if settings.deprecation_link and not (since or end):
+        name = "SHIM_DEPRECATION_LINK"
+        yield Problem(name, f"{name} needs SHIM_DEPRECATION or SHIM_SUNSET")
+    if settings.backend == "memory":
+        yield from _conflicts_with_memory(settings)
+
+
+def _conflicts_with_memory(settings: Settings) -> Iterator[Problem]:
+    if settings.workers > 1:
+        yield _conflict("WEB_CONCURRENCY", settings.workers, "1", "runs in one process")
+    if settings.cache_seconds:
+        yield _conflict("SHIM_CACHE_SECONDS", settings.cache_seconds, "0", "has no lists to cache")
+    if not (settings.allow_public or is_loopback(settings.bind.host)):
+        why = "is not secure; SHIM_ALLOW_PUBLIC=1 allows any address"
+        yield _conflict("SHIM_BIND", settings.bind, "a loopback address", why)
+
+
+def _conflict(name: str, value: object, allowed: str, why: str) -> Problem:
+    return Problem(name, f"{name}='{value}' must be {allowed}: SHIM_BACKEND=memory {why}")

@@ -3,20 +3,14 @@
 All raise `ValueError` with a text such as "must be a whole number from 1 to 256".
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.translation.times import parse_time
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
 
 _HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
 

@@ -9,17 +9,15 @@ import os
 import sys
 import time
 import zlib
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from nova_image_shim.usage.lines import is_access_line, lines_of, opened, read
 from nova_image_shim.usage.plot import PlotError, require_plot, save_plot
 from nova_image_shim.usage.report import FORMATS, to_table
 from nova_image_shim.usage.tally import FIELDS, Tally
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from io import BufferedReader
 
 _DESCRIPTION = """\
 Report who still uses the API. For each client, version, project and user: the number of calls, by

@@ -1,20 +1,16 @@
 """Access lines, read back from text or JSON, plain or compressed, in bounded memory."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import lzma
 import re
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Iterator
+from io import BufferedReader
+from typing import IO, NamedTuple, cast
 
 import orjson
 
 from nova_image_shim.observability.trace import ACCESS_LOGGER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from io import BufferedReader
 
 _LONGEST_LINE = 2**16
 _LONGEST_FIELD = 128

@@ -1,17 +1,13 @@
 """A tally as a chart of calls over time, by client. Needs matplotlib, the extra `plot`."""
 
-from __future__ import annotations
-
 import html
 import io
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from nova_image_shim.usage.tally import Tally
+from nova_image_shim.usage.tally import Tally
 
 SUFFIXES = (".png", ".html")
 _HOURS_SHOWN = 72  # beyond three days a bar is a day

@@ -1,14 +1,11 @@
 """A tally as a table, as CSV or as JSON."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from nova_image_shim.usage.tally import Tally
+from nova_image_shim.usage.tally import Tally
 
 _COLUMNS = ("calls", "errors", "images", "first_seen", "last_seen", "by_call")
 _NUMBERS = {"calls", "errors", "images"}

@@ -1,7 +1,5 @@
 """Calls added up by client, version, project and user, and by hour, in bounded memory."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from dataclasses import dataclass, field

@@ -313,8 +313,8 @@ NO_LOGIN = "Keystone does not issue a token to the service user: "
 def test_a_refusal_of_keystone_is_an_error(
     login: Any, validation: Any, text: str, environ: dict[str, str], keystone: FakeKeystone
 ) -> None:
-    versions = [keystone.usual, keystone.usual]  # read by the check, and by the login
-    keystone.answers[:] = [*versions, login or keystone.usual, *([validation] * bool(validation))]
+    version = keystone.usual  # read by the check only
+    keystone.answers[:] = [version, login or keystone.usual, *([validation] * bool(validation))]
     (found_text,) = texts(environ)
     assert text.format(url=environ["OS_AUTH_URL"]) == found_text
 
