@@ -23,8 +23,7 @@ from nova_image_shim.api import microversions
 from nova_image_shim.api.context import api_version, require_own_project
 from nova_image_shim.api.errors import Fault
 from nova_image_shim.api.images import get_image
-from nova_image_shim.api.schemas import metadata as metadata_schemas
-from nova_image_shim.api.schemas import metadata_v21 as metadata_schemas_v21
+from nova_image_shim.api.schemas import metadata, metadata_v21
 from nova_image_shim.translation.ascii_json import JSON, VND_JSON, to_json
 from nova_image_shim.translation.metadata_changes import (
     Changes,
@@ -38,7 +37,7 @@ from nova_image_shim.web.current import image_service, make_context, settings
 from nova_image_shim.web.responses import answer, no_content
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from nova_image_shim.api.schemas.metadata import MetadataRules
 
 blueprint = Blueprint("image_metadata", __name__)
 
@@ -56,7 +55,7 @@ def understand_body() -> None:
         data = request.get_data(cache=False)
         if len(data) > limit:
             raise Fault(413)
-        g.body = _schemas().parse_body(data)
+        g.body = _rules().parse_body(data)
     require_own_project()
 
 
@@ -69,10 +68,10 @@ def index(image_id: str) -> Response:
 @blueprint.get("/images/<image_id>/metadata/<key>")
 def show(image_id: str, key: str) -> Response:
     """Show one item: 200 `{"meta": {KEY: value}}`; 404 for no image or no such key."""
-    metadata = to_metadata(get_image(make_context(), image_id))
-    if key not in metadata:
+    items = to_metadata(get_image(make_context(), image_id))
+    if key not in items:
         raise Fault(404)
-    return answer(to_json({"meta": {key: metadata[key]}}))
+    return answer(to_json({"meta": {key: items[key]}}))
 
 
 @blueprint.post("/images/<image_id>/metadata")
@@ -82,14 +81,14 @@ def create(image_id: str) -> Response:
     Faults: 400 for a bad body, 403 for a key that is Glance's, for an image of another project,
     and for more items than allowed, 404 for no image, 415 for a body of another type.
     """
-    items = _schemas().load_metadata(g.body)
+    items = _rules().load_metadata(g.body)
     return answer(to_json({"metadata": to_metadata(_write(image_id, items))}))
 
 
 @blueprint.put("/images/<image_id>/metadata")
 def update_all(image_id: str) -> Response:
     """Replace all metadata by the items sent: 200 with what was sent. Faults: as `create`."""
-    items = _schemas().load_metadata(g.body)
+    items = _rules().load_metadata(g.body)
     _write(image_id, items, replace_all=True)
     return answer(to_json({"metadata": items}))
 
@@ -97,7 +96,7 @@ def update_all(image_id: str) -> Response:
 @blueprint.put("/images/<image_id>/metadata/<key>")
 def update(image_id: str, key: str) -> Response:
     """Set one item: 200 with what was sent. Faults: as `create`."""
-    item = _schemas().load_meta(g.body, key)
+    item = _rules().load_meta(g.body, key)
     _write(image_id, item)
     return answer(to_json({"meta": item}))
 
@@ -117,9 +116,9 @@ def delete(image_id: str, key: str) -> Response:
     return no_content()
 
 
-def _schemas() -> ModuleType:
-    """Return the rules for bodies of the mount that the request came to."""
-    return metadata_schemas_v21 if api_version() == microversions.MOUNT else metadata_schemas
+def _rules() -> MetadataRules:
+    """Return the checks of the API version in the request's path."""
+    return metadata_v21.RULES if api_version() == microversions.MOUNT else metadata.RULES
 
 
 def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -> Image:
