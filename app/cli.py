@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SERVE = """\
-Serve the image API: over an embedded cloud in memory, or with SHIM_BACKEND=glance over a real one.
-All settings are environment variables; README.md has the table. On standard output comes
-`nova-image-shim ready: http://HOST:PORT` once requests are answered; the log is on standard error.
-gunicorn serves, so GUNICORN_CMD_ARGS counts, too.
+Serve the image API with an embedded in-memory cloud, or with SHIM_BACKEND=glance with a real one.
+All settings are environment variables; README.md lists them. When it is ready, the service writes
+`nova-image-shim ready: http://HOST:PORT` to standard output; the log is on standard error.
+The server is gunicorn, which also reads GUNICORN_CMD_ARGS.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the process's exit status.
+    """Run a command and return its exit status.
 
     Args:
-        arguments: without the program's name; None for the process's own.
+        arguments: the command and its options; None means those of the process.
     """
     parser = argparse.ArgumentParser(
-        "nova-image-shim", description="Nova's legacy image API on top of any Glance v2."
+        "nova-image-shim", description="Serve Nova's legacy image API on top of Glance v2."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_serve(commands)
@@ -43,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command that serves; like any other its `run` takes what was parsed."""
+    """Add the `serve` command."""
     parser = commands.add_parser(
         "serve",
-        help="serve until told to end",
+        help="serve until stopped",
         description=_SERVE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -54,7 +54,7 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def serve(_given: argparse.Namespace) -> int:
-    """Become gunicorn with our configuration, which an installed package brings along."""
+    """Replace this process with gunicorn, using the configuration in this package."""
     configuration = str(resources.files(__package__).joinpath("gunicorn.conf.py"))
     arguments = [sys.executable, "-m", "gunicorn", "--config", configuration]
-    os.execv(sys.executable, arguments)  # noqa: S606 - no shell is wanted
+    os.execv(sys.executable, arguments)  # noqa: S606 - no shell is needed
