@@ -1,7 +1,7 @@
-"""Whether this process answers, and whether what it needs does.
+"""Health checks: whether this process answers, and whether Keystone and Glance do.
 
-The form is oslo.middleware's: a word for each reason, in plain text or JSON; 503 where something
-is wrong; `HEAD` has a status only.
+Responses have the form of oslo.middleware's: one reason per line, or JSON, with status 503 if
+anything fails. A `HEAD` response has only a status.
 
 Source: oslo.middleware 7.0, oslo_middleware/healthcheck/__init__.py and disable_by_file.py.
 """
@@ -26,89 +26,89 @@ _log = logging.getLogger(__name__)
 
 blueprint = Blueprint("health", __name__)
 
-_LOOK_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 _FRESH_SECONDS = 1.0
 _TYPES = ["text/plain", "application/json"]
 
 
 @blueprint.get("/healthcheck")
 def healthcheck() -> Response:
-    """Tell that this process answers: 200 `OK`, 503 `DISABLED BY FILE`; nothing else is asked."""
+    """Report that this process answers: 200 `OK`, or 503 `DISABLED BY FILE`."""
     return _answer([])
 
 
 @blueprint.get("/healthcheck/ready")
 def ready() -> Response:
-    """Tell whether Keystone and Glance answer: 200 `OK`, 503 and which of them does not."""
+    """Report whether Keystone and Glance answer: 200 `OK`, or 503 with those that do not."""
     readiness: Readiness = current_app.extensions["readiness"]
     return _answer([f"{name.upper()} NOT READY" for name in readiness.failing()])
 
 
-def _answer(wrong: list[str]) -> Response:
+def _answer(failures: list[str]) -> Response:
     disable_file = settings().healthcheck_disable_file
     if disable_file and disable_file.exists():
-        wrong = ["DISABLED BY FILE"]
+        failures = ["DISABLED BY FILE"]
     if request.method == "HEAD":
-        return Response(status=503 if wrong else 204, content_type="text/plain; charset=UTF-8")
+        return Response(status=503 if failures else 204, content_type="text/plain; charset=UTF-8")
     kind = request.accept_mimetypes.best_match(_TYPES, default="text/plain")
-    reasons = wrong or ["OK"]
+    reasons = failures or ["OK"]
     body = "\n".join(reasons)
     if kind == "application/json":
         body = json.dumps({"detailed": False, "reasons": reasons}, indent=4)
-    return Response(body, 503 if wrong else 200, content_type=f"{kind}; charset=UTF-8")
+    return Response(body, 503 if failures else 200, content_type=f"{kind}; charset=UTF-8")
 
 
 class Readiness:
-    """Looks at what the service needs, each in a thread of its own, and at most once a second.
+    """Probes each service that this one depends on, in parallel and at most once a second.
 
     Args:
-        checks: what to look at, by its name; one that raises has failed.
-        look_seconds: how long a look is waited for.
-        fresh_seconds: how long what was found is told again.
+        checks: the probes by service name; a probe fails by raising.
+        timeout_seconds: how long to wait for the probes.
+        fresh_seconds: how long a result is reused.
     """
 
     def __init__(
         self,
         checks: Mapping[str, Callable[[], object]],
-        look_seconds: float = _LOOK_SECONDS,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
         fresh_seconds: float = _FRESH_SECONDS,
     ) -> None:
         self._checks = checks
-        self._look_seconds = look_seconds
+        self._timeout_seconds = timeout_seconds
         self._fresh_seconds = fresh_seconds
         self._executor = ThreadPoolExecutor(max(1, len(checks)), "ready")
         self._lock = threading.Lock()
-        self._looks: dict[str, Future[object]] = {}
+        self._probes: dict[str, Future[object]] = {}
         self._failing: dict[str, str] = {}
-        self._found = float("-inf")
+        self._probed_at = float("-inf")
 
     def failing(self) -> list[str]:
-        """Return the names of what does not answer."""
-        # While one looks, all others are told what was found before; the first ones wait.
-        if self._lock.acquire(blocking=self._found < 0):
+        """Return the names of the services that do not answer."""
+        # During a probe, other requests get the previous result; before the first one, they wait.
+        if self._lock.acquire(blocking=self._probed_at < 0):
             try:
-                if time.monotonic() - self._found >= self._fresh_seconds:
-                    self._look()
+                if time.monotonic() - self._probed_at >= self._fresh_seconds:
+                    self._probe()
             finally:
                 self._lock.release()
         return list(self._failing)
 
-    def _look(self) -> None:
+    def _probe(self) -> None:
         for name, check in self._checks.items():
-            # A look that is still under way is waited for again: there is never a second one.
-            if name not in self._looks or self._looks[name].done():
-                self._looks[name] = self._executor.submit(check)
-        wait(self._looks.values(), self._look_seconds)
-        failing = {name: text for name, look in self._looks.items() if (text := _fault(look))}
+            # Wait again for a probe that still runs, so that there are never two of a service.
+            if name not in self._probes or self._probes[name].done():
+                self._probes[name] = self._executor.submit(check)
+        wait(self._probes.values(), self._timeout_seconds)
+        failing = {name: text for name, probe in self._probes.items() if (text := _failure(probe))}
         for name in failing.keys() | self._failing.keys():
-            if failing.get(name) != self._failing.get(name):  # once, and not with each probe
+            if failing.get(name) != self._failing.get(name):  # log changes only, not every probe
                 _log.warning("%s: %s", name, failing.get(name, "answers again"))
-        self._failing, self._found = failing, time.monotonic()
+        self._failing, self._probed_at = failing, time.monotonic()
 
 
-def _fault(look: Future[object]) -> str | None:
-    """Return what went wrong, None if nothing did."""
-    if not look.done():
+def _failure(probe: Future[object]) -> str | None:
+    """Return why a probe failed, or None if it succeeded."""
+    if not probe.done():
         return "no answer in time"
-    error = look.exception()
+    error = probe.exception()
     return f"{type(error).__name__}: {error}" if error else None

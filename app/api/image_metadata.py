@@ -1,6 +1,6 @@
 """The metadata of one image: `/images/{id}/metadata` and `…/metadata/{key}`.
 
-A write is one GET of the image and at most one PATCH that names the keys it changes.
+A write calls Glance once to get the image and at most once to patch the keys that change.
 
 Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/image_metadata.py.
 """
@@ -45,13 +45,13 @@ _BODY_TYPES = {"", "text/plain", JSON, VND_JSON}
 
 
 @blueprint.before_request
-def understand_body() -> None:
-    """Read the body, which comes before the question whose project it is."""
+def read_body() -> None:
+    """Read and parse the body before the project is checked, as Nova does."""
     if request.method in {"POST", "PUT"}:
         if request.mimetype not in _BODY_TYPES:
             raise Fault(415, "Unsupported Content-Type")
         limit = settings().max_body_bytes
-        request.max_content_length = limit + 1  # a chunked body is cut there, and nothing said
+        request.max_content_length = limit + 1  # Flask truncates a chunked body without an error
         data = request.get_data(cache=False)
         if len(data) > limit:
             raise Fault(413)
@@ -61,13 +61,13 @@ def understand_body() -> None:
 
 @blueprint.get("/images/<image_id>/metadata")
 def index(image_id: str) -> Response:
-    """List an image's metadata: 200 `{"metadata": {...}}`; 404 for no image."""
+    """List an image's metadata: 200 `{"metadata": {...}}`; 404 if there is no such image."""
     return answer(to_json({"metadata": to_metadata(get_image(make_context(), image_id))}))
 
 
 @blueprint.get("/images/<image_id>/metadata/<key>")
 def show(image_id: str, key: str) -> Response:
-    """Show one item: 200 `{"meta": {KEY: value}}`; 404 for no image or no such key."""
+    """Show one item: 200 `{"meta": {KEY: value}}`; 404 if there is no such image or key."""
     items = to_metadata(get_image(make_context(), image_id))
     if key not in items:
         raise Fault(404)
@@ -76,10 +76,10 @@ def show(image_id: str, key: str) -> Response:
 
 @blueprint.post("/images/<image_id>/metadata")
 def create(image_id: str) -> Response:
-    """Add or overwrite the items sent: 200 with all metadata as it is then.
+    """Add or overwrite items: 200 with all of the image's metadata.
 
-    Faults: 400 for a bad body, 403 for a key that is Glance's, for an image of another project,
-    and for more items than allowed, 404 for no image, 415 for a body of another type.
+    Faults: 400 for an invalid body, 403 for one of Glance's keys, another project's image or too
+    many items, 404 if there is no such image, 415 for an unsupported body type.
     """
     items = _rules().load_metadata(g.body)
     return answer(to_json({"metadata": to_metadata(_write(image_id, items))}))
@@ -87,7 +87,7 @@ def create(image_id: str) -> Response:
 
 @blueprint.put("/images/<image_id>/metadata")
 def update_all(image_id: str) -> Response:
-    """Replace all metadata by the items sent: 200 with what was sent. Faults: as `create`."""
+    """Replace all metadata: 200 with the items sent. Faults: as for `create`."""
     items = _rules().load_metadata(g.body)
     _write(image_id, items, replace_all=True)
     return answer(to_json({"metadata": items}))
@@ -95,7 +95,7 @@ def update_all(image_id: str) -> Response:
 
 @blueprint.put("/images/<image_id>/metadata/<key>")
 def update(image_id: str, key: str) -> Response:
-    """Set one item: 200 with what was sent. Faults: as `create`."""
+    """Set one item: 200 with the item sent. Faults: as for `create`."""
     item = _rules().load_meta(g.body, key)
     _write(image_id, item)
     return answer(to_json({"meta": item}))
@@ -103,15 +103,15 @@ def update(image_id: str, key: str) -> Response:
 
 @blueprint.delete("/images/<image_id>/metadata/<key>")
 def delete(image_id: str, key: str) -> Response:
-    """Remove one item: 204; 404 for no image or no such key, 403 for one that is not ours."""
-    if is_reserved(key):  # never metadata
+    """Remove one item: 204; 404 if there is no such image or key, 403 if it is not the caller's."""
+    if is_reserved(key):  # an attribute, not metadata
         raise Fault(404, "Invalid metadata key")
     if is_bookkeeping(key):
         raise _not_authorized(image_id)
     context = make_context()
     if key not in to_metadata(get_image(context, image_id)):
         raise Fault(404, "Invalid metadata key")
-    with suppress(ImageConflict):  # somebody else removed it in between: it is gone, as wanted
+    with suppress(ImageConflict):  # another client has removed it in the meantime
         _change(context, image_id, Changes(remove=[key]))
     return no_content()
 
@@ -122,10 +122,10 @@ def _rules() -> MetadataRules:
 
 
 def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -> Image:
-    """Write items and return the image as it is then.
+    """Write items and return the changed image.
 
     Raises:
-        Fault: 403 for a key that is Glance's, before Glance is asked, or for too many items.
+        Fault: 403 for one of Glance's keys, without a call to Glance, or for too many items.
     """
     if any(map(is_reserved, items)):
         raise _not_authorized(image_id)
