@@ -67,7 +67,7 @@ def log_of(live: Live) -> str:
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["kept connections", "new connections"])
-def test_a_reload_loses_no_request(
+def test_a_reload_fails_no_request(
     keep: bool, slow_glance: SlowGlance, start: Callable[..., Any]
 ) -> None:
     slow_glance.seconds = 0.02
@@ -85,7 +85,9 @@ def test_a_reload_loses_no_request(
     assert {"200"} == set(traffic.outcomes), traffic.outcomes
 
 
-def test_a_stop_answers_what_has_begun(slow_glance: SlowGlance, start: Callable[..., Any]) -> None:
+def test_a_stop_finishes_running_requests(
+    slow_glance: SlowGlance, start: Callable[..., Any]
+) -> None:
     with start() as live, ThreadPoolExecutor(8) as pool:
         slow_glance.held.clear()
         answers = [
@@ -121,7 +123,7 @@ def address(live: Live) -> str:
 
 
 @needs_nginx
-def test_a_worker_killed_loses_no_reading_request_behind_nginx(
+def test_killing_a_worker_fails_no_read_behind_nginx(
     slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
 ) -> None:
     slow_glance.seconds = 0.02
@@ -136,7 +138,7 @@ def test_a_worker_killed_loses_no_reading_request_behind_nginx(
 
 
 @needs_nginx
-def test_an_instance_killed_loses_no_reading_request_behind_nginx(
+def test_killing_an_instance_fails_no_read_behind_nginx(
     slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
 ) -> None:
     slow_glance.seconds = 0.02
@@ -153,7 +155,7 @@ def test_an_instance_killed_loses_no_reading_request_behind_nginx(
 
 @needs_nginx
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "POST"])
-def test_a_write_of_a_worker_killed_is_lost_and_not_repeated(
+def test_a_killed_workers_write_fails_and_is_not_repeated(
     method: str, slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
 ) -> None:
     path = f"{LIST}/i1" if method == "DELETE" else f"{LIST}/i1/metadata"
@@ -182,7 +184,7 @@ def test_a_write_of_a_worker_killed_is_lost_and_not_repeated(
 
 
 @needs_nginx
-def test_nginx_passes_paths_and_addresses_on_as_they_are(
+def test_nginx_forwards_paths_and_addresses_unchanged(
     start: Callable[..., Any], tmp_path: Path
 ) -> None:
     with contextlib.ExitStack() as stack:
@@ -200,9 +202,7 @@ def test_nginx_passes_paths_and_addresses_on_as_they_are(
 
 
 @needs_nginx
-def test_slow_clients_keep_nginx_waiting_and_no_thread(
-    start: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_slow_clients_occupy_nginx_but_no_thread(start: Callable[..., Any], tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(start())
         url = stack.enter_context(nginx(tmp_path, address(one), address(one)))

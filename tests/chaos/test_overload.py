@@ -63,9 +63,7 @@ def size(live: Live) -> Counter[str]:
     return Counter(megabytes=megabytes, files=process.num_fds(), threads=process.num_threads())
 
 
-def test_ten_times_too_many_clients_get_right_answers_or_are_shed(
-    live: Live, tell: Callable[[str], None]
-) -> None:
+def test_an_overload_is_served_correctly_or_shed(live: Live, tell: Callable[[str], None]) -> None:
     with Traffic(live.url + LIST, 2) as calm:
         calm.wait_for(20)
     before = size(live)
@@ -89,7 +87,7 @@ def test_ten_times_too_many_clients_get_right_answers_or_are_shed(
     assert after.p95() < BACK_SECONDS
 
 
-def test_a_long_load_leaves_memory_files_and_threads_level(
+def test_a_long_load_leaks_no_memory_files_or_threads(
     live: Live, tell: Callable[[str], None]
 ) -> None:
     measured = []

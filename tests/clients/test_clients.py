@@ -69,7 +69,7 @@ def test_against_the_embedded_cloud(
 
 
 @EVERY_CLIENT
-def test_in_front_of_a_real_keystone_and_glance(
+def test_against_a_real_keystone_and_glance(
     client: Client,
     real_compute: RealCloud,
     auth_front: str,

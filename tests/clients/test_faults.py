@@ -79,7 +79,7 @@ def statuses(cloud: LegacyCloud) -> list[int | None]:
 
 @pytest.mark.parametrize("fault", RULES)
 @pytest.mark.parametrize("client", LISTS)
-def test_a_client_meets_the_fault(client: str, fault: str, legacy_cloud: LegacyCloud) -> None:
+def test_a_client_reports_the_fault(client: str, fault: str, legacy_cloud: LegacyCloud) -> None:
     legacy_cloud.add_rule(RULES[fault], path="*/images/detail")
     started = time.monotonic()
     code, output, complaint = list_images(client, legacy_cloud)
@@ -93,14 +93,14 @@ def test_a_client_meets_the_fault(client: str, fault: str, legacy_cloud: LegacyC
 
 
 @pytest.mark.parametrize("client", ["libcloud", "novaclient"])
-def test_after_503_twice_all_is_fine(client: str, legacy_cloud: LegacyCloud) -> None:
+def test_the_third_request_succeeds_after_two_503s(client: str, legacy_cloud: LegacyCloud) -> None:
     legacy_cloud.add_rule(RULES["503"], path="*/images/detail")
     codes = [list_images(client, legacy_cloud)[0] for _ in range(3)]
     assert [1, 1, 0] == codes
     assert [503, 503, 200] == statuses(legacy_cloud)
 
 
-def test_a_client_that_tries_again_is_served_in_the_end(legacy_cloud: LegacyCloud) -> None:
+def test_a_client_that_retries_succeeds(legacy_cloud: LegacyCloud) -> None:
     legacy_cloud.add_rule(RULES["503"], path="*/images/detail")
     assert 0 == list_images("openstacksdk", legacy_cloud)[0]
     assert [503, 503, 200] == statuses(legacy_cloud)

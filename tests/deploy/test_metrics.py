@@ -37,7 +37,7 @@ def counted(server: str) -> dict[str, float]:
     return {}
 
 
-def test_prometheus_counts_what_came_through_each_proxy(
+def test_prometheus_counts_requests_through_each_proxy(
     front: Front, deployment: Deployment, stocked: list[str], server: str
 ) -> None:
     time.sleep(2)  # two scrapes: nothing of before is still to be counted

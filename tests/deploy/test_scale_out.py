@@ -83,7 +83,7 @@ class Load:
 
 
 @pytest.mark.parametrize("name", PROXIES)
-def test_an_instance_stops_and_comes_back_under_load_without_a_failed_request(
+def test_restarting_an_instance_under_load_fails_no_request(
     name: str,
     cloud: RealCloud,
     certificate: tuple[Path, trustme.LeafCert],
@@ -132,7 +132,7 @@ def wait_for(load: Load, count: int) -> None:
         time.sleep(0.05)
 
 
-def test_a_token_that_one_instance_has_validated_is_known_to_the_other(
+def test_instances_share_validated_tokens(
     deployment: Deployment, stocked: list[str], front: Front
 ) -> None:
     cloud = deployment.cloud

@@ -46,7 +46,7 @@ def test_the_unit_is_valid(unit: Path) -> None:
 
 
 @needs_systemd
-def test_the_unit_is_closed_to_what_it_does_not_need(unit: Path) -> None:
+def test_the_unit_is_sandboxed(unit: Path) -> None:
     exposed = analyze(
         "security", "--offline=yes", f"--threshold={WORST_EXPOSURE}", "--no-pager", str(unit)
     )
@@ -59,7 +59,7 @@ def environ_of(file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_the_settings_are_good_and_all_known() -> None:
+def test_the_settings_are_valid_and_known() -> None:
     environ = environ_of(DEPLOY / "systemd" / "settings.env")
     assert [] == sorted(environ.keys() - set(setting_names()))
     settings = check(environ)

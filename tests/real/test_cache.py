@@ -84,7 +84,7 @@ def names(answer: requests.Response) -> list[str]:
 
 
 @pytest.mark.usefixtures("_empty")
-def test_all_machines_share_one_answer(
+def test_all_machines_share_one_list(
     cloud: RealCloud,
     cached_shims: tuple[str, str],
     ask: Callable[..., requests.Response],
@@ -102,7 +102,7 @@ def test_all_machines_share_one_answer(
 
 
 @pytest.mark.usefixtures("_empty")
-def test_users_see_their_own(
+def test_users_see_their_own_images(
     cloud: RealCloud,
     cached_shims: tuple[str, str],
     ask: Callable[..., requests.Response],
@@ -115,7 +115,7 @@ def test_users_see_their_own(
 
 
 @pytest.mark.usefixtures("_empty")
-def test_a_write_on_one_machine_is_seen_on_the_other(
+def test_a_write_on_one_machine_is_visible_on_the_other(
     cloud: RealCloud,
     cached_shims: tuple[str, str],
     ask: Callable[..., requests.Response],
@@ -131,7 +131,7 @@ def test_a_write_on_one_machine_is_seen_on_the_other(
 
 
 @pytest.mark.usefixtures("_empty")
-def test_without_memcached_everything_is_asked_for(
+def test_without_memcached_every_list_comes_from_glance(
     cloud: RealCloud,
     cached_shims: tuple[str, str],
     ask: Callable[..., requests.Response],
@@ -147,7 +147,7 @@ def test_without_memcached_everything_is_asked_for(
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, 5 * 2**20 + 1])
-def test_values_of_any_size_come_back(stores: list[MemcachedStore], size: int) -> None:
+def test_values_of_any_size_are_stored(stores: list[MemcachedStore], size: int) -> None:
     one, other = stores
     value = (bytes(range(256)) * (size // 256 + 1))[:size]
     one.set("key", value, SECONDS)
@@ -156,7 +156,7 @@ def test_values_of_any_size_come_back(stores: list[MemcachedStore], size: int) -
     assert other.get("key") is None
 
 
-def test_a_value_with_a_piece_missing_is_none(
+def test_a_value_with_a_missing_piece_is_none(
     stores: list[MemcachedStore], memcached: Memcached
 ) -> None:
     stores[0].set("key", bytes(3 * PIECE_BYTES), SECONDS)
@@ -166,7 +166,7 @@ def test_a_value_with_a_piece_missing_is_none(
     assert stores[0].get("key") is None
 
 
-def test_only_the_first_adds(stores: list[MemcachedStore]) -> None:
+def test_only_the_first_add_succeeds(stores: list[MemcachedStore]) -> None:
     one, other = stores
     assert [True, False] == [one.add("turn", b"1", SECONDS), other.add("turn", b"1", SECONDS)]
     one.delete("turn")

@@ -213,7 +213,7 @@ class Machine(RuleBasedStateMachine):
         self.world.ask(user, "GET", f"/images?limit={limit}&marker={self.image(number)}")
 
 
-def test_random_steps_have_the_same_answers_over_glance_as_over_the_embedded_store(
+def test_random_steps_have_the_same_responses_over_both_stores(
     cloud: RealCloud, count: Callable[[], None]
 ) -> None:
     Machine.world = World(cloud, count)

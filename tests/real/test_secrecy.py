@@ -108,7 +108,7 @@ def told(answer: requests.Response, image_id: str) -> tuple[int, dict[str, str],
 
 
 @pytest.mark.parametrize(("method", "path", "body"), CALLS)
-def test_an_image_that_may_not_be_seen_is_answered_as_none(
+def test_an_invisible_image_looks_like_a_missing_one(
     method: str, path: str, body: Any, hidden: str, cloud: RealCloud, live: Live
 ) -> None:
     found, none = (
@@ -121,7 +121,7 @@ def test_an_image_that_may_not_be_seen_is_answered_as_none(
 
 @pytest.mark.parametrize(("finding", "vain"), FILTERS)
 @pytest.mark.parametrize("path", ["/images", "/images/detail"])
-def test_no_filter_finds_an_image_that_may_not_be_seen(
+def test_no_filter_finds_an_invisible_image(
     path: str, finding: str, vain: str, hidden: str, cloud: RealCloud, live: Live
 ) -> None:
     seen = ask(cloud, live, "alt", "GET", f"{path}?{finding.replace('in:', '')}").json()["images"]
@@ -133,7 +133,9 @@ def test_no_filter_finds_an_image_that_may_not_be_seen(
     assert '{"images":[]}' == found[2]
 
 
-def test_no_page_link_or_list_leads_to_it(hidden: str, cloud: RealCloud, live: Live) -> None:
+def test_no_page_link_or_list_shows_an_invisible_image(
+    hidden: str, cloud: RealCloud, live: Live
+) -> None:
     own = ask(cloud, live, "demo", "GET", "/images").json()["images"]
     assert [OWN] == [image["name"] for image in own]
     page = ask(cloud, live, "demo", "GET", f"/images/detail?limit=1&marker={own[0]['id']}")
@@ -142,7 +144,7 @@ def test_no_page_link_or_list_leads_to_it(hidden: str, cloud: RealCloud, live: L
     assert SECRET not in page.text
 
 
-def test_another_projects_path_shows_nothing(hidden: str, cloud: RealCloud, live: Live) -> None:
+def test_another_projects_path_reveals_nothing(hidden: str, cloud: RealCloud, live: Live) -> None:
     for path in (f"/images/{hidden}", "/images", f"/images/{ABSENT}"):
         url = f"{live.url}/v2/{cloud.projects['alt']}{path}"
         headers = {"X-Auth-Token": TOKENS.setdefault("demo", cloud.token("demo"))}
@@ -151,14 +153,14 @@ def test_another_projects_path_shows_nothing(hidden: str, cloud: RealCloud, live
         assert answer.json()["badRequest"]["message"].startswith("Malformed request URL")
 
 
-def test_it_is_there_all_the_time_and_unchanged(hidden: str, cloud: RealCloud, live: Live) -> None:
+def test_the_invisible_image_exists_unchanged(hidden: str, cloud: RealCloud, live: Live) -> None:
     for user in ("alt", "admin"):
         answer = ask(cloud, live, user, "GET", f"/images/{hidden}")
         assert (200, SECRET) == (answer.status_code, answer.json()["image"]["name"])
         assert SECRET == answer.json()["image"]["metadata"]["secret"]
 
 
-def test_the_log_tells_of_it_only_what_was_asked(hidden: str, live: Live) -> None:
+def test_the_log_holds_only_what_the_client_sent(hidden: str, live: Live) -> None:
     """Its name is in the filters that were asked with and nowhere else."""
     del hidden
     lines = [line for line in live.log.read_text().splitlines() if SECRET in line]
