@@ -1,7 +1,7 @@
-"""What every image store must do: one suite, subclassed for each adapter.
+"""The contract of every image store: one test suite, subclassed for each adapter.
 
-A behaviour that one adapter lacks is first a test here; this is what keeps the embedded store
-honest.
+A missing behaviour of an adapter gets a test here first, which keeps the embedded store in line with
+Glance.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ def ids(images: list[Image]) -> list[str]:
 
 
 class ImageServiceContract(ABC):
-    """Subclasses say how images come into the store, and who asks."""
+    """Tests for an image store; a subclass fills the store and provides the caller's context."""
 
     @abstractmethod
     def stock(self, *images: dict[str, Any]) -> ImageService:
         """Return a store that holds these images and no others.
 
-        Of an image `owner` (a project's name) and `name` are given, and where it matters
-        `visibility`, `members` (project name to status), `status` (active, queued, deactivated),
-        `protected`, `os_hidden`, `min_ram`, `min_disk`, and custom properties.
+        Each image has an `owner` (a project's name) and a `name`. It may have `visibility`,
+        `members` (project name to status), `status` (active, queued, deactivated), `protected`,
+        `os_hidden`, `min_ram`, `min_disk`, and custom properties.
         """
 
     @abstractmethod
@@ -111,8 +111,8 @@ class ImageServiceContract(ABC):
         stored = {**image, **properties, "id": new_id(), "visibility": "private"}
         service = self.stock(stored)
         shown: dict[str, Any] = dict(service.get(self.context("demo"), stored["id"]))
-        wanted = {key: value for key, value in stored.items() if key != "owner"}
-        assert wanted == {key: shown[key] for key in wanted}
+        expected = {key: value for key, value in stored.items() if key != "owner"}
+        assert expected == {key: shown[key] for key in expected}
         assert shown == self.listed(service)[0]
 
     @pytest.mark.parametrize("status", ["active", "queued", "deactivated"])

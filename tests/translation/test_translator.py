@@ -1,4 +1,4 @@
-"""What the cases do not say of the translation: broken images, links, filters."""
+"""Translation of broken images, links and filters, which the shared cases do not cover."""
 
 from __future__ import annotations
 
