@@ -1,10 +1,10 @@
 """Compare two answers field by field, after normalizing what must differ.
 
-A field is `status`, `header/NAME`, `body/POINTER` or `glance/ATTRIBUTE`. Bodies are decompressed and
-compared as JSON: objects key by key, unless they share no key; lists of images and links by `id` and
-`rel`. If the ids or their order differ, the lists of ids and the common elements are compared. The
-order of parameter names in a link is ignored, but not the order of one name's values. If neither
-service answers, that counts as a difference, because it shows nothing.
+A field is `status`, `header/NAME`, `body/POINTER` or `glance/ATTRIBUTE`. Bodies are decompressed
+and compared as JSON: objects key by key, unless they share no key; lists of images and links by
+`id` and `rel`. If the ids or their order differ, the lists of ids and the common elements are
+compared. The order of parameter names in a link is ignored, but not the order of one name's values.
+If neither service answers, that counts as a difference, because it shows nothing.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _compare(field: str, one: Any, other: Any, found: Differences) -> None:
 
 
 def _text(value: Any) -> str:
-    """Return a value as JSON, which distinguishes 1, 1.0 and true; Python compares them as equal."""
+    """Return a value as JSON, which tells 1, 1.0 and true apart; in Python they are equal."""
     return json.dumps(value, sort_keys=True)
 
 

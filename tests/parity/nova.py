@@ -159,7 +159,7 @@ def _open_databases(folder: Path) -> None:
 
 
 def _build(target: Path) -> None:
-    """Build in a temporary folder and rename it at the end, so that a failure leaves nothing behind."""
+    """Build in a temporary folder and rename it, so that a failure leaves nothing behind."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as building:
         work = Path(building)

@@ -79,7 +79,7 @@ class Parity:
                 start()
 
     def _compare(self, request: Request) -> Comparison:
-        """Send one request to both services and compare the answers, and the images after a write."""
+        """Send a request to both services; compare the answers, and after a write the images."""
         images = self._world.make_pair(request.image) if request.image else (None, None)
         sides = zip(self._setups[request.setup], images, strict=True)
         theirs, ours = self._pool.map(lambda side: self._result(request, *side), sides)

@@ -1,4 +1,4 @@
-"""The cache of lists in a real memcached, before a real Keystone and Glance."""
+"""Test the list cache in a real memcached, with a real Keystone and Glance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECONDS = 60
 def cached_shims(
     cloud: RealCloud, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, str]]:
-    """Return two shims of two workers each, as on two machines."""
+    """Return two shims with two workers each, as if on two machines."""
     settings = {
         "WEB_CONCURRENCY": "2",
         "SHIM_MEMCACHED_SERVERS": cloud.memcached,
@@ -41,7 +41,7 @@ def cached_shims(
 
 @pytest.fixture
 def ask(cloud: RealCloud) -> Callable[..., requests.Response]:
-    """Return how to ask: a shim's address, a user, what, and how."""
+    """Return a function that sends a user's request to a shim."""
 
     def ask(url: str, user: str, path: str = "", method: str = "GET", **kwargs: Any) -> Any:
         headers = {"X-Auth-Token": cloud.token(user)}
@@ -61,7 +61,7 @@ def memcached(cloud: RealCloud) -> Iterator[Memcached]:
 
 @pytest.fixture
 def stores(cloud: RealCloud) -> Iterator[list[MemcachedStore]]:
-    """Return two that share one memcached."""
+    """Return two stores that share a memcached."""
     servers = [Servers([cloud.memcached]) for _ in range(2)]
     yield [MemcachedStore(memcached) for memcached in servers]
     for memcached in servers:
@@ -72,7 +72,7 @@ def stores(cloud: RealCloud) -> Iterator[list[MemcachedStore]]:
 def _empty(
     cloud: RealCloud, cached_shims: tuple[str, str], ask: Callable[..., requests.Response]
 ) -> None:
-    """Leave no image, and no list that is found again: a write, even a vain one, sees to that."""
+    """Remove all images and invalidate cached lists, which any write does, even a failed one."""
     cloud.purge_images()
     for user in ("demo", "alt"):
         assert 404 == ask(cached_shims[0], user, "/none", "DELETE").status_code
@@ -94,7 +94,7 @@ def test_all_machines_share_one_list(
         answers = list(pool.map(lambda url: ask(url, "demo", "/detail"), cached_shims * 6))
     assert 1 == len(counted.glance)
     assert {("own-00002", "own-00001", "own-00000")} == {tuple(names(one)) for one in answers}
-    for url in cached_shims:  # whose links are its own all the same
+    for url in cached_shims:  # although each machine has its own links
         answer = ask(url, "demo", "/detail")
         assert 0 <= int(answer.headers["Age"]) <= SECONDS
         links = answer.json()["images"][0]["links"]

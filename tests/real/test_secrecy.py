@@ -1,4 +1,4 @@
-"""A project learns by no call that an image which it may not see exists."""
+"""Test that no call reveals the existence of an image to a project that may not see it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CALLS: list[tuple[str, str, Any]] = [
     ("GET", "/images?server={id}", None),
     ("GET", "/images?name={id}", None),
 ]
-# What finds the image where it may be seen, and the like of it that finds nothing.
+# Queries that match the image if it is visible, each with a similar query that matches nothing.
 FILTERS = [
     (f"name={SECRET}", f"name={SECRET[::-1]}"),
     (f"property-secret={SECRET}", f"property-secret={SECRET[::-1]}"),
@@ -64,7 +64,7 @@ FILTERS = [
 def live(
     cloud: RealCloud, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Live]:
-    """Return a live service, without and with the cache of lists."""
+    """Return a live service, without and with the list cache."""
     log = tmp_path_factory.mktemp("secrecy") / "log"
     environ = real_environ(cloud) | {"SHIM_MEMCACHED_SERVERS": cloud.memcached}
     environ |= {"SHIM_CACHE_SECONDS": request.param}
@@ -74,7 +74,7 @@ def live(
 
 @pytest.fixture(scope="module")
 def hidden(cloud: RealCloud) -> str:
-    """Return the id of an image of alt's that demo may not see; demo has one of its own."""
+    """Return the id of alt's image that demo may not see; demo has an image too."""
     cloud.purge_images()
     cloud.create_image("demo", name=OWN, visibility="private")
     image = cloud.create_image(
@@ -102,7 +102,7 @@ TOKENS: dict[str, str] = {}
 
 
 def told(answer: requests.Response, image_id: str) -> tuple[int, dict[str, str], str]:
-    """Return all that an answer tells, but for the id that the client named itself."""
+    """Return everything in a response except the id that the client sent."""
     headers = {name: value for name, value in answer.headers.items() if name not in ONE_OF_A_KIND}
     return answer.status_code, headers, answer.text.replace(image_id, "ID")
 
@@ -161,7 +161,7 @@ def test_the_invisible_image_exists_unchanged(hidden: str, cloud: RealCloud, liv
 
 
 def test_the_log_holds_only_what_the_client_sent(hidden: str, live: Live) -> None:
-    """Its name is in the filters that were asked with and nowhere else."""
+    """Its name is only in the filters that the client sent."""
     del hidden
     lines = [line for line in live.log.read_text().splitlines() if SECRET in line]
     assert lines

@@ -1,4 +1,4 @@
-"""The service under gunicorn in front of a real Keystone and Glance."""
+"""Test the service under gunicorn with a real Keystone and Glance."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNAUTHENTICATED = {
 
 
 class Client:
-    """An old client: a token, a project, and an address to ask."""
+    """An old client with a token, a project and the service's URL."""
 
     def __init__(self, url: str, project_id: str, token: str | None) -> None:
         self.base = f"{url}/v2/{project_id}"
@@ -61,7 +61,7 @@ def client(cloud: RealCloud, real_shim: str) -> Callable[[str], Client]:
 
 @pytest.fixture
 def one_worker(cloud: RealCloud, tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
-    """Return how to start a shim of one worker that keeps its tokens to itself."""
+    """Return a function that starts a shim with one worker and without memcached."""
     return lambda **settings: shim(tmp_path / "log", **real_environ(cloud) | settings)
 
 
@@ -169,7 +169,7 @@ def test_an_application_credential_can_validate_tokens(
 
 @pytest.fixture(scope="module")
 def thousands(cloud: RealCloud) -> Iterator[list[str]]:
-    """Return the ids of 1,203 images, newest first, some of one and the same moment."""
+    """Return the ids of 1,203 images, newest first, some with the same creation time."""
     cloud.purge_images()
     ids = cloud.insert_images("demo", 1203, prefix="many", architecture="x86_64")
     yield [ids[0]] and list_ids(cloud)
@@ -177,7 +177,7 @@ def thousands(cloud: RealCloud) -> Iterator[list[str]]:
 
 
 def list_ids(cloud: RealCloud) -> list[str]:
-    """Return the ids that Glance itself lists, in its order."""
+    """Return the ids in Glance's own list, in its order."""
     session, found, path = cloud.session("demo"), [], "/v2/images?limit=500"
     while path:
         body = session.get(cloud.glance_url + path).json()
@@ -198,7 +198,7 @@ def test_a_list_without_limit_holds_every_image(
 
 
 def follow(asked: Client, path: str, rel: str) -> Iterator[list[str]]:
-    """Yield the ids of a page and of each page that its links lead to."""
+    """Yield the ids of a page and of each linked page."""
     while path:
         answer = asked.get(path).json()
         yield [image["id"] for image in answer["images"]]
@@ -242,7 +242,7 @@ def test_a_previous_link_takes_one_more_call(
 
 
 def validations(calls: list[Any]) -> int:
-    """Return how often the shim, not Glance, asked Keystone about a token."""
+    """Return how often the shim (not Glance) validated a token with Keystone."""
     return sum(call.method == "GET" and call.path.startswith("/v3/auth/tokens") for call in calls)
 
 
@@ -253,7 +253,7 @@ def test_a_single_worker_validates_a_token_once(
         asked = Client(url, cloud.projects["demo"], cloud.token("demo"))
         with cloud.counting() as counted:
             for _ in range(5):
-                assert 404 == asked.get("/images/none/such").status_code  # not a word to Glance
+                assert 404 == asked.get("/images/none/such").status_code  # no call to Glance
         assert 1 == validations(counted.keystone)
 
 
@@ -262,7 +262,7 @@ def test_workers_with_memcached_validate_a_token_once(
 ) -> None:
     asked = client("demo")
     with cloud.counting() as counted:
-        for _ in range(12):  # over the two workers
+        for _ in range(12):  # by either worker
             assert 404 == asked.get("/images/none/such").status_code
     assert 1 == validations(counted.keystone)
 

@@ -1,4 +1,4 @@
-"""Deletes and metadata writes on a real Glance: what they change, and what they must not."""
+"""Test the effects of deletes and metadata writes on a real Glance."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def owned(cloud: RealCloud, **fields: Any) -> dict[str, Any]:
 
 
 def split(image: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return an image's attributes, but for when it was changed, and its properties."""
+    """Return an image's attributes, without the modification time, and its properties."""
     attributes = {key: image[key] for key in image if key in BASE_ATTRIBUTES}
     del attributes["updated_at"]
     return attributes, {key: image[key] for key in image if key not in BASE_ATTRIBUTES}
@@ -128,7 +128,7 @@ def test_another_projects_image_cannot_be_changed(
 
 def test_a_partly_invalid_write_changes_nothing(cloud: RealCloud, real_shim: str) -> None:
     before = owned(cloud)
-    body = {"metadata": {"c": "3", "kernel_id": "nokernel"}}  # Glance wants a UUID there
+    body = {"metadata": {"c": "3", "kernel_id": "nokernel"}}  # Glance requires a UUID there
     answer = send(cloud, real_shim, "demo", "PUT", f"{before['id']}/metadata", body)
     assert 400 == answer.status_code
     assert "nokernel" in answer.json()["badRequest"]["message"]
@@ -174,7 +174,7 @@ def test_only_the_owner_can_delete_an_image(
 
 @pytest.fixture
 def compute(cloud: RealCloud, real_shim: str) -> Callable[[str], Any]:
-    """Return openstacksdk's compute proxy against a mount of the shim."""
+    """Return openstacksdk's compute proxy for an API version of the shim."""
     import openstack  # noqa: PLC0415 - installed for the real tests only
 
     def connect(mount: str) -> Any:
@@ -189,7 +189,7 @@ def compute(cloud: RealCloud, real_shim: str) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize("mount", ["v2", "v2.1"])
-@pytest.mark.filterwarnings("ignore")  # openstacksdk says that this proxy is on its way out
+@pytest.mark.filterwarnings("ignore")  # openstacksdk warns that this proxy is deprecated
 def test_openstacksdks_compute_proxy_works(
     cloud: RealCloud, compute: Callable[[str], Any], mount: str
 ) -> None:

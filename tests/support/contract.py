@@ -1,7 +1,6 @@
 """The contract of every image store: one test suite, subclassed for each adapter.
 
-A missing behaviour of an adapter gets a test here first, which keeps the embedded store in line with
-Glance.
+A missing behaviour of an adapter gets a test here first. This keeps the embedded store faithful.
 """
 
 from __future__ import annotations
