@@ -1,4 +1,4 @@
-"""Reload, stop, and death: what is lost of the requests that come meanwhile."""
+"""Reloads, stops and crashes, and their effect on concurrent requests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def slow_glance() -> Iterator[SlowGlance]:
 
 @pytest.fixture
 def start(slow_glance: SlowGlance, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Return what starts a shim of two processes over the slow Glance."""
+    """Return a function that starts a shim with two processes and the slow Glance."""
     keystone = FakeKeystone(glance_url=slow_glance.url)
     number = iter(range(100))
 
@@ -107,7 +107,7 @@ def test_a_stop_finishes_running_requests(
 
 
 def wait_until_refused(url: str) -> None:
-    """Return when new connections are refused, rather than accepted and left alone."""
+    """Wait until new connections are refused instead of accepted and ignored."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
@@ -208,7 +208,7 @@ def test_slow_clients_occupy_nginx_but_no_thread(start: Callable[..., Any], tmp_
         url = stack.enter_context(nginx(tmp_path, address(one), address(one)))
         host, _, port = url.removeprefix("http://").rpartition(":")
         token = token_of("demo")
-        for number in range(300):  # more than both processes have threads
+        for number in range(300):  # more than the threads of both processes
             sock = stack.enter_context(socket.create_connection((host, int(port))))
             head = f"POST {LIST}/i1/metadata HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {token}\r\n"
             body = "Content-Length: 50\r\n\r\n{" if number % 2 else ""

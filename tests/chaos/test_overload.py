@@ -1,7 +1,7 @@
-"""Ten times more clients than there are places, and a long steady load.
+"""Test an overload by ten times as many clients as slots, and a long steady load.
 
-`LOAD_SECONDS` and `SOAK_SECONDS` in the environment make both as long as wanted; `make chaos` and
-`make soak` do.
+The environment variables `LOAD_SECONDS` and `SOAK_SECONDS` set their durations; `make chaos` and
+`make soak` use them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GLANCE_SECONDS = 0.1
 MEGABYTE = 2**20
 LIST = "/v2/demo/images/detail"
 
-# The bounds that are promised; docs/faults.md says so.
+# The bounds that docs/faults.md promises.
 P95_SECONDS = 3.0
 GROWTH_MEGABYTES = 60
 BACK_SECONDS = 5.0
@@ -40,7 +40,7 @@ BACK_SECONDS = 5.0
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Live]:
-    """Return a service of one process over a Glance that takes its time."""
+    """Return a service with one process and a slow Glance."""
     images = [complete({"id": f"i{n}", "owner": "demo", "os": "linux"}) for n in range(25)]
     glance = SlowGlance(service=MemoryImageService(images), seconds=GLANCE_SECONDS)
     keystone = FakeKeystone(glance_url="")
@@ -57,7 +57,7 @@ def worker(live: Live) -> psutil.Process:
 
 
 def size(live: Live) -> Counter[str]:
-    """Return the worker's megabytes, open files and threads."""
+    """Return the worker's memory in MiB, open files and threads."""
     process = worker(live)
     megabytes = process.memory_info().rss // MEGABYTE
     return Counter(megabytes=megabytes, files=process.num_fds(), threads=process.num_threads())
@@ -92,7 +92,7 @@ def test_a_long_load_leaks_no_memory_files_or_threads(
 ) -> None:
     measured = []
     with Traffic(live.url + LIST, PLACES) as load:
-        time.sleep(max(3, SOAK_SECONDS * 0.2))  # pools are filled, caches warm
+        time.sleep(max(3, SOAK_SECONDS * 0.2))  # fill pools and caches
         ends = time.monotonic() + SOAK_SECONDS * 0.8
         while time.monotonic() < ends:
             measured.append(size(live))

@@ -1,4 +1,4 @@
-"""docs/clients.md names the clients that are tested, and no other."""
+"""docs/clients.md lists exactly the tested clients."""
 
 from __future__ import annotations
 

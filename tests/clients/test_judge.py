@@ -1,4 +1,4 @@
-"""The judge of the clients finds what is wrong, and nothing where all is well."""
+"""Test that the judge reports each error, and nothing for a correct client."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def links(image_id: str) -> list[dict[str, str]]:
 
 
 def all_well() -> dict[str, dict[str, Any]]:
-    """Return what a client reports that sees everything as it is, by step."""
+    """Return the results of a correct client by step."""
     active = [image["id"] for image in IMAGES if image["status"] == "ACTIVE"]
     steps: dict[str, dict[str, Any]] = {
         "list": {"images": [{**image, "minRam": str(image["minRam"])} for image in IMAGES]},

@@ -1,4 +1,4 @@
-"""The container's steps, carried out here: it starts as no root on a system it cannot write to."""
+"""The container starts as an unprivileged user on a read-only file system."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ CONTAINERFILE = DEPLOY / "container" / "Containerfile"
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     if not may_mount():
-        pytest.skip("needs the right to make mount namespaces")
+        pytest.skip("needs permission to create mount namespaces")
     return build(CONTAINERFILE, ROOT, tmp_path_factory.mktemp("container"))
 
 
 @pytest.fixture
 def container(stage: Stage, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Return the address and the process of a container over the embedded store."""
+    """Return the URL and the process of a container with the embedded store."""
     port = free_port()
     environ = {
         "PATH": os.defpath,
@@ -50,11 +50,11 @@ def container(stage: Stage, tmp_path: Path) -> Iterator[tuple[str, subprocess.Po
         yield f"http://127.0.0.1:{port}", process
     finally:
         if process.poll() is None:
-            # Its own first process: by a change of user `--kill-child` is forgotten.
+            # The container's first process: a change of user cancels `--kill-child`.
             for pid, _ in children(process.pid) or [(process.pid, "")]:
                 os.kill(pid, signal.SIGKILL)
         process.wait(15)
-        with pytest.raises(requests.ConnectionError):  # nothing of it lives on
+        with pytest.raises(requests.ConnectionError):  # no process of it survives
             requests.get(f"http://127.0.0.1:{port}/healthcheck", timeout=5)
 
 

@@ -1,4 +1,4 @@
-"""Old clients behind nginx and HAProxy: their lists come through, with links they can follow."""
+"""Old clients get lists with working links through nginx and HAProxy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def base_of(url: str, deployment: Deployment) -> str:
 
 
 def pages(session: requests.Session, url: str, rel: str) -> list[list[str]]:
-    """Return the ids of each page, from one on by the links that the answers hold."""
+    """Return the ids of each page, following the links from the first."""
     found = []
     following: str | None = url
     while following:
@@ -86,7 +86,7 @@ def test_image_links_use_the_clients_entry_point(
 
 
 def raw(url: str, deployment: Deployment, target: str, *headers: str) -> bytes:
-    """Send a target exactly as it stands, and return all that comes back."""
+    """Send a target unchanged and return the raw response."""
     address = urlsplit(url)
     sock: socket.socket = socket.create_connection(("127.0.0.1", address.port or 0), timeout=60)
     if address.scheme == "https":
@@ -236,7 +236,7 @@ def test_concurrent_requests_per_address_are_limited(front: Front, deployment: D
             sock.sendall(head)
 
         def one_more() -> requests.Response:
-            """Hold another, since the last answer may have been under way instead of one."""
+            """Hold one more request, in case the previous response was still being sent."""
             hold()
             return session.get(f"{front.http}/v2/demo/images", timeout=60)
 
@@ -252,7 +252,7 @@ def test_concurrent_requests_per_address_are_limited(front: Front, deployment: D
 
 
 def until(ask: Callable[[], requests.Response], status: int) -> requests.Response:
-    """Ask until the answer has this status."""
+    """Repeat a request until its response has this status."""
     deadline = time.monotonic() + 20
     while (answer := ask()).status_code != status:
         assert time.monotonic() < deadline, answer.text
@@ -284,7 +284,7 @@ def test_the_longest_accepted_token_passes(url: str, deployment: Deployment) -> 
     session = deployment.session(None)
     session.headers["X-Auth-Token"] = "x" * 16_000
     answer = session.get(f"{base_of(url, deployment)}/images", timeout=60)
-    # Keystone is asked about it, and this one refuses so long a header.
+    # The shim validates it with Keystone, and this Keystone refuses such a long header.
     assert (503, {"serviceUnavailable"}) == (answer.status_code, answer.json().keys())
 
 

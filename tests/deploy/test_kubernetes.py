@@ -1,4 +1,4 @@
-"""The Kubernetes files: each of its schema, every reference to something that is there."""
+"""The Kubernetes files match their schemas, and all references in them resolve."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 FOLDER = DEPLOY / "kubernetes"
 KUBECTL = shutil.which("kubectl")
-RELEASES = ("1.30", "1.34")  # the oldest whose preStop may sleep, and a newer one
+RELEASES = ("1.30", "1.34")  # the oldest version whose preStop supports sleep, and a newer one
 CUSTOM = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 
 Manifest = dict[str, Any]
 
 
 def written() -> list[Manifest]:
-    """Return all objects, as they are written."""
+    """Return all objects as written in the files."""
     return [
         manifest
         for name in CUSTOM["resources"]
@@ -38,7 +38,7 @@ def written() -> list[Manifest]:
 
 
 def rendered() -> list[Manifest]:
-    """Return all objects, as kustomize makes them."""
+    """Return all objects as rendered by kustomize."""
     done = subprocess.run(
         [str(KUBECTL), "kustomize", str(FOLDER)],
         capture_output=True,
@@ -51,7 +51,7 @@ def rendered() -> list[Manifest]:
 
 
 def named(manifests: list[Manifest]) -> dict[tuple[str, str], Manifest]:
-    """Return objects by kind and name, each of which there is but once."""
+    """Return objects by kind and name, which must be unique."""
     found = {(each["kind"], each["metadata"]["name"]): each for each in manifests}
     assert len(found) == len(manifests)
     return found
@@ -158,7 +158,7 @@ def test_the_settings_and_the_secret_are_sufficient() -> None:
     assert {"name": "nova-image-shim-service-user"} == secret["secretRef"]
     assert [] == sorted(settings.keys() - set(setting_names()))
     assert not [name for name in settings if "PASSWORD" in name or "SECRET" in name]
-    image = {"SHIM_BACKEND": "glance", "SHIM_BIND": "0.0.0.0:8774"}  # as the Containerfile sets
+    image = {"SHIM_BACKEND": "glance", "SHIM_BIND": "0.0.0.0:8774"}  # as in the Containerfile
     read = check({**image, **settings, "OS_USERNAME": "user", "OS_PASSWORD": "secret"})
     memcached = OBJECTS["Service", "memcached"]
     port = memcached["spec"]["ports"][0]["port"]

@@ -24,8 +24,9 @@ NOVA_PASSWORD = "nova-password"
 SCHEMA_IMAGE = Path(__file__).with_name("schema-image.json")
 
 # One worker unless speed is measured: tests count calls, and each worker makes its own first calls
-# to Keystone. Threads, because gunicorn's sync worker keeps no connections alive. No timeout, because
-# a frozen worker must survive. Long request lines and X-Forwarded-Proto are left to the service.
+# to Keystone. Threads, because gunicorn's sync worker keeps no connections alive. No timeout,
+# because a frozen worker must survive. Long request lines and X-Forwarded-Proto are left to the
+# service.
 GUNICORN_CONF = """
 wsgi_app = "{service}.wsgi.{module}:application"
 bind = "{bind}"
@@ -116,7 +117,7 @@ def memcached(folder: Path, port: int) -> Daemon:
         "32",
     ]
     if os.geteuid() == 0:
-        # memcached refuses to run as root without this; on loopback and for minutes that is acceptable.
+        # memcached refuses to run as root without this; on loopback, for minutes, it is safe.
         command += ["-u", "root"]
     return Daemon(command, folder, lambda: listens(port))
 
@@ -139,7 +140,7 @@ def configure_keystone(
 def configure_glance(
     folder: Path, state: Path, url: str, keystone_url: str, memcached: str
 ) -> None:
-    """Write `glance-api.conf` and the files that it names into `folder`, for the database in `state`."""
+    """Write `glance-api.conf` and its files into `folder`, for the database in `state`."""
     for name in ("images", "staging", "tasks", "lock"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     text = GLANCE_CONF.format(

@@ -76,7 +76,7 @@ def application_credential(folder: Path) -> tuple[str, str]:
 
 
 def _key() -> str:
-    """Return a hash of everything that determines the state: the pins and the code that fills it."""
+    """Return a hash of everything that determines the state: the pins and the filling code."""
     parts = [fingerprint(service) for service in PACKAGES]
     parts += [Path(path).read_text() for path in (__file__, services.__file__)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
