@@ -31,21 +31,22 @@ REST = "all else of the service"
 # The first match in a file's path is the owner.
 OWNERS = {
     "requests and urllib3": ("/requests/", "/urllib3/"),
-    "Python's own HTTP and sockets": ("/http/", "/email/", "/socket.py", "/selectors.py"),
-    "keystoneauth": ("/keystoneauth1/",),
-    "the call's bounds": ("/adapters/transport.py", "/adapters/guarded.py", "/adapters/gate.py"),
-    "Flask and Werkzeug": ("/flask/", "/werkzeug/"),
+    "the call's bounds": ("/adapters/http/", "/adapters/limits/", "/adapters/glance/guarded.py"),
     "the token's verdict": (
         "/keystonemiddleware/",
-        "/app/keystone.py",
-        "/app/auth_token.py",
+        "/app/auth/",
+        "/adapters/keystone/",
+        "/adapters/stores/",
         "/oslo_",
     ),
-    "translating": ("/app/translator.py", "/app/times.py", "/app/listing.py", "/bench/entries.py"),
-    "JSON in and out": ("/app/wire.py", "/adapters/glance.py", "/bench/floor.py"),
-    "the log": ("/logging/", "/app/logs.py", "/app/telemetry.py"),
-    "the metrics": ("/prometheus_client/", "/app/metrics.py"),
+    "JSON in and out": ("/translation/ascii_json.py", "/adapters/glance/", "/bench/floor.py"),
+    "translating": ("/app/translation/", "/app/lists/", "/bench/entries.py"),
+    "the metrics": ("/prometheus_client/", "/observability/metrics.py"),
+    "the log": ("/logging/", "/app/observability/"),
+    "keystoneauth": ("/keystoneauth1/",),
+    "Flask and Werkzeug": ("/flask/", "/werkzeug/"),
     REST: ("/app/", "/adapters/"),
+    "Python's own HTTP and sockets": ("/http/", "/email/", "/socket.py", "/selectors.py"),
 }
 
 
