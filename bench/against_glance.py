@@ -59,12 +59,12 @@ def run_against_glance(
     _warm_up(stage, others, token)
     samples = []
     for size in sizes:
-        asked = _questions(stage, others, size, token)
-        once = sum(asked[0].ask(1))
+        questions = _questions(stage, others, size, token)
+        once = sum(questions[0].ask(1))
         repeats = max(2, int(seconds / once))
         for number in range(rounds):
-            turn = number % len(asked)  # Glance's speed changes during the turns of the others
-            order = (*asked[turn:], *asked[:turn])
+            turn = number % len(questions)  # Glance's speed changes during the turns of the others
+            order = (*questions[turn:], *questions[:turn])
             samples += [_sample(question, size, repeats) for question in order]
             print(".", end="", file=sys.stderr, flush=True)
         print(f" {size} images, the real Glance", file=sys.stderr, flush=True)

@@ -27,24 +27,24 @@ def require_same_answers(
     """
     by_name = {one.name: one for one in contestants}
     for images in page_sets:
-        wanted = stage.ask(by_name["shim"], images)["images"]
-        if len(wanted) != len(stage.page_sets[images].images):
-            raise UnequalError(f"{images}: the shim lists {len(wanted)} images")
+        expected = stage.ask(by_name["shim"], images)["images"]
+        if len(expected) != len(stage.page_sets[images].images):
+            raise UnequalError(f"{images}: the shim lists {len(expected)} images")
         for name in SAME:
             if name in by_name:
-                _compare(name, images, wanted, stage.ask(by_name[name], images)["images"])
+                _compare(name, images, expected, stage.ask(by_name[name], images)["images"])
         if "nova" in by_name:
             found = stage.ask(by_name["nova"], images)["images"]
-            _compare("nova", images, _ids(wanted), _ids(found))
+            _compare("nova", images, _ids(expected), _ids(found))
 
 
 def _ids(entries: list[dict[str, Any]]) -> list[str]:
     return [entry["id"] for entry in entries]
 
 
-def _compare(name: str, images: str, wanted: list[Any], found: list[Any]) -> None:
-    if wanted == found:
+def _compare(name: str, images: str, expected: list[Any], found: list[Any]) -> None:
+    if expected == found:
         return
-    pairs = zip(wanted, found, strict=False)
+    pairs = zip(expected, found, strict=False)
     first = next(((one, other) for one, other in pairs if one != other), None)
-    raise UnequalError(f"{name}, {images}: {len(wanted)} and {len(found)} entries, {first}")
+    raise UnequalError(f"{name}, {images}: {len(expected)} and {len(found)} entries, {first}")

@@ -36,11 +36,11 @@ class Figure(NamedTuple):
 
 def series(found: Found, field: str, contestant: str, load: Load) -> list[float]:
     """Return one contestant's results under one load by round; empty if it did not run."""
-    wanted = (contestant, *load)
+    key = (contestant, *load)
     return [
         sample[field]
         for sample in found["samples"]
-        if (sample["contestant"], sample["images"], sample["clients"]) == wanted
+        if (sample["contestant"], sample["images"], sample["clients"]) == key
     ]
 
 

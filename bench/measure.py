@@ -79,8 +79,8 @@ def _requests(
     load = run_load(
         [contestant.address(stage.project)], stage.headers(images), clients=1, requests=3
     )
-    wanted = int(course.seconds / median(load.latencies))
-    return max(3, 2 * clients, min(wanted, MOST_REQUESTS))
+    planned = int(course.seconds / median(load.latencies))
+    return max(3, 2 * clients, min(planned, MOST_REQUESTS))
 
 
 def _measured(
@@ -90,8 +90,8 @@ def _measured(
     try:
         return measure(stage, contestant, images, clients, requests)
     except LoadError as error:
-        said = contestant.daemon.output()[-2000:]
-        print(f"\n{contestant.name} failed: {error}\n{said}", file=sys.stderr, flush=True)
+        output = contestant.daemon.output()[-2000:]
+        print(f"\n{contestant.name} failed: {error}\n{output}", file=sys.stderr, flush=True)
         return measure(stage, contestant, images, clients, requests)
 
 

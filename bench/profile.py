@@ -55,21 +55,21 @@ def run_profile(stage: Stage) -> dict[str, dict[str, float]]:
     environ = contestants.shim_environ(stage.cloud, SHIM_GLANCE_ENDPOINT=stage.glance.url)
     environ |= contestants.bare_environ(stage.glance.url)
     found = {}
-    for (whose, images), requests in REQUESTS.items():
-        command = [sys.executable, "-m", "bench.profile", whose, stage.project, str(requests)]
+    for (name, images), requests in REQUESTS.items():
+        command = [sys.executable, "-m", "bench.profile", name, stage.project, str(requests)]
         with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
             given = {"PROMETHEUS_MULTIPROC_DIR": folder, "TOKEN": stage.tokens[images]}
             done = subprocess.run(
                 command, env={**os.environ, **environ, **given}, stdout=subprocess.PIPE, check=True
             )
-        found[f"{whose}, {images} images"] = json.loads(done.stdout)
+        found[f"{name}, {images} images"] = json.loads(done.stdout)
     return found
 
 
-def main(whose: str, project: str, requests: int) -> dict[str, float]:
+def main(name: str, project: str, requests: int) -> dict[str, float]:
     """Profile an application in this process and return milliseconds per request by owner."""
     with open(os.devnull, "w") as sys.stderr:  # noqa: PTH123 - log lines are formatted, then discarded
-        app = _application(whose)
+        app = _application(name)
         headers = [("X-Auth-Token", os.environ["TOKEN"]), ("User-Agent", "bench")]
         builder = EnvironBuilder(f"/v2/{project}/images/detail", headers=headers)
         for _ in range(WARM_UP):
@@ -82,8 +82,8 @@ def main(whose: str, project: str, requests: int) -> dict[str, float]:
     return {who: 1000 * time / requests for who, time in _by_owner(profile).most_common()}
 
 
-def _application(whose: str) -> Any:
-    if whose == "floor":
+def _application(name: str) -> Any:
+    if name == "floor":
         from bench.floor import app  # noqa: PLC0415
 
         return app

@@ -113,6 +113,6 @@ def start_contestants(stage: Stage, names: Collection[str] | None = None) -> lis
         "nova": lambda: contestants.nova(folder("nova"), cloud, url),
     }
     able = [name for name in makers if name != "nova" or is_installed("nova")]
-    wanted = [name for name in able if names is None or name in names]
+    chosen = [name for name in able if names is None or name in names]
     # One at a time, because a chosen port may be taken by another.
-    return [stage.start(makers[name]()) for name in wanted]
+    return [stage.start(makers[name]()) for name in chosen]

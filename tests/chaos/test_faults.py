@@ -49,14 +49,14 @@ class Call:
     Args:
         method, path, body: the client's request.
         good: the status without a fault.
-        wanted: returns whether a request to Glance is the one that fails.
+        fails: returns whether a request to Glance is the one that fails.
         before: returns whether a request is the one before it, if there is one.
     """
 
     method: str
     path: str
     good: int
-    wanted: Callable[[Request], bool]
+    fails: Callable[[Request], bool]
     before: Callable[[Request], bool] = lambda _request: False
     body: Any = None
 
@@ -101,9 +101,9 @@ def ask(live: Live, call: Call, project: str = "demo", token: str | None = None)
 
 def lines_of(live: Live, answer: requests.Response) -> list[str]:
     """Return a request's log lines except its access line."""
-    wanted = answer.headers["X-Compute-Request-Id"]
+    request_id = answer.headers["X-Compute-Request-Id"]
     lines = live.log.read_text().splitlines()
-    return [line for line in lines if wanted in line and " nova_image_shim.access " not in line]
+    return [line for line in lines if request_id in line and " nova_image_shim.access " not in line]
 
 
 def check(cell: Cell, live: Live, answer: requests.Response) -> None:
@@ -130,7 +130,7 @@ def check(cell: Cell, live: Live, answer: requests.Response) -> None:
 def test_cell_of_glance(cell: Cell, world: World, service: Live) -> None:
     world.renew()
     call = CALLS[cell.call]
-    trouble = Trouble(call.wanted, call.before, cell.fault)
+    trouble = Trouble(call.fails, call.before, cell.fault)
     world.glance.break_(trouble, at_once=cell.call not in {"pages", "write"})
     answer = ask(service, call)
     check(cell, service, answer)
@@ -223,18 +223,18 @@ def test_cell_of_memcached(fault: str, cache_seconds: str, world: World) -> None
 
 
 def meet(mine: dict[str, Cell], world: World, live: Live) -> None:
-    told = []
+    logged = []
     for name, cell in mine.items():
         world.renew()
         answer = ask(live, CALLERS[name][0])
         assert cell.status == answer.status_code
         assert answer.elapsed.total_seconds() < WORDS[cell.within] + SLACK_SECONDS
-        told += lines_of(live, answer)
-    assert told
+        logged += lines_of(live, answer)
+    assert logged
     if mine["new"].fault != "forged":
-        assert 1 == len(told), told
-    for line in told:
-        assert re.search(str(mine["new"].log), line), told
+        assert 1 == len(logged), logged
+    for line in logged:
+        assert re.search(str(mine["new"].log), line), logged
         assert "Traceback" not in line
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LOAD_SECONDS = float(os.environ.get("LOAD_SECONDS", "10"))
 SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
-PLACES = 8
+SLOTS = 8
 GLANCE_SECONDS = 0.1
 MEGABYTE = 2**20
 LIST = "/v2/demo/images/detail"
@@ -46,7 +46,7 @@ def live(tmp_path: Path) -> Iterator[Live]:
     keystone = FakeKeystone(glance_url="")
     with serve(glance) as glance.url, serve(keystone) as keystone.url:
         keystone.glance_url = glance.url
-        environ = glance_environ(keystone) | {"SHIM_THREADS": str(PLACES)}
+        environ = glance_environ(keystone) | {"SHIM_THREADS": str(SLOTS)}
         with live_shim(tmp_path / "log", **environ, SHIM_LOG_LEVEL="WARNING") as live:
             yield live
 
@@ -67,7 +67,7 @@ def test_an_overload_is_served_correctly_or_shed(live: Live, tell: Callable[[str
     with Traffic(live.url + LIST, 2) as calm:
         calm.wait_for(20)
     before = size(live)
-    with Traffic(live.url + LIST, 10 * PLACES, pause=0.05) as crowd:
+    with Traffic(live.url + LIST, 10 * SLOTS, pause=0.05) as crowd:
         time.sleep(LOAD_SECONDS)
     during = size(live)
     after = Traffic(live.url + LIST, 2)
@@ -75,12 +75,12 @@ def test_an_overload_is_served_correctly_or_shed(live: Live, tell: Callable[[str
     with after:
         after.wait_for(20)
     tell(
-        f"overload: {10 * PLACES} clients, {PLACES} places, {LOAD_SECONDS:g} s: "
+        f"overload: {10 * SLOTS} clients, {SLOTS} slots, {LOAD_SECONDS:g} s: "
         f"{dict(crowd.outcomes)}, p95 {crowd.p95():.2f} s, "
         f"{before['megabytes']} -> {during['megabytes']} MiB; after: p95 {after.p95():.2f} s"
     )
     assert crowd.outcomes.keys() <= {"200", "503 1"}
-    assert crowd.outcomes["200"] > 0.1 * LOAD_SECONDS * PLACES / GLANCE_SECONDS
+    assert crowd.outcomes["200"] > 0.1 * LOAD_SECONDS * SLOTS / GLANCE_SECONDS
     assert crowd.p95() < P95_SECONDS
     assert during["megabytes"] - before["megabytes"] < GROWTH_MEGABYTES
     assert {"200"} == after.outcomes.keys()
@@ -91,7 +91,7 @@ def test_a_long_load_leaks_no_memory_files_or_threads(
     live: Live, tell: Callable[[str], None]
 ) -> None:
     measured = []
-    with Traffic(live.url + LIST, PLACES) as load:
+    with Traffic(live.url + LIST, SLOTS) as load:
         time.sleep(max(3, SOAK_SECONDS * 0.2))  # fill pools and caches
         ends = time.monotonic() + SOAK_SECONDS * 0.8
         while time.monotonic() < ends:

@@ -38,7 +38,7 @@ class Between(Upstream):
         """Return the real service's response, with its address replaced by the proxy's."""
         with requests.Session() as session:
             session.trust_env = False
-            said = session.request(
+            response = session.request(
                 request.method,
                 self.real + request.target,
                 headers=dict(request.headers()),
@@ -47,10 +47,12 @@ class Between(Upstream):
                 timeout=30,
             )
         fields = {
-            name: said.headers[name] for name in said.headers if name.lower() not in OF_ONE_HOP
+            name: response.headers[name]
+            for name in response.headers
+            if name.lower() not in OF_ONE_HOP
         }
-        content = said.content.replace(self.real.encode(), self.url.encode())
-        return Response(content, said.status_code, fields)
+        content = response.content.replace(self.real.encode(), self.url.encode())
+        return Response(content, response.status_code, fields)
 
 
 @dataclass
@@ -80,7 +82,7 @@ class RealWorld:
         call = CALLS[name]
         path = call.path.replace("i1", self.ids[-1])
         if name != "pages":
-            return Call(call.method, path, call.good, call.wanted, call.before, call.body)
+            return Call(call.method, path, call.good, call.fails, call.before, call.body)
         second = f"marker={self.ids[1]}"
         return Call(
             call.method,
@@ -132,7 +134,7 @@ def test_cell_of_a_real_glance(cell: Cell, world: RealWorld, token: str) -> None
     assert world.ids[:2] == shown(world.ask(CALLS["list"], token))
     call = world.call(cell.call)
     world.glance.seen.clear()
-    trouble = Trouble(call.wanted, call.before, cell.fault)
+    trouble = Trouble(call.fails, call.before, cell.fault)
     world.glance.break_(trouble, at_once=cell.call not in {"pages", "write"})
     check(cell, world.live, world.ask(call, token))
     writes = [request for request in world.glance.seen if request.method in WRITES]

@@ -98,9 +98,9 @@ class Traffic:
 
     def wait_for(self, count: int) -> None:
         """Wait for a number of further responses."""
-        wanted = len(self.seconds) + count
+        target = len(self.seconds) + count
         deadline = time.monotonic() + 30
-        while len(self.seconds) < wanted:
+        while len(self.seconds) < target:
             assert time.monotonic() < deadline, self.outcomes
             time.sleep(0.01)
 

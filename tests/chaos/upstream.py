@@ -59,12 +59,12 @@ class Trouble:
     """A fault and the requests that it applies to.
 
     Args:
-        wanted: returns whether a request fails.
+        fails: returns whether a request fails.
         before: returns whether to stop listening after a request; for `refused` only.
         name: the fault's name in the table.
     """
 
-    wanted: Callable[[Request], bool]
+    fails: Callable[[Request], bool]
     before: Callable[[Request], bool]
     name: str
 
@@ -171,7 +171,7 @@ class Upstream:
             self.refuse()
             sends(self._healthy(request, "close"))(peer)
             return False
-        if not (trouble and trouble.wanted(request)):
+        if not (trouble and trouble.fails(request)):
             sends(self._healthy(request))(peer)
             return True
         steps, goes_on = self._wrong(trouble.name, request)

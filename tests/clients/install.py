@@ -252,8 +252,8 @@ def _run(command: list[str], env: dict[str, str] | None = None, cwd: Path | None
     except OSError as error:
         raise InstallError(f"{command[0]}: {error.strerror}") from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()[-8:]
-        raise InstallError("\n".join([f"failed: {' '.join(command)}", *said]))
+        output = (done.stderr or done.stdout).strip().splitlines()[-8:]
+        raise InstallError("\n".join([f"failed: {' '.join(command)}", *output]))
 
 
 def install(name: str) -> str:

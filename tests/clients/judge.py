@@ -54,15 +54,15 @@ class Judge:
         yield from self._fields(step)
 
     def _fields(self, step: Seen) -> Iterator[str]:
-        wanted = {image["id"]: image for image in self.images}
+        expected = {image["id"]: image for image in self.images}
         for image in step["images"]:
             for field in self.steps[step["step"]]:
                 value = image.get(field)
                 if field == "links":
                     yield from self._links(image["id"], value)
-                elif text(wanted[image["id"]][field]) != text(value):
-                    name = wanted[image["id"]]["name"]
-                    yield f"{name}: {field} is {value!r}, not {wanted[image['id']][field]!r}"
+                elif text(expected[image["id"]][field]) != text(value):
+                    name = expected[image["id"]]["name"]
+                    yield f"{name}: {field} is {value!r}, not {expected[image['id']][field]!r}"
 
     def _links(self, image_id: str, links: Any) -> Iterator[str]:
         rels = [link["rel"] for link in links or ()]
@@ -77,17 +77,17 @@ class Judge:
 
     def filter(self, step: Seen) -> Iterator[str]:
         """Check that a filter yields exactly the matching images."""
-        wanted = [
+        expected = [
             image["id"]
             for image in self.images
             if all(image[field] == value for field, value in step["by"].items())
         ]
-        yield from (f"by {step['by']}: {line}" for line in same_ids(wanted, step["ids"]))
+        yield from (f"by {step['by']}: {line}" for line in same_ids(expected, step["ids"]))
 
     def error(self, step: Seen) -> Iterator[str]:
         """Check the client's error message for a missing image."""
-        wanted = self.steps[step["step"]].replace("{unknown}", self.task.unknown)
-        yield from differs(wanted, step["error"])
+        expected = self.steps[step["step"]].replace("{unknown}", self.task.unknown)
+        yield from differs(expected, step["error"])
 
     def metadata(self, step: Seen) -> Iterator[str]:
         """Check that metadata is set and deleted without changing other items.
@@ -130,17 +130,17 @@ def text(value: Any) -> Any:
     return str(value)
 
 
-def differs(wanted: Any, actual: Any) -> Iterator[str]:
+def differs(expected: Any, actual: Any) -> Iterator[str]:
     """Yield a line if two values differ."""
-    if wanted != actual:
-        yield f"{actual!r} instead of {wanted!r}"
+    if expected != actual:
+        yield f"{actual!r} instead of {expected!r}"
 
 
-def same_ids(wanted: list[str], actual: list[str]) -> Iterator[str]:
+def same_ids(expected: list[str], actual: list[str]) -> Iterator[str]:
     """Yield a line unless both have the same unique ids; the order may differ."""
-    if sorted(wanted) != sorted(actual):
-        missing, unknown = set(wanted) - set(actual), set(actual) - set(wanted)
+    if sorted(expected) != sorted(actual):
+        missing, unknown = set(expected) - set(actual), set(actual) - set(expected)
         yield (
-            f"{len(actual)} ids instead of {len(wanted)}; "
+            f"{len(actual)} ids instead of {len(expected)}; "
             f"missing {sorted(missing)[:3]}, unexpected {sorted(unknown)[:3]}"
         )

@@ -146,8 +146,8 @@ def _configure(folder: Path, cloud: RealCloud, glance_endpoint: str | None, api:
 
 def _open_databases(folder: Path) -> None:
     """Copy the migrated databases and write their paths into the API database."""
-    wanted = "\n".join([fingerprint("nova"), Path(__file__).read_text()])
-    cached = REAL / "cache" / f"nova-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
+    key = "\n".join([fingerprint("nova"), Path(__file__).read_text()])
+    cached = REAL / "cache" / f"nova-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     if not cached.exists():
         _build(cached)
     shutil.copytree(cached, folder, dirs_exist_ok=True)

@@ -48,9 +48,9 @@ def fingerprint(service: str) -> str:
 
     This includes its path, because the scripts of a moved venv do not run.
     """
-    wanted = "\n".join((str(REAL), *_packages(service))).encode()
-    wanted += constraints(service).read_bytes()
-    return hashlib.sha256(wanted).hexdigest()
+    content = "\n".join((str(REAL), *_packages(service))).encode()
+    content += constraints(service).read_bytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _packages(service: str) -> tuple[str, ...]:
@@ -98,8 +98,8 @@ def _is_supported(python: str) -> bool:
         )
     except OSError:
         return False
-    wanted = [f"cpython {version.replace('.', ' ')}" for version in SUPPORTED_PYTHONS]
-    return answer.returncode == 0 and answer.stdout.strip() in wanted
+    supported = [f"cpython {version.replace('.', ' ')}" for version in SUPPORTED_PYTHONS]
+    return answer.returncode == 0 and answer.stdout.strip() in supported
 
 
 def install_service(service: str, python: str) -> None:

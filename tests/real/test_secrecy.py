@@ -101,7 +101,7 @@ def ask(cloud: RealCloud, live: Live, user: str, method: str, path: str, body: A
 TOKENS: dict[str, str] = {}
 
 
-def told(answer: requests.Response, image_id: str) -> tuple[int, dict[str, str], str]:
+def observable(answer: requests.Response, image_id: str) -> tuple[int, dict[str, str], str]:
     """Return everything in a response except the id that the client sent."""
     headers = {name: value for name, value in answer.headers.items() if name not in ONE_OF_A_KIND}
     return answer.status_code, headers, answer.text.replace(image_id, "ID")
@@ -112,7 +112,7 @@ def test_an_invisible_image_looks_like_a_missing_one(
     method: str, path: str, body: Any, hidden: str, cloud: RealCloud, live: Live
 ) -> None:
     found, none = (
-        told(ask(cloud, live, "demo", method, path.format(id=image_id), body), image_id)
+        observable(ask(cloud, live, "demo", method, path.format(id=image_id), body), image_id)
         for image_id in (hidden, ABSENT)
     )
     assert none == found
@@ -127,7 +127,8 @@ def test_no_filter_finds_an_invisible_image(
     seen = ask(cloud, live, "alt", "GET", f"{path}?{finding.replace('in:', '')}").json()["images"]
     assert [hidden] == [image["id"] for image in seen]
     found, none = (
-        told(ask(cloud, live, "demo", "GET", f"{path}?{query}"), "-") for query in (finding, vain)
+        observable(ask(cloud, live, "demo", "GET", f"{path}?{query}"), "-")
+        for query in (finding, vain)
     )
     assert none == found
     assert '{"images":[]}' == found[2]
