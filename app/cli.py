@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_check(commands)
     add_translate(commands)
     add_usage(commands)
-    given = parser.parse_args(arguments)
-    status: int = given.run(given)
+    options = parser.parse_args(arguments)
+    status: int = options.run(options)
     return status
 
 
@@ -53,7 +53,7 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.set_defaults(run=serve)
 
 
-def serve(_given: argparse.Namespace) -> int:
+def serve(_options: argparse.Namespace) -> int:
     """Replace this process with gunicorn, using the configuration in this package."""
     configuration = str(resources.files(__package__).joinpath("gunicorn.conf.py"))
     arguments = [sys.executable, "-m", "gunicorn", "--config", configuration]

@@ -56,11 +56,11 @@ def add_translate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.set_defaults(run=translate)
 
 
-def translate(given: argparse.Namespace) -> int:
+def translate(options: argparse.Namespace) -> int:
     """Translate standard input to standard output and return the exit status."""
     try:
         images, name = _images(_read())
-        output = _translated(given, images)
+        output = _translated(options, images)
     except _InvalidInputError as error:
         sys.stderr.write(f"nova-image-shim translate: {error}\n")
         return 2
@@ -90,12 +90,12 @@ def _images(value: Any) -> tuple[list[Any], str]:
     return [value], "image"
 
 
-def _translated(given: argparse.Namespace, images: list[Any]) -> list[dict[str, Any]]:
-    base = given.base_url.rstrip("/")
-    glance = (given.glance_url or base).rstrip("/")
-    links = Links.under(base, given.mount, given.project, glance, project_in_alternate=True)
+def _translated(options: argparse.Namespace, images: list[Any]) -> list[dict[str, Any]]:
+    base = options.base_url.rstrip("/")
+    glance = (options.glance_url or base).rstrip("/")
+    links = Links.under(base, options.mount, options.project, glance, project_in_alternate=True)
     translator = Translator(links)
     for number, image in enumerate(images, 1):
         if not isinstance(image, dict) or not isinstance(image.get("id"), str):
             raise _InvalidInputError(f"image {number} is not an object with an `id`")
-    return [(translator.brief if given.brief else translator.full)(image) for image in images]
+    return [(translator.brief if options.brief else translator.full)(image) for image in images]
