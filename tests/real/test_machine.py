@@ -80,7 +80,7 @@ class World:
             create_app(conf, store, self._authenticate) for store in (self.memory, glance)
         ]
 
-    def _authenticate(self, request: Request) -> Caller:
+    def _authenticate(self, request: Request, _project_id: str | None) -> Caller:
         user = request.headers["X-Auth-Token"]
         token = Token(self.cloud.glance_url, self.tokens[user])
         roles = frozenset({"admin"} if user == "admin" else {"member"})
