@@ -1,26 +1,23 @@
-"""The port: what the service needs of an image store, in Glance's terms.
+"""The port: the interface of an image store, in Glance's terms.
 
-Everything above asks an `ImageService`; everything below keeps these promises.
+The service calls an `ImageService` and knows no implementation. `ImageServiceContract` in the tests
+is what each implementation must pass.
 """
-
-from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from keystoneauth1.plugin import BaseAuthPlugin
+from keystoneauth1.plugin import BaseAuthPlugin
 
 
 class Image(TypedDict, total=False):
-    """A Glance v2 image as Glance sent it; every key not named here is a custom property.
+    """A Glance v2 image as Glance sent it; keys not listed here are custom properties.
 
-    `size` in bytes, `min_ram` in MB, `min_disk` in GB, times in UTC as ISO 8601. A list holds
-    thousands, so no object is built per image and nobody changes one in place.
+    `size` is in bytes, `min_ram` in MB and `min_disk` in GB; times are ISO 8601 in UTC. A list
+    has thousands of images, so they stay dictionaries; never modify one in place.
 
     Source: glance, glance/api/v2/images.py, get_base_properties.
     """
@@ -40,20 +37,20 @@ class Image(TypedDict, total=False):
 
 
 class Page(NamedTuple):
-    """One page of a list; `next_marker` is None where the store says that it was the last."""
+    """One page of a list; `next_marker` is None on the last page."""
 
     images: list[Image]
     next_marker: str | None
 
 
 class Call(NamedTuple):
-    """One call made to the store, for the log and the metrics.
+    """One call to the store, for the log and the metrics.
 
     Args:
         operation: `list`, `get`, `update` or `delete`.
-        status: the answer's HTTP status, 0 where none came.
-        seconds: how long it took, answer read.
-        request_id: the store's own id of it, empty where it gave none.
+        status: the HTTP status of the response; 0 if there was none.
+        seconds: how long the call took, including reading the response.
+        request_id: the store's id of the request; empty if it returned none.
     """
 
     operation: str
@@ -71,16 +68,16 @@ class Slot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """On whose behalf the store is asked.
+    """The caller and the limits of calls to the store.
 
     Args:
-        project_id: the caller's project, which decides what is visible.
-        request_id: `req-` and a UUID, told to the store for its log.
-        auth: the caller's keystoneauth plugin: token and catalog. None where no Keystone is.
-        deadline: on `time.monotonic()`'s clock; past it the store is no longer waited for.
-        calls: one entry for each call made to the store, appended by the adapter.
-        roles: the caller's roles in the project; `admin` may see and change what others may not.
-        endpoint: the store's address where it is known already, from `ImageService.endpoint`.
+        project_id: the caller's project, which determines the visible images.
+        request_id: `req-` and a UUID, sent to the store for its log.
+        auth: the caller's keystoneauth plugin with token and catalog; None without Keystone.
+        deadline: the `time.monotonic()` at which calls are abandoned.
+        calls: the calls made; the adapter appends to it.
+        roles: the caller's roles in the project; `admin` may see and change all images.
+        endpoint: the store's address if it is known already, from `ImageService.endpoint`.
         slot: acquired by the store before each call, if there is one.
     """
 
@@ -95,10 +92,10 @@ class Context:
 
 
 class ImageServiceError(Exception):
-    """The base of all that the port raises; `str()` of it is for the log.
+    """The base class of the port's errors; `str()` of one is for the log.
 
     Args:
-        text: the store's own explanation, or the reason why there is none.
+        text: the store's explanation, or the reason why there is none.
         retry_after: the store's `Retry-After` header, if it sent one.
     """
 
@@ -109,54 +106,54 @@ class ImageServiceError(Exception):
 
 
 class ImageBadRequest(ImageServiceError):
-    """The store could not make sense of the request."""
+    """The store rejected the request as invalid."""
 
 
 class MarkerNotFound(ImageBadRequest):
-    """No image that the caller may see has the id given as marker."""
+    """The caller can see no image with the marker's id."""
 
     def __init__(self, marker: str) -> None:
         super().__init__(f"No image found with ID {marker}")
 
 
 class ImageNotAuthenticated(ImageServiceError):
-    """The store no longer takes the caller's token."""
+    """The store rejected the caller's token."""
 
 
 class ImageNotAuthorized(ImageServiceError):
-    """The caller may see the image but not do this to it."""
+    """The caller can see the image but may not change it."""
 
 
 class ImageNotFound(ImageServiceError):
-    """No image that the caller may see has this id."""
+    """The caller can see no image with this id."""
 
 
 class ImageConflict(ImageServiceError):
-    """The image's present state does not allow it."""
+    """The image's current state does not allow the change."""
 
 
 class ImageQuotaExceeded(ImageServiceError):
-    """The store holds no more of this."""
+    """The change exceeds a quota of the store."""
 
 
 class ImageServiceBusy(ImageServiceError):
-    """The store limits the rate of requests and this one was too many."""
+    """The request exceeds the store's rate limit."""
 
 
 class ImageServiceUnavailable(ImageServiceError):
-    """The store did not answer, not in time, or nothing that can be understood."""
+    """The store did not answer in time, or its response is invalid."""
 
 
 class ImageServiceFailed(ImageServiceError):
-    """The store answered with an error of its own making."""
+    """The store answered with a server error."""
 
 
 class ImageService(ABC):
-    """An image store. Any method may raise any `ImageServiceError`; named are the usual ones."""
+    """An image store; methods may raise any `ImageServiceError` and document the usual ones."""
 
     @abstractmethod
     def endpoint(self, context: Context) -> str | None:
-        """Return the store's address without version and final slash, None if it has none."""
+        """Return the store's URL without version and trailing slash; None if it has none."""
 
     @abstractmethod
     def list_page(
@@ -168,31 +165,30 @@ class ImageService(ABC):
         marker: str | None = None,
         oldest_first: bool = False,
     ) -> Page:
-        """Return one page of the images in the caller's list that match.
+        """Return one page of the matching images in the caller's list.
 
-        Listed are public images, the caller's own, and those shared with it and accepted; never
-        hidden, killed or deleted ones.
+        The list has public images, the project's own, and shared images that it has accepted; it
+        has no hidden, killed or deleted images.
 
         Args:
-            context: who asks.
-            query: filters as Glance v2 query parameters. `name` and `status` may begin with
-                `eq:` or `in:` (a comma list), `updated_at` begins with `gte:`, `min_ram` and
-                `min_disk` are numbers to equal, any other key is a custom property to equal.
-            limit: the most images wanted, at least 1; the store may give fewer.
-            marker: the id of the image after which the page begins, in the order asked for.
-            oldest_first: the order is by `created_at`, then `id`, newest first unless this is
-                true.
+            context: the caller.
+            query: filters as Glance v2 query parameters. `name` and `status` may start with
+                `eq:` or `in:` (comma-separated), and `updated_at` starts with `gte:`. `min_ram`,
+                `min_disk` and custom properties (any other key) match equal values.
+            limit: the maximum number of images, at least 1; the store may return fewer.
+            marker: the id of the last image of the previous page.
+            oldest_first: sort by `created_at`, then `id`, ascending instead of descending.
 
         Raises:
-            MarkerNotFound: no visible image has the marker's id.
+            MarkerNotFound: the caller can see no image with the marker's id.
         """
 
     @abstractmethod
     def get(self, context: Context, image_id: str) -> Image:
-        """Return one image; hidden and community images, too.
+        """Return one image, which may also be a hidden or a community image.
 
         Raises:
-            ImageNotFound: there is none, or the caller may not see it.
+            ImageNotFound: the caller can see no image with this id.
         """
 
     @abstractmethod
@@ -205,19 +201,19 @@ class ImageService(ABC):
         replace: Mapping[str, str],
         remove: Collection[str],
     ) -> Image:
-        """Change custom properties, all of them or none, and return the image as it is then.
+        """Change custom properties in one atomic step and return the changed image.
 
         Args:
-            context: who asks.
-            image_id: which image.
-            add: properties to set, whether they are there or not.
-            replace: properties to set that must be there.
-            remove: properties to take away that must be there.
+            context: the caller.
+            image_id: the image to change.
+            add: properties to set, whether or not they exist.
+            replace: properties to set that must exist.
+            remove: properties to remove that must exist.
 
         Raises:
-            ImageNotFound: there is none, or the caller may not see it.
-            ImageNotAuthorized: the caller may see it but does not own it.
-            ImageConflict: a property to replace or remove is not there.
+            ImageNotFound: the caller can see no image with this id.
+            ImageNotAuthorized: the caller does not own the image.
+            ImageConflict: a property to replace or remove does not exist.
         """
 
     @abstractmethod
@@ -225,7 +221,7 @@ class ImageService(ABC):
         """Delete an image.
 
         Raises:
-            ImageNotFound: there is none, or the caller may not see it.
-            ImageNotAuthorized: it is protected, or the caller does not own it.
-            ImageConflict: it is in use.
+            ImageNotFound: the caller can see no image with this id.
+            ImageNotAuthorized: the image is protected, or the caller does not own it.
+            ImageConflict: the image is in use.
         """

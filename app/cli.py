@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_check(commands)
     add_translate(commands)
     add_usage(commands)
-    given = parser.parse_args(arguments)
-    status: int = given.run(given)
+    options = parser.parse_args(arguments)
+    status: int = options.run(options)
     return status
 
 

@@ -1,1 +1,1 @@
-"""How fast the service is, beside a floor, plain nginx, glanceclient's models and real Nova."""
+"""Benchmark the service against a floor, plain nginx, glanceclient's models and real Nova."""

@@ -1,4 +1,4 @@
-"""Measure, and write down what was found: `make bench`, and `make bench-short` for CI."""
+"""Run the benchmark and write the results: `make bench`, or `make bench-short` for CI."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bench.targets import gross_losses
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# What a request costs is read from the first, where one client asks; the second is the crowd's.
+# The first number of clients shows the cost of a request, the second the throughput.
 FULL = Course(dict.fromkeys(IMAGES, (1,)), rounds=11, seconds=1.0)
 CROWDS: dict[str, Sequence[int]] = dict.fromkeys(("25", "100", "1000"), (8, 32))
 SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.7)
@@ -33,9 +33,11 @@ SHORT_CONTESTANTS = ("shim", "floor")
 
 
 def main() -> None:
-    """Run what the command line asks for; exits with 1 on a gross loss of the short form."""
+    """Run the benchmark; exit with 1 if the short form finds a gross loss."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="shim and floor only, no report")
+    parser.add_argument(
+        "--short", action="store_true", help="only shim and floor, without a report"
+    )
     parser.add_argument("--rounds", type=int, default=FULL.rounds)
     parser.add_argument("--seconds", type=float, default=FULL.seconds, help="of a measurement")
     parser.add_argument(
@@ -55,7 +57,7 @@ def main() -> None:
 
 
 def run_short() -> list[dict[str, Any]]:
-    """Return the samples of shim and floor, as JSON has them."""
+    """Return the samples of shim and floor in JSON form."""
     with Stage() as stage:
         found = start_contestants(stage, SHORT_CONTESTANTS)
         require_same_answers(stage, found, list(SHORT.clients))
@@ -63,12 +65,12 @@ def run_short() -> list[dict[str, Any]]:
 
 
 def run_parts(parts: Sequence[str], course: Course, file: Path, before: Path | None = None) -> None:
-    """Measure and write down one part after another, so that one that fails costs no other.
+    """Run the parts one by one and save each, so that a failing part loses no other results.
 
     Args:
-        parts: of `PARTS`; what the file has of others stays.
-        course: how long, and how often.
-        file: for what is found, as JSON.
+        parts: names in `PARTS`; the file's results of other parts are kept.
+        course: the loads, rounds and duration.
+        file: the JSON file for the raw results.
         before: another checkout to measure beside this one.
     """
     file.parent.mkdir(exist_ok=True)
@@ -102,7 +104,7 @@ def _slow(stage: Stage, course: Course) -> dict[str, list[float]] | None:
 
 
 def _against_glance(stage: Stage, course: Course) -> list[dict[str, Any]]:
-    # Short turns, and many: the real Glance's own pace changes by a third within a minute.
+    # Many short turns, because the real Glance's speed varies by a third within a minute.
     waits = run_against_glance(stage, [25, 100, 1000], 3 * course.rounds, course.seconds / 2)
     waits += run_against_glance(stage, [10000], max(1, course.rounds // 2), course.seconds)
     return [sample._asdict() for sample in waits]

@@ -1,4 +1,4 @@
-"""What a process tree has used, by the operating system's own accounts."""
+"""Measure the CPU time and memory of a process tree."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def cpu_seconds(root: int) -> float:
-    """Return the CPU time of a process and of all below it, threads that ended included.
+    """Return the CPU time of a process and its descendants, including ended threads.
 
-    The processes' own clocks count nanoseconds; `/proc/PID/stat` counts hundredths of a second.
-    Processes that have ended do not count: a pool of workers must not change between two calls.
+    It reads the processes' CPU clocks, which count nanoseconds; `/proc/PID/stat` counts hundredths
+    of a second. Ended processes are not included, so workers must not change between two calls.
     """
     return sum(time.clock_gettime(_clock_of(process.pid)) for process in tree(root))
 
@@ -33,19 +33,19 @@ def _clock_of(pid: int) -> int:
 
 
 def tree(root: int) -> list[psutil.Process]:
-    """Return a process and all below it."""
+    """Return a process and its descendants."""
     process = psutil.Process(root)
     return [process, *process.children(recursive=True)]
 
 
 def reset_peaks(root: int) -> None:
-    """Have the kernel begin anew to note the most memory that each process held."""
+    """Reset the kernel's record of each process's peak memory."""
     for path in _proc(root):
         (path / "clear_refs").write_text("5")
 
 
 def peak_mib(root: int) -> float:
-    """Return the most memory that any one process below `root` held since `reset_peaks`."""
+    """Return the highest peak memory of a process below `root` since `reset_peaks`."""
     return max(_status_kib(path, "VmHWM") for path in _proc(root)) / 1024
 
 

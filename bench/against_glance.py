@@ -1,4 +1,4 @@
-"""How much longer a client waits than it would for the real Glance itself."""
+"""Measure how much longer a client waits than for the real Glance itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 
-# Every image has the properties of one of the static Glance's, so that the lists are alike.
+# Every image has the properties of an image in the static Glance, so that the lists are similar.
 PROPERTIES = {
     key: value
     for key, value in make_page_set("", 1).images[0].items()
@@ -29,7 +29,7 @@ PROPERTIES = {
 
 
 class GlanceSample(NamedTuple):
-    """What one contestant did in one round: the same images, from the real Glance in the end."""
+    """One contestant's result in one round with the real Glance."""
 
     contestant: str
     images: int
@@ -40,13 +40,13 @@ class GlanceSample(NamedTuple):
 def run_against_glance(
     stage: Stage, sizes: Sequence[int], rounds: int, seconds: float
 ) -> list[GlanceSample]:
-    """Ask Glance, the service, the floor and urllib3 alone in turn for all images, by one client.
+    """List all images with one client, from Glance, service, floor and urllib3 alone in turn.
 
     Args:
-        stage: is running.
-        sizes: how many images there are.
-        rounds: how often each is asked.
-        seconds: about how long each is asked in one round.
+        stage: a running stage.
+        sizes: the numbers of images.
+        rounds: the number of rounds.
+        seconds: the approximate time for each contestant in a round.
     """
     shim = stage.start(contestants.shim(stage.folder("shim"), stage.cloud, {}))
     url = stage.cloud.glance_url
@@ -59,12 +59,12 @@ def run_against_glance(
     _warm_up(stage, others, token)
     samples = []
     for size in sizes:
-        asked = _questions(stage, others, size, token)
-        once = sum(asked[0].ask(1))
+        questions = _questions(stage, others, size, token)
+        once = sum(questions[0].ask(1))
         repeats = max(2, int(seconds / once))
         for number in range(rounds):
-            turn = number % len(asked)  # Glance's own pace changes while others have their turns
-            order = (*asked[turn:], *asked[:turn])
+            turn = number % len(questions)  # Glance's speed changes during the turns of the others
+            order = (*questions[turn:], *questions[:turn])
             samples += [_sample(question, size, repeats) for question in order]
             print(".", end="", file=sys.stderr, flush=True)
         print(f" {size} images, the real Glance", file=sys.stderr, flush=True)
@@ -74,7 +74,7 @@ def run_against_glance(
 
 
 class _Question(NamedTuple):
-    """One list of one contestant: the addresses that give it, one after another."""
+    """A list from one contestant, by the URLs of its pages."""
 
     contestant: str
     pid: int
@@ -82,14 +82,14 @@ class _Question(NamedTuple):
     token: dict[str, str]
 
     def ask(self, times: int) -> list[float]:
-        """Return the seconds that the whole list took, each time."""
+        """Request the whole list repeatedly and return the seconds of each time."""
         count = len(self.addresses)
         each = run_load(self.addresses, self.token, clients=1, requests=times * count).latencies
         return [sum(each[start : start + count]) for start in range(0, len(each), count)]
 
 
 def _warm_up(stage: Stage, others: Sequence[Contestant], token: dict[str, str]) -> None:
-    """Have each worker know the token, over an empty Glance."""
+    """Make each worker validate the token, with an empty Glance."""
     fill_glance(stage, 0)
     for one in others:
         for _ in range(WARM_UP):
@@ -99,7 +99,7 @@ def _warm_up(stage: Stage, others: Sequence[Contestant], token: dict[str, str]) 
 def _questions(
     stage: Stage, others: Sequence[Contestant], size: int, token: dict[str, str]
 ) -> list[_Question]:
-    """Fill Glance, and return what each is asked; Glance itself comes first."""
+    """Fill Glance and return each contestant's list; Glance itself comes first."""
     ids, _ = fill_glance(stage, size)
     pages = _pages(stage.cloud.glance_url, ids[::-1])
     return [
@@ -112,14 +112,14 @@ def _questions(
 
 
 def fill_glance(stage: Stage, size: int) -> tuple[list[str], dict[str, str]]:
-    """Have Glance hold so many images and no others; return ids, oldest first, and a token."""
+    """Fill Glance with exactly `size` images; return ids, oldest first, and a token."""
     stage.cloud.purge_images()
     ids = stage.cloud.insert_images(USER, size, prefix="image", **PROPERTIES)
     return ids, {"X-Auth-Token": stage.cloud.token(USER)}
 
 
 def _pages(glance_url: str, newest_first: Sequence[str]) -> list[str]:
-    """Return the addresses of a list's pages, without the empty one after a full last one."""
+    """Return the URLs of a list's pages, without an empty page after a full last page."""
     markers = ["", *(f"&marker={one}" for one in newest_first[PAGE - 1 : -1 : PAGE])]
     return [f"{glance_url}/v2/images?limit={PAGE}{marker}" for marker in markers]
 

@@ -1,6 +1,6 @@
-"""urllib3 and orjson alone under gunicorn: what Flask, requests and keystoneauth add is seen by it.
+"""urllib3 and orjson alone under gunicorn, to show what Flask, requests and keystoneauth cost.
 
-It is even less of a service than the floor.
+It does even less than the floor.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ pool = urllib3.PoolManager(maxsize=int(os.environ["BENCH_THREADS"]))
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
     """List images."""
     token = environ.get("HTTP_X_AUTH_TOKEN")
-    body = _listed(environ, token) if token else b""  # without one it is asked whether it runs
+    body = _listed(environ, token) if token else b""  # a request without a token is a probe
     head = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     start_response("200 OK", head)
     return [body]

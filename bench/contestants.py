@@ -1,4 +1,4 @@
-"""Who is measured: how each is started, and where it answers."""
+"""The contestants: how to start each, and its URL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
 THREADS = 16
 
-# What all but the service are served with: as gunicorn.conf.py, without its log and its worker.
+# For all contestants except the service: like gunicorn.conf.py, without its logging and worker.
 GUNICORN_CONF = """
 bind = "{bind}"
 worker_class = "gthread"
@@ -36,13 +36,13 @@ control_socket_disable = True
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something that answers the list of images.
+    """A server that lists images.
 
     Args:
-        name: in tables.
-        url: its address.
-        daemon: the process whose tree is accounted for.
-        path: what is asked, `{project}` in it.
+        name: its name in tables.
+        url: its URL.
+        daemon: the root of the process tree to measure.
+        path: the path of the list, with `{project}`.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Contestant:
     path: str = "/v2/{project}/images/detail"
 
     def address(self, project: str) -> str:
-        """Return the address of the list, for a project."""
+        """Return the URL of a project's list."""
         return self.url + self.path.format(project=project)
 
 
 def shim_environ(cloud: RealCloud, **settings: str) -> dict[str, str]:
-    """Return the settings of the service as it is shipped, on the real Keystone, metrics on."""
+    """Return the service's default settings with the real Keystone, and metrics enabled."""
     port, metrics_port = free_ports(2)
     return {
         "SHIM_BACKEND": "glance",
@@ -113,12 +113,12 @@ def wsgi_app(
     """Prepare one of the applications of this folder: `floor`, `alone` or `models`.
 
     Args:
-        folder: where it may write.
-        module: which.
-        glance_url: whom it asks.
-        name: in tables, if not the module's.
-        threads: of each worker.
-        trust_env: whether the floor's requests looks for proxies on every request.
+        folder: a folder for its files.
+        module: the name of the application's module.
+        glance_url: Glance's URL.
+        name: its name in tables; the module's by default.
+        threads: the number of threads per worker.
+        trust_env: whether requests in the floor looks for proxies on every request.
     """
     (port,) = free_ports(1)
     bind = f"{services.HOST}:{port}"
@@ -136,7 +136,7 @@ def wsgi_app(
 def bare_environ(
     glance_url: str, *, threads: int = THREADS, trust_env: bool = True
 ) -> dict[str, str]:
-    """Return what the applications of this folder read; see `wsgi_app`."""
+    """Return the environment variables of the applications in this folder; see `wsgi_app`."""
     return {
         "BENCH_GLANCE": glance_url,
         "BENCH_THREADS": str(threads),
@@ -145,7 +145,7 @@ def bare_environ(
 
 
 def nginx(folder: Path, glance_url: str) -> Contestant:
-    """Prepare an nginx that only passes on."""
+    """Prepare nginx as a plain proxy."""
     daemon, url = passing_nginx(folder, glance_url)
     return Contestant("nginx", url, daemon, "/v2/images?limit=1000")
 
@@ -171,7 +171,7 @@ def _gunicorn(
     folder.mkdir(parents=True, exist_ok=True)
     url = f"http://{services.HOST}:{port}"
     command = [str(program or Path(sys.executable).with_name("gunicorn")), *arguments]
-    # An operator's environment says nothing of proxies, and is looked through all the same.
+    # Like an operator's environment: it configures no proxies, but requests still searches it.
     plain = {"no_proxy": "", "HOME": os.environ.get("HOME", "/")}
     return url, Daemon(command, folder, lambda: _answers(url + probe), {**plain, **environ})
 

@@ -1,4 +1,4 @@
-"""The barest translation of an image, the same for all contestants that are no service."""
+"""The minimal translation of an image, shared by the contestants that are not a service."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ATTRIBUTES = frozenset(
 
 
 def to_entries(prefix: str, project: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return the translation of one image; links begin with the prefix."""
+    """Return a function that translates an image; its links start with the prefix."""
     own = f"{prefix}/v2/{project}/images/"
     bookmark = f"{prefix}/{project}/images/"
     alternate = f"{GLANCE}/{project}/images/"

@@ -1,4 +1,4 @@
-"""Figures out of samples: medians, spreads, and ratios of what was measured in the same round."""
+"""Compute figures from samples: medians, spreads, and ratios within the same round."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Found = dict[str, Any]
-    Load = tuple[str, int]  # the name of the list, and how many clients ask for it
+    Load = tuple[str, int]  # the name of the list, and the number of clients
 
 
 class Figure(NamedTuple):
@@ -20,14 +20,14 @@ class Figure(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Figure:
-        """Return the figure of one value for each round."""
+        """Return the figure for values of several rounds."""
         if len(values) == 1:
             return cls(values[0], 0)
         low, _, high = quantiles(values, n=4, method="inclusive")
         return cls(median(values), (high - low) / 2)
 
     def text(self) -> str:
-        """Return both, with as many digits as say something."""
+        """Return value and noise with significant digits only."""
         digits = (
             0 if self.value >= 100 else 1 if self.value >= 10 else 2 if self.value >= 0.1 else 3
         )
@@ -35,17 +35,17 @@ class Figure(NamedTuple):
 
 
 def series(found: Found, field: str, contestant: str, load: Load) -> list[float]:
-    """Return what one contestant did under one load, round by round; empty where it did not run."""
-    wanted = (contestant, *load)
+    """Return one contestant's results under one load by round; empty if it did not run."""
+    key = (contestant, *load)
     return [
         sample[field]
         for sample in found["samples"]
-        if (sample["contestant"], sample["images"], sample["clients"]) == wanted
+        if (sample["contestant"], sample["images"], sample["clients"]) == key
     ]
 
 
 def ratio(found: Found, field: str, one: str, other: str, load: Load) -> Figure:
-    """Return how many times the other's value one contestant's is."""
+    """Return the ratio of one contestant's values to another's."""
     pairs = zip(
         series(found, field, one, load),
         series(found, field, other, load),
@@ -55,7 +55,7 @@ def ratio(found: Found, field: str, one: str, other: str, load: Load) -> Figure:
 
 
 def waits(found: Found, field: str, contestant: str, images: int) -> list[float]:
-    """Return what one contestant did before the real Glance, round by round."""
+    """Return one contestant's results with the real Glance by round."""
     return [
         sample[field]
         for sample in found["against_glance"]
@@ -64,14 +64,14 @@ def waits(found: Found, field: str, contestant: str, images: int) -> list[float]
 
 
 def wait_ratio(found: Found, contestant: str, images: int) -> Figure:
-    """Return how many times as long as for the real Glance itself one waits."""
+    """Return the ratio of one contestant's response times to those of the real Glance."""
     own = waits(found, "p50_ms", "glance", images)
     pairs = zip(waits(found, "p50_ms", contestant, images), own, strict=True)
     return Figure.of([through / direct for through, direct in pairs])
 
 
 def contestants(found: Found) -> list[str]:
-    """Return the names of all who were measured, in the order of their first turn."""
+    """Return the names of all contestants in the order of their first turn."""
     return list(dict.fromkeys(sample["contestant"] for sample in found["samples"]))
 
 

@@ -1,7 +1,7 @@
-"""The floor: the least that Flask, keystoneauth and orjson can answer `images/detail` with.
+"""The floor: the minimum for answering `images/detail` with Flask, keystoneauth and orjson.
 
-No token is checked, no query read, nothing logged, no error handled, no answer refused. It is what
-the service's time is compared with, and no service.
+It checks no token, reads no query, logs nothing and handles no errors. It is a reference for the
+service's times, not a usable service.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The load: h2load of the nghttp2 project, over HTTP/1.1; it is C++ and costs little itself."""
+"""Generate load over HTTP/1.1 with h2load from nghttp2, which uses little CPU itself."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ LONGEST_SECONDS = 600
 
 
 class LoadError(Exception):
-    """A request was not answered with 200, or not at all."""
+    """A request failed or did not return 200."""
 
 
 class Load(NamedTuple):
-    """What the clients saw: seconds in all, and of each request in the order of their ends."""
+    """The clients' results: seconds in total, and of each request in the order of completion."""
 
     seconds: float
     latencies: list[float]
 
     @property
     def per_second(self) -> float:
-        """Return the requests answered in a second."""
+        """Return the requests per second."""
         return len(self.latencies) / self.seconds
 
     def percentile_ms(self, share: float) -> float:
-        """Return the time within which a share of the requests was answered, in ms."""
+        """Return a percentile of the response times in ms."""
         ordered = sorted(self.latencies)
         return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
@@ -38,13 +38,13 @@ class Load(NamedTuple):
 def run_load(
     urls: Sequence[str], headers: Mapping[str, str], *, clients: int, requests: int
 ) -> Load:
-    """Have `clients` ask, each on its one connection and one request after another.
+    """Run clients that each send requests one by one on a single connection.
 
     Args:
-        urls: of one server, asked in turn.
-        headers: sent with each.
-        clients: how many ask at the same time.
-        requests: how many are sent in all.
+        urls: the URLs of one server to request in turn.
+        headers: the headers of each request.
+        clients: the number of concurrent clients.
+        requests: the total number of requests.
 
     Raises:
         LoadError: a request failed.

@@ -1,4 +1,4 @@
-"""Where it was measured: the machine, its load, and the versions of all that took part."""
+"""Describe the machine, its load, and the versions of the software."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIBRARIES = (
 
 
 def describe() -> dict[str, str]:
-    """Return what identifies the machine and the versions, by name."""
+    """Return the machine's properties and the versions by name."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
     pinned = {**PACKAGES, **OPTIONAL_PACKAGES}
@@ -36,7 +36,7 @@ def describe() -> dict[str, str]:
 
 
 def load_average() -> float:
-    """Return how many processes wanted to run, on average over the last minute."""
+    """Return the load average of the last minute."""
     return os.getloadavg()[0]
 
 

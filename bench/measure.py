@@ -1,4 +1,4 @@
-"""One measurement, and rounds of them in which every contestant has its turn."""
+"""Measure the contestants in interleaved rounds."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ MOST_REQUESTS = 4000
 
 
 class Sample(NamedTuple):
-    """What one contestant did in one round under one load."""
+    """One contestant's results in one round under one load."""
 
     contestant: str
     images: str
     clients: int
     requests: int
-    cpu_ms: float  # a request, all its processes together
+    cpu_ms: float  # per request, all processes together
     per_second: float
     p50_ms: float
     p95_ms: float
-    calls: float  # of Glance, a request
-    resident_mib: float  # the largest of its processes
+    calls: float  # of Glance, per request
+    resident_mib: float  # of the largest process
 
 
 class Course(NamedTuple):
-    """What is run.
+    """The plan of a run.
 
     Args:
-        clients: how many ask at once, by the name of the list.
-        rounds: how often each load is measured.
-        seconds: about how long one client would ask in one measurement.
+        clients: the numbers of concurrent clients, by the name of the list.
+        rounds: how often to measure each load.
+        seconds: the approximate duration of a measurement with one client.
     """
 
     clients: dict[str, Sequence[int]]
@@ -48,16 +48,16 @@ class Course(NamedTuple):
     seconds: float
 
     def loads(self) -> Iterator[tuple[str, int]]:
-        """Yield the name of a list and how many clients ask for it."""
+        """Yield the name of a list and a number of clients."""
         for images, counts in self.clients.items():
             for clients in counts:
                 yield images, clients
 
 
 def run_course(stage: Stage, contestants: Sequence[Contestant], course: Course) -> list[Sample]:
-    """Measure everyone under every load, in interleaved rounds.
+    """Measure every contestant under every load, in interleaved rounds.
 
-    What the machine does besides then hits all alike, and the order changes from round to round.
+    Other work on the machine then affects all contestants. The order changes with each round.
     """
     samples = []
     for images, clients in course.loads():
@@ -74,31 +74,31 @@ def run_course(stage: Stage, contestants: Sequence[Contestant], course: Course) 
 def _requests(
     stage: Stage, contestant: Contestant, images: str, clients: int, course: Course
 ) -> int:
-    """Return how many requests make a measurement of the wanted length."""
+    """Return the number of requests for a measurement of the planned duration."""
     stage.warm_up(contestant, images)
     load = run_load(
         [contestant.address(stage.project)], stage.headers(images), clients=1, requests=3
     )
-    wanted = int(course.seconds / median(load.latencies))
-    return max(3, 2 * clients, min(wanted, MOST_REQUESTS))
+    planned = int(course.seconds / median(load.latencies))
+    return max(3, 2 * clients, min(planned, MOST_REQUESTS))
 
 
 def _measured(
     stage: Stage, contestant: Contestant, images: str, clients: int, requests: int
 ) -> Sample:
-    """Measure, and once more where a request failed; that is told, with what the server said."""
+    """Measure; if a request fails, print the server's output and measure once more."""
     try:
         return measure(stage, contestant, images, clients, requests)
     except LoadError as error:
-        said = contestant.daemon.output()[-2000:]
-        print(f"\n{contestant.name} failed: {error}\n{said}", file=sys.stderr, flush=True)
+        output = contestant.daemon.output()[-2000:]
+        print(f"\n{contestant.name} failed: {error}\n{output}", file=sys.stderr, flush=True)
         return measure(stage, contestant, images, clients, requests)
 
 
 def measure(
     stage: Stage, contestant: Contestant, images: str, clients: int, requests: int
 ) -> Sample:
-    """Return what one contestant does under one load."""
+    """Measure one contestant under one load."""
     calls, cpu = stage.glance.calls(), cpu_seconds(contestant.daemon.pid)
     load = run_load(
         [contestant.address(stage.project)],
@@ -107,7 +107,7 @@ def measure(
         requests=requests,
     )
     cpu = cpu_seconds(contestant.daemon.pid) - cpu
-    calls = stage.glance.calls() - calls - 1  # the question after the load is counted in both
+    calls = stage.glance.calls() - calls - 1  # both counts include the request for the statistics
     return Sample(
         contestant=contestant.name,
         images=images,

@@ -1,4 +1,4 @@
-"""How much memory a worker holds, at rest and while it answers 10,000 images; and its start."""
+"""Measure a worker's memory, at rest and while it lists 10,000 images, and its start-up time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT_ONCE = 4
 
 
 def run_memory(stage: Stage) -> dict[str, float]:
-    """Return MiB of the only worker, and the seconds from its start to its first answer."""
+    """Return the single worker's memory in MiB, and the seconds from start to first response."""
     settings = {"SHIM_GLANCE_ENDPOINT": stage.glance.url, "WEB_CONCURRENCY": "1"}
     shim = contestants.shim(stage.folder("shim"), stage.cloud, settings)
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The usual way: python-glanceclient's models, one for each image, and Flask's own JSON."""
+"""The conventional way: python-glanceclient's model for each image, and Flask's JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images that the static Glance lists: such as clouds have, and the same ones every time."""
+"""Generate the static Glance's images: realistic, and the same every time."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ NON_ASCII_NAMES = ("Übungsserver Größe", "базовый образ", "本番
 
 
 class PageSet(NamedTuple):
-    """A list of images, newest first, and what it is called."""
+    """A named list of images, newest first."""
 
     name: str
     images: list[Image]
 
     def pages(self, limit: int) -> Iterator[tuple[str, bytes]]:
-        """Yield marker and body of each page, as Glance writes it.
+        """Yield marker and body of each page in Glance's form; the first marker is empty.
 
         Args:
-            limit: images a page; the marker of the first page is empty.
+            limit: images per page.
         """
         for start in range(0, len(self.images), limit):
             images = self.images[start : start + limit]
@@ -45,7 +45,7 @@ class PageSet(NamedTuple):
                 "first": f"/v2/images?limit={limit}",
                 "schema": "/v2/schemas/images",
             }
-            if len(images) == limit:  # Glance names a next page even where it will be empty
+            if len(images) == limit:  # Glance links to a next page even if it is empty
                 body["next"] = f"/v2/images?limit={limit}&marker={images[-1]['id']}"
             yield marker, json.dumps(body).encode()
         if len(self.images) % limit == 0:

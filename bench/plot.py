@@ -1,4 +1,4 @@
-"""The plot beside the tables."""
+"""Draw the plot for the report."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CLIENTS = (1, 8, 32)
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
-    """Draw CPU time by images, and requests a second by clients, to an SVG."""
-    mpl.rcParams["svg.hashsalt"] = "bench"  # the same results, the same file
+    """Draw CPU time by images and requests per second by clients as SVG."""
+    mpl.rcParams["svg.hashsalt"] = "bench"  # makes the file depend only on the results
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name in contestants(found):

@@ -1,4 +1,4 @@
-"""Many clients that poll one list of the real Glance, with the cache of lists and without."""
+"""Measure clients that poll one list of the real Glance, with and without the list cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGES = 1000
 CACHE_SECONDS = 5
 REQUESTS = {0: 2 * CLIENTS, CACHE_SECONDS: 60 * CLIENTS}
 
-# Without the cache so many clients wait for long.
+# Without the cache, this many clients wait a long time.
 PATIENCE = {
     "SHIM_REQUEST_TIMEOUT": "600",
     "SHIM_GLANCE_READ_TIMEOUT": "600",
@@ -26,7 +26,7 @@ PATIENCE = {
 
 
 def run_polling(stage: Stage) -> dict[str, dict[str, float]]:
-    """Return what clients and Glance see, by the seconds for which a list is kept."""
+    """Return the results for clients and Glance, by the cache time in seconds."""
     token = fill_glance(stage, IMAGES)[1]
     return {str(seconds): _poll(stage, seconds, token) for seconds in REQUESTS}
 

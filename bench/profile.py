@@ -1,7 +1,7 @@
-"""Where the time of a list goes inside the application: cProfile, by who owns the code.
+"""Profile a list with cProfile and group the time by the library that owns the code.
 
-An application is called without gunicorn, in a process of its own. cProfile makes small functions
-look dearer than they are; it is shares that count.
+The application runs in a separate process without gunicorn. cProfile overstates the cost of small
+functions, so only the shares are meaningful.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REQUESTS = {("shim", "25"): 1500, ("floor", "25"): 1500, ("shim", "1000"): 150}
 WARM_UP = 20
 REST = "all else of the service"
 
-# The first that is found in a file's path owns its time.
+# The first match in a file's path is the owner.
 OWNERS = {
     "the call's bounds": ("/adapters/http/", "/adapters/limits/"),
     "requests and urllib3": ("/requests/", "/urllib3/"),
@@ -51,25 +51,25 @@ OWNERS = {
 
 
 def run_profile(stage: Stage) -> dict[str, dict[str, float]]:
-    """Return milliseconds a request by owner, for lists of 25 and of 1000 images, and the floor."""
+    """Return milliseconds per request by owner, for lists of 25 and 1000 images and the floor."""
     environ = contestants.shim_environ(stage.cloud, SHIM_GLANCE_ENDPOINT=stage.glance.url)
     environ |= contestants.bare_environ(stage.glance.url)
     found = {}
-    for (whose, images), requests in REQUESTS.items():
-        command = [sys.executable, "-m", "bench.profile", whose, stage.project, str(requests)]
+    for (name, images), requests in REQUESTS.items():
+        command = [sys.executable, "-m", "bench.profile", name, stage.project, str(requests)]
         with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
             given = {"PROMETHEUS_MULTIPROC_DIR": folder, "TOKEN": stage.tokens[images]}
             done = subprocess.run(
                 command, env={**os.environ, **environ, **given}, stdout=subprocess.PIPE, check=True
             )
-        found[f"{whose}, {images} images"] = json.loads(done.stdout)
+        found[f"{name}, {images} images"] = json.loads(done.stdout)
     return found
 
 
-def main(whose: str, project: str, requests: int) -> dict[str, float]:
-    """Profile an application in this process, and return milliseconds a request by owner."""
-    with open(os.devnull, "w") as sys.stderr:  # noqa: PTH123 - the log is written, to nowhere
-        app = _application(whose)
+def main(name: str, project: str, requests: int) -> dict[str, float]:
+    """Profile an application in this process and return milliseconds per request by owner."""
+    with open(os.devnull, "w") as sys.stderr:  # noqa: PTH123 - log lines are formatted, then discarded
+        app = _application(name)
         headers = [("X-Auth-Token", os.environ["TOKEN"]), ("User-Agent", "bench")]
         builder = EnvironBuilder(f"/v2/{project}/images/detail", headers=headers)
         for _ in range(WARM_UP):
@@ -82,8 +82,8 @@ def main(whose: str, project: str, requests: int) -> dict[str, float]:
     return {who: 1000 * time / requests for who, time in _by_owner(profile).most_common()}
 
 
-def _application(whose: str) -> Any:
-    if whose == "floor":
+def _application(name: str) -> Any:
+    if name == "floor":
         from bench.floor import app  # noqa: PLC0415
 
         return app
@@ -100,7 +100,7 @@ def _ask(app: Any, builder: EnvironBuilder) -> None:
 
 
 def _by_owner(profile: cProfile.Profile) -> Counter[str]:
-    """Sum up each function's own time; that of a builtin is whose code called it."""
+    """Add up each function's own time by owner; a builtin's time belongs to its caller's owner."""
     found: Counter[str] = Counter()
     stats: dict[Any, Any] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     for (file, _, _), (_, _, own_seconds, _, callers) in stats.items():

@@ -1,4 +1,4 @@
-"""The results as tables in docs/performance.md, between its two marks."""
+"""Write the results as tables into docs/performance.md, between its two markers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 BEGIN, END = "<!-- begin: make bench writes this -->\n", "<!-- end -->\n"
 POLLING = {
-    "per_second": "answers/s",
+    "per_second": "responses/s",
     "p50_ms": "p50 ms",
     "p95_ms": "p95 ms",
-    "glance_cpu_ms": "CPU of Glance ms an answer",
+    "glance_cpu_ms": "CPU of Glance, ms per response",
     "glance_cores": "cores busy with Glance",
-    "shim_cpu_ms": "CPU of the shim ms an answer",
+    "shim_cpu_ms": "CPU of the shim, ms per response",
 }
 NAMES = {"alone": "urllib3 alone", "models": "glanceclient's models", "nova": "Nova 34"}
 WAITING = ("shim", "floor", "alone")
@@ -33,7 +33,7 @@ CPU_OF = ("CPU ms of Glance", *(f"of {NAMES.get(name, f'the {name}')}" for name 
 
 
 def write_report(found: Found, folder: Path) -> None:
-    """Put the tables into `folder`/performance.md and draw the plot beside it."""
+    """Write the tables to `folder`/performance.md and draw the plot next to it."""
     from bench.plot import draw  # noqa: PLC0415 - matplotlib is not needed to read a report
 
     (folder / "performance.json").write_text(dump(summary(found)))
@@ -51,10 +51,10 @@ def lines(found: Found) -> Iterator[str]:
     yield f"Measured from {first} to {last}, {found['rounds']} interleaved rounds; load average"
     yield f"of the machine before: {found['load_before']:.2f}. {machine}."
     yield ""
-    yield "### What is to be reached"
+    yield "### Targets"
     yield ""
     yield from table(("ratio", "found", "bound", ""), _target_rows(found))
-    yield "### CPU time of a request, one client, ms"
+    yield "### CPU time per request, one client, ms"
     yield ""
     everyone = contestants(found)
     shown = [NAMES.get(name, name) for name in everyone]
@@ -62,13 +62,13 @@ def lines(found: Found) -> Iterator[str]:
     yield "### CPU time of the shim, as a ratio to that of"
     yield ""
     yield from table(("images", *shown[1:]), _ratio_rows(found, everyone[1:]))
-    yield "### Requests a second, and p50 / p95 in ms"
+    yield "### Requests per second, and p50 / p95 in ms"
     yield ""
     yield from table(("images", "clients", *shown), _speed_rows(found, everyone))
-    yield "### Calls of Glance a request, and memory of a worker in MiB after all that"
+    yield "### Glance calls per request, and memory of a worker in MiB at the end"
     yield ""
     yield from table(("", *shown), _other_rows(found, everyone))
-    yield "### Memory of one worker, MiB, and its start"
+    yield "### Memory of one worker in MiB, and its start-up time"
     yield ""
     memory = ((name.replace("_", " "), f"{value:.1f}") for name, value in found["memory"].items())
     yield from table(("", "found"), memory)
@@ -77,7 +77,7 @@ def lines(found: Found) -> Iterator[str]:
     times = (f"{NAMES.get(name, name)}, times that" for name in WAITING)
     header = ("images", "Glance p50 ms", *times, *CPU_OF)
     yield from table(header, _glance_rows(found))
-    yield "### Time in the application, by whose code it is: ms a request, under cProfile"
+    yield "### Time in the application by owner of the code: ms per request, under cProfile"
     yield ""
     yield from table(("", *found["profile"]), _profile_rows(found["profile"]))
     yield "### 32 clients polling 1000 images of the real Glance"

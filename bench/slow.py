@@ -1,4 +1,4 @@
-"""Many clients before a Glance that takes its time: what counts is to wait well."""
+"""Measure many clients with a slow Glance, where the service mostly waits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIST = "25"
 
 
 def run_slow(stage: Stage, rounds: int, requests: int) -> dict[str, list[float]]:
-    """Return the requests a second that 64 clients get, round by round, of shim and floor."""
+    """Return requests per second of shim and floor with 64 clients, by round."""
     url = stage.glance.slow_url
     both = [
         contestants.shim(

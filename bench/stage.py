@@ -1,4 +1,4 @@
-"""What the contestants stand on: a real Keystone, the static Glance, tokens, lists of images."""
+"""The environment of the contestants: a real Keystone, the static Glance, tokens and lists."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ USER = "demo"
 NON_ASCII = "1000 non-ASCII"
 IMAGES = {"25": 25, "100": 100, "1000": 1000, NON_ASCII: 1000, "10000": 10000}
 WARM_UP = 4 * contestants.WORKERS
-ANY_HOST = "compute.example:8774"  # the same links from everyone
+ANY_HOST = "compute.example:8774"  # so that all return the same links
 
 
 class Stage:
-    """The running scenery; a context.
+    """The running services; a context manager.
 
     Args:
         before: another checkout of this project to measure as well, with its own environment.
@@ -44,7 +44,7 @@ class Stage:
             self.cloud = stack.enter_context(RealCloud())
             folder = tempfile.TemporaryDirectory(prefix="bench-")
             self._folder = Path(stack.enter_context(folder))
-            self._folder.chmod(0o755)  # nginx's workers are another user's where root starts it
+            self._folder.chmod(0o755)  # nginx started by root runs its workers as another user
             self.project = self.cloud.projects[USER]
             self.tokens = {name: self.cloud.token(USER) for name in IMAGES}
             self.page_sets = {
@@ -73,26 +73,26 @@ class Stage:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))
 
     def start(self, contestant: Contestant) -> Contestant:
-        """Start a contestant, which ends with the stage or by its own `stop`."""
+        """Start a contestant; it stops with the stage or by its own `stop`."""
         self._stack.callback(contestant.daemon.kill)
         contestant.daemon.start()
         return contestant
 
     def warm_up(self, contestant: Contestant, page_set: str) -> None:
-        """Have each worker answer: what a first request costs is measured apart."""
+        """Send requests to each worker, so that its first one is not measured."""
         for _ in range(WARM_UP):
             self.size(contestant, page_set)
 
     def ask(self, contestant: Contestant, page_set: str) -> Any:
-        """Return what a contestant answers."""
+        """Return a contestant's response."""
         return self._get(contestant, page_set).json()
 
     def size(self, contestant: Contestant, page_set: str) -> int:
-        """Return how many bytes a contestant's answer has."""
+        """Return the size of a contestant's response in bytes."""
         return len(self._get(contestant, page_set).content)
 
     def _get(self, contestant: Contestant, page_set: str) -> requests.Response:
-        """Ask on a connection of its own, uncompressed as the load does."""
+        """Send a request on a new connection, uncompressed as in the load."""
         headers = {"Host": ANY_HOST, "Accept-Encoding": "identity", **self.headers(page_set)}
         with services.http() as http:
             url = contestant.address(self.project)
@@ -101,12 +101,12 @@ class Stage:
         return answer
 
     def headers(self, page_set: str) -> Mapping[str, str]:
-        """Return the headers that ask for a list."""
+        """Return the headers for a list."""
         return {"X-Auth-Token": self.tokens[page_set]}
 
 
 def start_contestants(stage: Stage, names: Collection[str] | None = None) -> list[Contestant]:
-    """Start over the static Glance all contestants that are installed, or only those named."""
+    """Start all installed contestants, or those named, with the static Glance."""
     folder, cloud, url = stage.folder, stage.cloud, stage.glance.url
     over = {"SHIM_GLANCE_ENDPOINT": url}
     makers: dict[str, Callable[[], Contestant]] = {
@@ -125,6 +125,6 @@ def start_contestants(stage: Stage, names: Collection[str] | None = None) -> lis
     }
     absent = {"nova": not is_installed("nova"), "before": stage.before is None}
     able = [name for name in makers if not absent.get(name)]
-    wanted = [name for name in able if names is None or name in names]
-    # One after another: a port is only free until somebody takes it.
-    return [stage.start(makers[name]()) for name in wanted]
+    chosen = [name for name in able if names is None or name in names]
+    # One at a time, because a chosen port may be taken by another.
+    return [stage.start(makers[name]()) for name in chosen]

@@ -1,4 +1,4 @@
-"""A Glance that costs next to nothing: nginx, replaying pages that were written down before."""
+"""A Glance with almost no cost: nginx that serves prepared pages."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from bench.page_sets import PageSet
 
-PAGE_SIZES = (1000, 200)  # what the service asks for; what glanceclient, and so Nova, asks for
+PAGE_SIZES = (1000, 200)  # the service's page size; glanceclient's, and therefore Nova's
 ECHO_MODULE = Path("/usr/lib/nginx/modules/ngx_http_echo_module.so")
 SLOW_SECONDS = 0.1
 
-# The token says which list is asked for, so that every contestant can be sent the plain request.
+# The token selects the list, so that every contestant gets the same plain request.
 CONF = """
 {module}
 worker_processes 1;
@@ -85,12 +85,12 @@ PASSING_SERVER = """
 
 
 class StaticGlance:
-    """nginx with the pages; a context, in which it runs.
+    """nginx with the pages; it runs while its context is open.
 
     Args:
-        folder: where it may write.
-        page_sets: by the token that asks for them.
-        schema: what `/v2/schemas/image` answers.
+        folder: a folder for its files.
+        page_sets: the lists by token.
+        schema: the response of `/v2/schemas/image`.
     """
 
     def __init__(self, folder: Path, page_sets: Mapping[str, PageSet], schema: bytes) -> None:
@@ -109,22 +109,22 @@ class StaticGlance:
         self.daemon = nginx(folder, servers, port)
 
     def calls(self) -> int:
-        """Return how many requests were answered, this one not counted."""
+        """Return the number of answered requests, without this one."""
         with services.http() as http:
             text = http.get(f"{self.url}/status", timeout=10).text
-        # Three numbers stand in the third line: accepted, handled, requests.
+        # The third line has three numbers: accepted, handled, requests.
         found = re.search(r"^\s*\d+\s+\d+\s+(\d+)", text, re.MULTILINE)
         assert found, text
         return int(found[1]) - 1
 
 
 def is_slow_possible() -> bool:
-    """Tell whether nginx can wait before it answers."""
+    """Return whether nginx can delay responses."""
     return ECHO_MODULE.exists()
 
 
 def passing_nginx(folder: Path, glance_url: str) -> tuple[Daemon, str]:
-    """Prepare an nginx that only passes on, and return its address with it."""
+    """Prepare nginx as a plain proxy; return the process and its URL."""
     (port,) = free_ports(1)
     upstream = glance_url.rpartition(":")[2]
     servers = PASSING_SERVER.format(host=services.HOST, port=port, upstream=upstream)
@@ -132,7 +132,7 @@ def passing_nginx(folder: Path, glance_url: str) -> tuple[Daemon, str]:
 
 
 def nginx(folder: Path, servers: str, port: int) -> Daemon:
-    """Prepare nginx with these parts of its configuration."""
+    """Prepare nginx with parts of its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     module = f"load_module {ECHO_MODULE};" if is_slow_possible() else ""
     text = CONF.format(folder=folder, servers=servers, module=module)
@@ -150,6 +150,6 @@ def _write_pages(folder: Path, page_set: PageSet) -> None:
 
 
 def page_paths(page_set: PageSet, limit: int) -> Sequence[str]:
-    """Return the paths of a list's pages, in the order in which a client would ask for them."""
+    """Return the paths of a list's pages in order."""
     markers = [f"&marker={marker}" if marker else "" for marker, _ in page_set.pages(limit)]
     return [f"/v2/images?limit={limit}{marker}" for marker in markers]

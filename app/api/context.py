@@ -1,20 +1,16 @@
 """The current request as a call of the legacy API: its version, project and links."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import g, request
 
 from nova_image_shim.adapters.http.urls import without_version
+from nova_image_shim.adapters.image_port import Context
 from nova_image_shim.api.errors import Fault
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 from nova_image_shim.web.current import compute_base, settings
-
-if TYPE_CHECKING:
-    from nova_image_shim.adapters.image_port import Context
 
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
 

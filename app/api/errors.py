@@ -3,12 +3,11 @@
 Source: nova at 12.0.0, nova/api/openstack/wsgi.py, Fault; the default texts are webob's.
 """
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-from flask import Response
+from flask import Flask, Response
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -18,11 +17,6 @@ from nova_image_shim.api.schemas.list_query import first_message
 from nova_image_shim.auth.errors import Unauthenticated
 from nova_image_shim.translation.ascii_json import JSON, to_json
 from nova_image_shim.web.retirement import BrownedOut
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flask import Flask
 
 _log = logging.getLogger(__name__)
 

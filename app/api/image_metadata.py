@@ -1,14 +1,12 @@
 """The metadata of one image: `/images/{id}/metadata` and `…/metadata/{key}`.
 
-A write is one GET of the image and at most one PATCH that names the keys it changes.
+A write calls Glance once to get the image and at most once to patch the keys that change.
 
 Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/image_metadata.py.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response, g, request
 
@@ -23,8 +21,8 @@ from nova_image_shim.api import microversions
 from nova_image_shim.api.context import api_version, require_own_project
 from nova_image_shim.api.errors import Fault
 from nova_image_shim.api.images import get_image
-from nova_image_shim.api.schemas import metadata as metadata_schemas
-from nova_image_shim.api.schemas import metadata_v21 as metadata_schemas_v21
+from nova_image_shim.api.schemas import metadata, metadata_v21
+from nova_image_shim.api.schemas.metadata import MetadataRules
 from nova_image_shim.translation.ascii_json import JSON, VND_JSON, to_json
 from nova_image_shim.translation.metadata_changes import (
     Changes,
@@ -37,82 +35,79 @@ from nova_image_shim.translation.translator import to_metadata
 from nova_image_shim.web.current import make_context, services, settings
 from nova_image_shim.web.responses import answer, no_content
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
 blueprint = Blueprint("image_metadata", __name__)
 
 _BODY_TYPES = {"", "text/plain", JSON, VND_JSON}
 
 
 @blueprint.before_request
-def understand_body() -> None:
-    """Read the body, which comes before the question whose project it is."""
+def read_body() -> None:
+    """Read and parse the body before the project is checked, as Nova does."""
     if request.method in {"POST", "PUT"}:
         if request.mimetype not in _BODY_TYPES:
             raise Fault(415, "Unsupported Content-Type")
         limit = settings().max_body_bytes
-        request.max_content_length = limit + 1  # a chunked body is cut there, and nothing said
+        request.max_content_length = limit + 1  # Flask truncates a chunked body without an error
         data = request.get_data(cache=False)
         if len(data) > limit:
             raise Fault(413)
-        g.body = _schemas().parse_body(data)
+        g.body = _rules().parse_body(data)
     require_own_project()
 
 
 @blueprint.get("/images/<image_id>/metadata")
 def index(image_id: str) -> Response:
-    """List an image's metadata: 200 `{"metadata": {...}}`; 404 for no image."""
+    """List an image's metadata: 200 `{"metadata": {...}}`; 404 if there is no such image."""
     return answer(to_json({"metadata": _metadata_of(get_image(make_context(), image_id))}))
 
 
 @blueprint.get("/images/<image_id>/metadata/<key>")
 def show(image_id: str, key: str) -> Response:
-    """Show one item: 200 `{"meta": {KEY: value}}`; 404 for no image or no such key."""
-    metadata = _metadata_of(get_image(make_context(), image_id))
-    if key not in metadata:
+    """Show one item: 200 `{"meta": {KEY: value}}`; 404 if there is no such image or key."""
+    items = _metadata_of(get_image(make_context(), image_id))
+    if key not in items:
         raise Fault(404)
-    return answer(to_json({"meta": {key: metadata[key]}}))
+    return answer(to_json({"meta": {key: items[key]}}))
 
 
 @blueprint.post("/images/<image_id>/metadata")
 def create(image_id: str) -> Response:
-    """Add or overwrite the items sent: 200 with all metadata as it is then.
+    """Add or overwrite items: 200 with all of the image's metadata.
 
-    Faults: 400 for a bad body, 403 for a key that is Glance's, for an image of another project,
-    and for more items than allowed, 404 for no image, 415 for a body of another type.
+    Faults: 400 for an invalid body, 403 for one of Glance's keys, another project's image or too
+    many items, 404 if there is no such image, 415 for an unsupported body type.
     """
-    items = _schemas().load_metadata(g.body)
+    items = _rules().load_metadata(g.body)
     return answer(to_json({"metadata": _metadata_of(_write(image_id, items))}))
 
 
 @blueprint.put("/images/<image_id>/metadata")
 def update_all(image_id: str) -> Response:
-    """Replace all metadata by the items sent: 200 with what was sent. Faults: as `create`."""
-    items = _schemas().load_metadata(g.body)
+    """Replace all metadata: 200 with the items sent. Faults: as for `create`."""
+    items = _rules().load_metadata(g.body)
     _write(image_id, items, replace_all=True)
     return answer(to_json({"metadata": items}))
 
 
 @blueprint.put("/images/<image_id>/metadata/<key>")
 def update(image_id: str, key: str) -> Response:
-    """Set one item: 200 with what was sent. Faults: as `create`."""
-    item = _schemas().load_meta(g.body, key)
+    """Set one item: 200 with the item sent. Faults: as for `create`."""
+    item = _rules().load_meta(g.body, key)
     _write(image_id, item)
     return answer(to_json({"meta": item}))
 
 
 @blueprint.delete("/images/<image_id>/metadata/<key>")
 def delete(image_id: str, key: str) -> Response:
-    """Remove one item: 204; 404 for no image or no such key, 403 for one that is not ours."""
-    if is_reserved(key):  # never metadata
+    """Remove one item: 204; 404 if there is no such image or key, 403 if it is not the caller's."""
+    if is_reserved(key):  # an attribute, not metadata
         raise Fault(404, "Invalid metadata key")
     if is_bookkeeping(key):
         raise _not_authorized(image_id)
     context = make_context()
     if key not in _metadata_of(get_image(context, image_id)):
         raise Fault(404, "Invalid metadata key")
-    with suppress(ImageConflict):  # somebody else removed it in between: it is gone, as wanted
+    with suppress(ImageConflict):  # another client has removed it in the meantime
         _change(context, image_id, Changes(remove=[key]))
     return no_content()
 
@@ -121,16 +116,16 @@ def _metadata_of(image: Image) -> dict[str, Any]:
     return to_metadata(image, raw_mappings="raw-block-device-mapping" in settings().compat)
 
 
-def _schemas() -> ModuleType:
-    """Return the rules for bodies of the mount that the request came to."""
-    return metadata_schemas_v21 if api_version() == microversions.MOUNT else metadata_schemas
+def _rules() -> MetadataRules:
+    """Return the checks of the API version in the request's path."""
+    return metadata_v21.RULES if api_version() == microversions.MOUNT else metadata.RULES
 
 
 def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -> Image:
-    """Write items and return the image as it is then.
+    """Write items and return the changed image.
 
     Raises:
-        Fault: 403 for a key that is Glance's, before Glance is asked, or for too many items.
+        Fault: 403 for one of Glance's keys, without a call to Glance, or for too many items.
     """
     if any(map(is_reserved, items)):
         raise _not_authorized(image_id)

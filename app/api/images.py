@@ -3,27 +3,19 @@
 Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/images.py.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from flask import Blueprint, Response, g, request
 
-from nova_image_shim.adapters.image_port import ImageNotAuthorized, ImageNotFound
+from nova_image_shim.adapters.image_port import Context, Image, ImageNotAuthorized, ImageNotFound
 from nova_image_shim.api.context import make_translator, require_own_project
 from nova_image_shim.api.errors import Fault
 from nova_image_shim.api.responses import list_response, page_links
 from nova_image_shim.api.schemas.list_query import load_list_query, parse_query
-from nova_image_shim.lists.query import ListQuery, ListRequest
+from nova_image_shim.lists.query import ListQuery, ListRequest, Pairs
 from nova_image_shim.observability.trace import CURRENT
 from nova_image_shim.translation.ascii_json import to_json
 from nova_image_shim.translation.filters import GlanceQuery, to_glance_query
 from nova_image_shim.web.current import make_context, services, settings
 from nova_image_shim.web.responses import answer, no_content
-
-if TYPE_CHECKING:
-    from nova_image_shim.adapters.image_port import Context, Image
-    from nova_image_shim.lists.query import Pairs
 
 blueprint = Blueprint("images", __name__)
 blueprint.before_request(require_own_project)

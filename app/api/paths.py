@@ -1,17 +1,11 @@
-"""Paths as legacy Nova took them, in front of Flask's routing.
+"""Rewrite the paths that legacy Nova accepted, before Flask routes them.
 
-Old clients send `//images`, `images/detail.json` and worse, and some follow no redirect, so the
-path is put right here and routed as if it had been sent so.
+Old clients send `//images`, `images/detail.json` and worse, and some do not follow redirects.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _SLASHES = re.compile("//+")
 _BELOW_MOUNT = re.compile(r"/(v1\.1|v2|v2\.1)/.+", re.DOTALL)
@@ -20,16 +14,16 @@ _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 
 class LegacyPaths:
-    """WSGI middleware: repeated slashes are one, and a final `.json` or `.xml` is cut off.
+    """WSGI middleware that merges repeated slashes and removes a `.json` or `.xml` suffix.
 
-    Both suffixes are answered in JSON, as Nova 12.0.0 did.
+    The response is JSON with either suffix, as in Nova 12.0.0.
     """
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Put the path right and pass the request on."""
+        """Rewrite the path and call the application."""
         path = _SLASHES.sub("/", environ.get("PATH_INFO", "")) or "/"
         if is_below_mount(path):
             path = _SUFFIX.sub("", path)
@@ -38,17 +32,18 @@ class LegacyPaths:
 
 
 def is_below_mount(path: str) -> bool:
-    """Tell whether a path needs a token: all do below a mount, the version documents do not.
+    """Return whether a path needs a token.
 
-    That holds below a mount that is not served, too.
+    Every path below a version does, even if that version is not served; the version documents
+    themselves do not.
     """
     return _BELOW_MOUNT.fullmatch(path) is not None
 
 
 def is_unroutable(environ: WSGIEnvironment) -> bool:
-    """Tell whether a path cannot name anything: an encoded slash in it, or no UTF-8.
+    """Return whether a path has an encoded slash or is not UTF-8, so that no route can match.
 
-    WSGI has decoded the path, so the request's own target tells.
+    WSGI decodes the path, so this looks for the slash in the raw request target.
     """
     target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
     if _ENCODED_SLASH.search(target):

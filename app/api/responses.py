@@ -1,19 +1,14 @@
 """Answers to lists: the body, and the links to the pages around it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from flask import Response
+
+from nova_image_shim.lists.listing import Previous, StoredList
+from nova_image_shim.lists.query import Pairs
 from nova_image_shim.translation.ascii_json import to_json_list
+from nova_image_shim.translation.links import Link
 from nova_image_shim.web.responses import answer
-
-if TYPE_CHECKING:
-    from flask import Response
-
-    from nova_image_shim.lists.listing import Previous, StoredList
-    from nova_image_shim.lists.query import Pairs
-    from nova_image_shim.translation.links import Link
 
 
 def list_response(stored: StoredList, links: list[Link], age: int | None) -> Response:

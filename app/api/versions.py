@@ -1,9 +1,7 @@
-"""Version documents, which need no token.
+"""Version documents, served without a token.
 
 Source: nova at 12.0.0, nova/api/openstack/compute/views/versions.py.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
@@ -22,13 +20,13 @@ _MEDIA_TYPE = "application/vnd.openstack.compute+json"
 
 @blueprint.get("/")
 def index() -> Response:
-    """List the versions served, v2.0 first: 200 `{"versions": [...]}`."""
+    """List the served versions, v2.0 first: 200 `{"versions": [...]}`."""
     mounts = [mount for mount in ("v2", microversions.MOUNT) if mount in settings().mounts]
     return answer(to_json({"versions": [_entry(mount) for mount in mounts]}))
 
 
 def show() -> Response:
-    """Show the version of a mount: 200 `{"version": {...}}`; that of `v1.1` is v2.0."""
+    """Show the version in the path: 200 `{"version": {...}}`; `v1.1` shows v2.0."""
     entry = _entry(api_version())
     html = {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
     entry["links"].append(html)

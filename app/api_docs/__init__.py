@@ -1,10 +1,8 @@
-"""The API's OpenAPI document, and the page at `/docs` to try the calls on; neither needs a token.
+"""Serve the OpenAPI document, and Swagger UI at `/docs`, without a token.
 
-Swagger UI comes with the package flask-swagger-ui, of which only the files are used: its own page
-has a script in it, which no strict policy lets run.
+The package flask-swagger-ui provides Swagger UI's files. Its own page is not used, because a
+strict Content-Security-Policy blocks the inline script in it.
 """
-
-from __future__ import annotations
 
 from importlib import resources
 
@@ -33,7 +31,7 @@ _ASSETS = {
     "swagger-ui-bundle.js": _SWAGGER_UI,
     "swagger-ui.css": _SWAGGER_UI,
 }
-# Nothing comes from elsewhere, no script runs but the page's own, and no other page frames it.
+# Load nothing from other hosts, run no inline scripts, and refuse to be framed.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -48,23 +46,23 @@ _HEADERS = {
 @blueprint.get("/docs")
 @blueprint.get("/docs/")
 def index() -> Response:
-    """Show the page: 200, HTML whose every part comes from here."""
+    """Show Swagger UI: 200, HTML that loads everything from this service."""
     page = render_template("api-docs.html")
     return Response(page, headers=_HEADERS, content_type="text/html; charset=utf-8")
 
 
 @blueprint.get("/docs/<asset>")
 def show_asset(asset: str) -> Response:
-    """Send a part of the page: 200, 304 where the client has it, 404 for what is none."""
+    """Send one of the page's files: 200, 304 if it is unchanged, 404 if there is no such file."""
     if asset not in _ASSETS:
         raise NotFound
     response = send_from_directory(str(_ASSETS[asset]), asset, conditional=False)
     response.headers.update(_HEADERS)
-    response.make_conditional(request)  # by ETag, but never a part of it
+    response.make_conditional(request)  # supports ETags, but not ranges
     return response
 
 
 @blueprint.get("/openapi.json")
 def show_document() -> Response:
-    """Show the OpenAPI 3.1 document of the mounts that are served: 200."""
+    """Show the OpenAPI 3.1 document of the served API versions: 200."""
     return answer(to_json(load_document(settings().mounts)))

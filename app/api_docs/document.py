@@ -1,6 +1,4 @@
-"""The OpenAPI document as it is served: of the mounts that there are, without YAML's helpers."""
-
-from __future__ import annotations
+"""Prepare the OpenAPI document for serving: only enabled API versions, no YAML helpers."""
 
 from functools import cache
 from importlib import metadata, resources
@@ -14,7 +12,7 @@ def load_document(mounts: tuple[str, ...]) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the API.
 
     Args:
-        mounts: those that are served, such as `("v1.1", "v2", "v2.1")`.
+        mounts: the served API versions, such as `("v1.1", "v2", "v2.1")`.
     """
     text = (resources.files(__package__) / "openapi.yaml").read_text(encoding="utf-8")
     document: dict[str, Any] = yaml.safe_load(text)

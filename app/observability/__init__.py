@@ -1,1 +1,1 @@
-"""What is logged, counted and traced."""
+"""Logs, metrics, and the trace of each request."""

@@ -1,15 +1,17 @@
-"""Which client calls, by its User-Agent: a bounded set, for the log, the metrics and `usage`."""
+"""Identify clients by their User-Agent, as one of a fixed set of families.
 
-from __future__ import annotations
+The log, the metrics and `usage` share the set; since it is fixed, it is safe as a metric label.
+"""
 
 import re
 from functools import lru_cache
 from typing import NamedTuple
 
 OTHER, NONE = "other", "none"
-_LONGEST_AGENT = 256
+_MAX_AGENT_LENGTH = 256
+_MAX_VERSION_LENGTH = 32
 
-# The first that is found names the family: a library that sits on another stands before it.
+# The first match wins, so a library is listed before those that it is built on.
 _PRODUCTS = {
     "novaclient": "novaclient",
     "openstackclient": "openstackclient|osc-lib",
@@ -34,7 +36,7 @@ _PRODUCTS = {
     "browser": "mozilla",
 }
 _RULES = [
-    # `product/1.2`, `product (1.2)`, `product v1.2`, or the product alone
+    # Matches `product/1.2`, `product (1.2)`, `product v1.2` and a product without a version.
     (
         family,
         re.compile(rf"(?<![a-z0-9])(?:{names})(?![a-z0-9])(?:[/ (]*v?(\d[\w.+-]*))?", re.I | re.A),
@@ -45,7 +47,7 @@ FAMILIES = (*_PRODUCTS, OTHER, NONE)
 
 
 class Client(NamedTuple):
-    """A client as it names itself; `version` is empty where it tells none."""
+    """A client's family and version; `version` is empty if the client sends none."""
 
     family: str
     version: str
@@ -56,14 +58,14 @@ class Client(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def client_of(user_agent: str) -> Client:
-    """Return the family and version that a User-Agent header names.
+    """Return the client that a User-Agent header describes.
 
-    `python-novaclient` is `novaclient`, `libcloud/3.8.0 (OpenStack)` is `libcloud/3.8.0`; one of
-    no known family is `other`, an empty one `none`.
+    `python-novaclient` is `novaclient` and `libcloud/3.8.0 (OpenStack)` is `libcloud/3.8.0`.
+    The family of an unknown client is `other`, and that of an empty header `none`.
     """
     if not user_agent.strip():
         return Client(NONE, "")
     for family, product in _RULES:
-        if match := product.search(user_agent[:_LONGEST_AGENT]):
-            return Client(family, (match[1] or "")[:32])
+        if match := product.search(user_agent[:_MAX_AGENT_LENGTH]):
+            return Client(family, (match[1] or "")[:_MAX_VERSION_LENGTH])
     return Client(OTHER, "")

@@ -1,12 +1,10 @@
-"""Where Prometheus scrapes: a port of its own, answered by a thread of its own in each worker.
+"""A separate port for Prometheus, served by one extra thread in each worker.
 
-The socket is made by gunicorn's master and inherited by the workers; whichever takes a scrape
-answers for all of them, from the files that they share. A scrape is answered while every thread
-of the pool is busy, which is when it matters most, and the master has no thread, so that it can
-fork safely. Clients have no way to this port by the service's own.
+gunicorn's master opens the socket and the workers inherit it. Any worker can answer a scrape for
+all of them, from the files that they share, and does so even while its whole thread pool is busy.
+The master starts no thread, since forking a process with threads is unsafe. The service's own
+port does not serve metrics.
 """
-
-from __future__ import annotations
 
 import os
 import shutil
@@ -16,22 +14,19 @@ import threading
 from functools import cache
 from pathlib import Path
 from socketserver import BaseServer, ThreadingMixIn
-from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import WSGIApplication
 
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+from nova_image_shim.adapters.address import Address
 
-    from nova_image_shim.adapters.address import Address
-
-_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-_HANDED_OVER = "NOVA_IMAGE_SHIM_METRICS_FD"
+_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own
+_SOCKET_VARIABLE = "NOVA_IMAGE_SHIM_METRICS_FD"
 _SCRAPE_SECONDS = 10
 _BACKLOG = 16
 
 
 class MetricsPort:
-    """The port and the files behind it, from gunicorn's start to its end.
+    """The port and the folder of metric files, for the lifetime of gunicorn's master.
 
     Args:
         address: where to listen.
@@ -43,37 +38,37 @@ class MetricsPort:
         self._own_folder: str | None = None
 
     def open(self, uid: int, gid: int) -> None:
-        """Listen, and make the folder, or empty the one that PROMETHEUS_MULTIPROC_DIR names.
+        """Listen, and prepare the folder that PROMETHEUS_MULTIPROC_DIR names, or a temporary one.
 
         Args:
-            uid: as whom the workers run.
-            gid: the same for the group.
+            uid: the user that the workers run as.
+            gid: the group that the workers run as.
 
         Raises:
-            OSError: the address is in use or none of this machine's, or the folder cannot be made.
+            OSError: the address is in use or not local, or the folder cannot be created.
         """
-        self._socket = _inherited() or _listen(self._address)
-        if given := os.environ.get(_FOLDER):
-            Path(given).mkdir(parents=True, exist_ok=True)
-            for file in Path(given).glob("*.db"):  # of an earlier run
+        self._socket = _inherited_socket() or _listen(self._address)
+        if configured := os.environ.get(_FOLDER_VARIABLE):
+            Path(configured).mkdir(parents=True, exist_ok=True)
+            for file in Path(configured).glob("*.db"):  # left by an earlier run
                 file.unlink()
         else:
             self._own_folder = tempfile.mkdtemp(prefix="nova-image-shim-metrics-")
-            os.environ[_FOLDER] = self._own_folder
+            os.environ[_FOLDER_VARIABLE] = self._own_folder
             os.chown(self._own_folder, uid, gid)
 
     def hand_over(self, environ: dict[str, str]) -> None:
-        """Leave the socket to the program that is about to take this one's place (SIGUSR2).
+        """Pass the socket to the gunicorn that is about to replace this one (SIGUSR2).
 
         Args:
-            environ: what that program gets.
+            environ: the environment variables of the new process.
         """
         assert self._socket is not None, "open() comes first"
         self._socket.set_inheritable(True)
-        environ[_HANDED_OVER] = str(self._socket.fileno())
+        environ[_SOCKET_VARIABLE] = str(self._socket.fileno())
 
     def serve(self) -> None:
-        """Answer scrapes from now on, in a worker."""
+        """Start answering scrapes, in a worker."""
         from prometheus_client import CollectorRegistry, make_wsgi_app  # noqa: PLC0415
         from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
 
@@ -84,44 +79,44 @@ class MetricsPort:
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
     def forget(self, pid: int) -> None:
-        """Take a worker that has ended out of what is told of the living."""
+        """Drop the gauges of a worker that has exited; its counters stay."""
         from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
-        """Remove the folder, unless it was given."""
+        """Remove the folder if it is a temporary one."""
         if self._own_folder:
             shutil.rmtree(self._own_folder, ignore_errors=True)
 
 
 @cache
 def port_at(address: Address) -> MetricsPort:
-    """Return the port at an address, the same one however often gunicorn reads its settings."""
+    """Return the port at an address; the same one every time gunicorn reloads its settings."""
     return MetricsPort(address)
 
 
-def _inherited() -> socket.socket | None:
-    number = os.environ.pop(_HANDED_OVER, None)
-    return socket.socket(fileno=int(number)) if number else None
+def _inherited_socket() -> socket.socket | None:
+    descriptor = os.environ.pop(_SOCKET_VARIABLE, None)
+    return socket.socket(fileno=int(descriptor)) if descriptor else None
 
 
 def _listen(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.create_server(address, family=family, backlog=_BACKLOG)
-    listener.setblocking(False)  # another worker may have taken the scrape meanwhile
+    listener.setblocking(False)  # another worker may accept the scrape first
     return listener
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _SCRAPE_SECONDS  # and then a silent peer's thread ends
+    timeout = _SCRAPE_SECONDS  # ends the thread of a silent client
 
     def log_message(self, *_args: object) -> None:
-        """Say nothing: a scrape is no request of a client."""
+        """Log nothing: a scrape is not a client's request."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """wsgiref's server over a socket that is there already; a silent peer holds up nobody else."""
+    """wsgiref's server on an open socket, with a thread per scrape so that none blocks another."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""What is known of a request while it runs, its ids, and its one log line."""
+"""The trace of the current request, and the access log line made from it."""
 
 from __future__ import annotations
 
@@ -9,51 +9,49 @@ import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flask import Request, Response
+
+from nova_image_shim.adapters.image_port import Call
 from nova_image_shim.observability.client_families import Client, client_of
-
-if TYPE_CHECKING:
-    from flask import Request, Response
-
-    from nova_image_shim.adapters.image_port import Call
 
 ACCESS_LOGGER = "nova_image_shim.access"
 _log = logging.getLogger(ACCESS_LOGGER)
 
 # oslo.middleware's rule for an id that another service may send.
 _REQUEST_ID = re.compile(r"req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
-_LONGEST_AGENT = 256
-_MOST_IDS = 16
+_MAX_AGENT_LENGTH = 256
+_MAX_GLANCE_IDS = 16
 UNROUTED = "none"
-_NOBODY = client_of("")
+_NO_CLIENT = client_of("")
 
 
 @dataclass(slots=True)
 class Trace:
-    """One request, as its log lines and the metrics tell of it.
+    """Facts about one request for its log lines and the metrics.
 
     Args:
-        request_id: ours, answered in both request-id headers.
-        client_request_id: the client's, where it sent a good one, else empty.
-        token: the client's, kept only so that it can be struck out of every log line.
-        user_agent, client: how the client names itself, and what that comes to.
-        user_id, project_id: who asks, `-` until known.
-        call: what is asked for, `images.detail` for one; `none` for a path that leads nowhere.
-        token_cached: whether the token was known, None where none was looked up.
-        keystone_calls: method, status (0 where no answer came) and seconds of each.
+        request_id: our id, returned in both request-id headers.
+        client_request_id: the client's id if it sent a valid one, otherwise empty.
+        token: the client's token, held only to redact it from log lines.
+        user_agent, client: the User-Agent header and the client that it describes.
+        user_id, project_id: the caller's ids; `-` before authentication.
+        call: blueprint and view, such as `images.detail`; `none` if no route matches.
+        token_cached: whether the token was in the cache; None if no token was looked up.
+        keystone_calls: method, status (0 for no response) and seconds of each call.
         calls: each call to the image store.
-        pages, images: of a list, how many; None for what is no list.
-        list_cached: whether that list was kept from an earlier request.
-        brownout: whether it was refused to rehearse the end of the service.
-        started: on `time.monotonic()`'s clock.
+        pages, images: the number of Glance pages and images in a list; None for other calls.
+        list_cached: whether the list came from the cache.
+        brownout: whether a brownout refused the request.
+        started: `time.monotonic()` at the start of the request.
     """
 
     request_id: str
     client_request_id: str = ""
     token: str = ""
     user_agent: str = ""
-    client: Client = _NOBODY
+    client: Client = _NO_CLIENT
     user_id: str = "-"
     project_id: str = "-"
     call: str = UNROUTED
@@ -68,10 +66,10 @@ class Trace:
 
     @classmethod
     def of(cls, request: Request) -> Trace:
-        """Begin the trace of a request."""
+        """Start the trace of a request."""
         environ = request.environ
         inbound = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
-        agent = environ.get("HTTP_USER_AGENT", "")[:_LONGEST_AGENT]
+        agent = environ.get("HTTP_USER_AGENT", "")[:_MAX_AGENT_LENGTH]
         return cls(
             request_id=f"req-{uuid.uuid4()}",
             client_request_id=inbound if _REQUEST_ID.fullmatch(inbound) else "",
@@ -87,7 +85,7 @@ CURRENT: ContextVar[Trace] = ContextVar("trace", default=_NO_REQUEST)
 
 
 def count_keystone_call(method: str, status: int, seconds: float) -> None:
-    """Take note of a call made to Keystone for the current request, if there is one."""
+    """Record a call to Keystone in the current request's trace, if there is one."""
     trace = CURRENT.get()
     if trace is not _NO_REQUEST:
         trace.keystone_calls.append((method, status, seconds))
@@ -103,11 +101,11 @@ def _call_of(endpoint: str | None) -> str:
 
 
 def log_access(request: Request, response: Response, seconds: float) -> None:
-    """Write the one line that each request gets: Nova's own form, then what Nova's lacks."""
+    """Log a request's one access line: Nova's fields first, then ours."""
     if not _log.isEnabledFor(logging.INFO):
         return
     trace, environ = CURRENT.get(), request.environ
-    ids = [call.request_id for call in trace.calls[:_MOST_IDS] if call.request_id]
+    ids = [call.request_id for call in trace.calls[:_MAX_GLANCE_IDS] if call.request_id]
     fields: dict[str, Any] = {
         "remote": request.remote_addr or "-",
         "method": request.method,
@@ -128,7 +126,7 @@ def log_access(request: Request, response: Response, seconds: float) -> None:
     _log.info(ACCESS_LINE, fields)
 
 
-# What a client chose freely is last, so that nothing in it can pass for one of the other fields.
+# The User-Agent is last because clients choose it freely: it cannot imitate another field there.
 ACCESS_LINE = (
     '%(remote)s "%(method)s %(target)s %(protocol)s" status: %(status)d len: %(length)s '
     "time: %(seconds).7f glance_calls: %(glance_calls)d glance_time: %(glance_seconds).7f "

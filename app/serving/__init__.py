@@ -1,1 +1,1 @@
-"""How gunicorn serves: its worker, the memory of a process, the line that says it is ready."""
+"""What gunicorn runs with: the worker, memory and GC settings, and the ready line."""

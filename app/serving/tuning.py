@@ -1,21 +1,19 @@
-"""What a process that serves lists is told of garbage and memory, before it has any threads."""
-
-from __future__ import annotations
+"""Memory and garbage collection settings for a process that serves large lists."""
 
 import ctypes
 import gc
 from contextlib import suppress
 
-_M_ARENA_MAX = -8  # of glibc's malloc.h
+_M_ARENA_MAX = -8  # from glibc's malloc.h
 
 
 def tune_process() -> None:
-    """Look for garbage less often, and have all threads take memory from one heap.
+    """Collect garbage less often, and make all threads share one heap; call before any starts.
 
-    A list is thousands of objects and none is in a cycle: to look through them again and again is
-    a fifth of the time of their translation. And where each thread has a heap of its own, each
-    keeps what its largest answer needed, though only one runs at a time.
+    A list has thousands of objects and no cycles, and scanning them repeatedly takes a fifth of
+    the translation's time. With one heap per thread, each heap keeps the memory of the thread's
+    largest response, although only one thread runs Python at a time.
     """
     gc.set_threshold(50_000)
-    with suppress(AttributeError):  # another C library has one heap already
+    with suppress(AttributeError):  # other C libraries have a single heap anyway
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

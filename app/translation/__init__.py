@@ -1,1 +1,1 @@
-"""Between Glance v2 and legacy Nova v2: pure functions."""
+"""Translate between Glance v2 and legacy Nova v2 with pure functions."""

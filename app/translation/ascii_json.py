@@ -1,33 +1,29 @@
-"""JSON on the wire: ASCII bytes, whatever the images hold.
+"""JSON as ASCII bytes.
 
-Clients of 2015 guess the charset of a body that names none, so every byte is ASCII. orjson
-writes UTF-8; only what is not ASCII is escaped after it.
+A JSON response names no charset and clients from 2015 guess one, so non-ASCII characters are
+escaped. orjson cannot do that: it writes UTF-8, and the non-ASCII characters are escaped after it.
 """
-
-from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 JSON = "application/json"
 VND_JSON = "application/vnd.openstack.compute+json"
 
-_ESCAPED = "nova_image_shim.json_escaped"  # the name of the handler below, to codecs
-_SMALL_BYTES = 2**20  # sent at once: three pieces are three system calls, and packets
+_ESCAPED = "nova_image_shim.json_escaped"  # the name of the codec error handler below
+_SMALL_BYTES = 2**20  # joined into one piece, since each piece costs a system call and a packet
 
 
 def to_json(value: Any) -> bytes:
-    r"""Return a value as JSON in ASCII, non-ASCII characters as `\uXXXX` surrogate pairs.
+    r"""Return a value as ASCII JSON, with non-ASCII characters escaped as `\uXXXX`.
 
-    What orjson refuses (integers over 64 bits, lone surrogates) goes the standard library's way,
-    so that one odd image never fails a list.
+    The standard library encodes values that orjson refuses (integers over 64 bits, lone
+    surrogates), so that one odd image does not fail a list.
     """
     try:
         data = orjson.dumps(value)
@@ -39,7 +35,7 @@ def to_json(value: Any) -> bytes:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Return what stands for a run of characters that are not ASCII, and where it ends."""
+    """Return the escaped form of a run of non-ASCII characters, and the position after it."""
     assert isinstance(error, UnicodeEncodeError)
     run = error.object[error.start : error.end]
     return encode_basestring_ascii(run)[1:-1], error.end
@@ -49,23 +45,23 @@ codecs.register_error(_ESCAPED, _escape)
 
 
 def to_elements(values: list[Any]) -> bytes:
-    """Return the elements of a JSON array, without its brackets."""
+    """Return a JSON array without its brackets."""
     return to_json(values)[1:-1]
 
 
 def to_json_list(name: str, pages: Iterable[bytes], tail: dict[str, Any]) -> list[bytes]:
-    """Return `{"NAME": [...], **tail}` in pieces, or in one where it is small.
+    """Return `{"NAME": [...], **tail}` in pieces, or in one piece if it is small.
 
-    What is large is not put together, which would take its size in memory once more.
+    Joining a large list would need its size in memory a second time.
 
     Args:
         name: the key of the list.
-        pages: as `to_elements` gives them.
-        tail: further keys of the object.
+        pages: elements as `to_elements` returns them.
+        tail: more keys of the object.
     """
     pieces = [b'{"%s":[' % name.encode()]
     for page in filter(None, pages):
         pieces += [b",", page]
-    del pieces[1:2]  # no comma before the first
+    del pieces[1:2]  # no comma before the first page
     pieces.append(b"]," + to_json(tail)[1:] if tail else b"]}")
     return pieces if sum(map(len, pieces)) > _SMALL_BYTES else [b"".join(pieces)]

@@ -1,4 +1,4 @@
-"""`nova-image-shim translate`: Glance's images in, legacy ones out, without any cloud."""
+"""The command `nova-image-shim translate`, which translates images without a cloud."""
 
 from __future__ import annotations
 
@@ -13,45 +13,55 @@ from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 
 _DESCRIPTION = """\
-Turn what Glance v2 says of an image, or of a list of images, on standard input into what legacy
-Nova says, on standard output. Nothing else is read or asked.
+Read a Glance v2 image, or a list of images, as JSON from standard input and write it to standard
+output as legacy Nova shows it. No service is contacted.
 
-Exit status: 0 fine, 2 the input is no image of Glance's.
+Exit status: 0 ok, 2 the input is not a Glance image.
 """
-_MOST_BYTES = 2**28
+_MAX_BYTES = 2**28
 
 
-class _NoImageError(Exception):
-    """The input is no image; the text says why."""
+class _InvalidInputError(Exception):
+    """The input is not an image or a list of images; the text says why."""
 
 
 def add_translate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the program's."""
+    """Add the `translate` command."""
     parser = commands.add_parser(
         "translate",
-        help="turn Glance's images into legacy ones, offline",
+        help="translate Glance images into legacy ones, offline",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--brief", action="store_true", help="as GET /images lists, not /detail")
-    parser.add_argument("--project", default="demo", metavar="ID", help="in links; demo")
-    parser.add_argument("--mount", choices=("v2", "v1.1", "v2.1"), default="v2", help="in links")
-    parser.add_argument(
-        "--base-url", default="http://localhost:8774", metavar="URL", help="what links begin with"
+    add = parser.add_argument
+    add("--brief", action="store_true", help="show images as GET /images does, not /images/detail")
+    add("--project", default="demo", metavar="ID", help="project in links (default: demo)")
+    add(
+        "--mount",
+        choices=("v2", "v1.1", "v2.1"),
+        default="v2",
+        help="API version in links (default: v2)",
     )
-    parser.add_argument(
-        "--glance-url", metavar="URL", help="the same for `alternate` links; --base-url"
+    add(
+        "--base-url",
+        default="http://localhost:8774",
+        metavar="URL",
+        help="URL that links start with (default: http://localhost:8774)",
+    )
+    add(
+        "--glance-url",
+        metavar="URL",
+        help="URL that `alternate` links start with (default: the base URL)",
     )
     parser.set_defaults(run=translate)
 
 
-def translate(given: argparse.Namespace) -> int:
-    """Translate standard input and return the exit status."""
+def translate(options: argparse.Namespace) -> int:
+    """Translate standard input to standard output and return the exit status."""
     try:
-        value = _read()
-        images, name = _images(value)
-        output = _translated(given, images)
-    except _NoImageError as error:
+        images, name = _images(_read())
+        output = _translated(options, images)
+    except _InvalidInputError as error:
         sys.stderr.write(f"nova-image-shim translate: {error}\n")
         return 2
     wrapped = {name: output if name == "images" else output[0]}
@@ -60,17 +70,19 @@ def translate(given: argparse.Namespace) -> int:
 
 
 def _read() -> Any:
-    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise _NoImageError(f"standard input is over {_MOST_BYTES} bytes: give it in pages")
+    data = sys.stdin.buffer.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise _InvalidInputError(
+            f"standard input is longer than {_MAX_BYTES} bytes; translate one page at a time"
+        )
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise _NoImageError(f"standard input is no JSON: {error}") from error
+        raise _InvalidInputError(f"standard input is not valid JSON: {error}") from error
 
 
 def _images(value: Any) -> tuple[list[Any], str]:
-    """Return the images of Glance's answer, and what the legacy one calls them."""
+    """Return the images in Glance's response, and the key for them in the legacy response."""
     if isinstance(value, dict) and isinstance(value.get("images"), list):
         return value["images"], "images"
     if isinstance(value, list):
@@ -78,12 +90,12 @@ def _images(value: Any) -> tuple[list[Any], str]:
     return [value], "image"
 
 
-def _translated(given: argparse.Namespace, images: list[Any]) -> list[dict[str, Any]]:
-    base = given.base_url.rstrip("/")
-    glance = (given.glance_url or base).rstrip("/")
-    links = Links.under(base, given.mount, given.project, glance, project_in_alternate=True)
+def _translated(options: argparse.Namespace, images: list[Any]) -> list[dict[str, Any]]:
+    base = options.base_url.rstrip("/")
+    glance = (options.glance_url or base).rstrip("/")
+    links = Links.under(base, options.mount, options.project, glance, project_in_alternate=True)
     translator = Translator(links)
-    for place, image in enumerate(images):
+    for number, image in enumerate(images, 1):
         if not isinstance(image, dict) or not isinstance(image.get("id"), str):
-            raise _NoImageError(f"image number {place + 1} is no object with an `id`")
-    return [(translator.brief if given.brief else translator.full)(image) for image in images]
+            raise _InvalidInputError(f"image {number} is not an object with an `id`")
+    return [(translator.brief if options.brief else translator.full)(image) for image in images]

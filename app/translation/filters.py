@@ -1,20 +1,15 @@
-"""Legacy filters in Glance's terms: pure.
+"""Translate legacy filters into a Glance query.
 
 Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/images.py and nova/image/glance.py.
 """
 
-from __future__ import annotations
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from typing import TYPE_CHECKING, NamedTuple
-
+from nova_image_shim.adapters.image_port import Image
 from nova_image_shim.translation.translator import BASE_ATTRIBUTES
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from nova_image_shim.adapters.image_port import Image
-
-# What a legacy status word is asked for as: every Glance status that is displayed so.
+# The Glance filter that finds every status which a legacy status word stands for.
 STATUS_TO_GLANCE = {
     "active": "active",
     "saving": "in:queued,saving",
@@ -23,7 +18,7 @@ STATUS_TO_GLANCE = {
     "unknown": "in:uploading,importing,deactivated",
 }
 
-# Words that steer Glance's list: no custom property can be asked for by such a name.
+# Parameters that control Glance's list, so properties with these names cannot be filtered.
 GLANCE_CONTROL_WORDS = frozenset(
     """
     limit marker sort sort_key sort_dir member_status tag changes-since deleted deleted_at
@@ -35,12 +30,12 @@ MAX_INTEGER = 2**31 - 1  # Glance's min_ram and min_disk columns hold no more
 
 
 class GlanceQuery(NamedTuple):
-    """Legacy filters in Glance's terms.
+    """A query for Glance, and the filters that Glance cannot apply.
 
     Args:
         params: Glance v2 query parameters.
-        properties: equalities that Glance cannot be asked for; compared here, image by image.
-        impossible: no image can match: the list is empty and Glance need not be asked.
+        properties: values of custom properties to compare here, image by image.
+        impossible: no image can match, so the list is empty without a call to Glance.
     """
 
     params: dict[str, str]
@@ -48,7 +43,7 @@ class GlanceQuery(NamedTuple):
     impossible: bool = False
 
     def matching(self, images: list[Image]) -> list[Image]:
-        """Return the images that have the properties that Glance cannot filter by."""
+        """Return the images whose custom properties match."""
         return [image for image in images if self._matches(image)]
 
     def _matches(self, image: Image) -> bool:
@@ -57,12 +52,12 @@ class GlanceQuery(NamedTuple):
 
 
 def to_glance_query(filters: Mapping[str, str]) -> GlanceQuery:
-    """Return what Glance is asked for the legacy filters.
+    """Translate legacy filters into a Glance query.
 
     Args:
-        filters: checked values by legacy name (`name`, `status`, `type`, `server`,
-            `changes-since`, `minRam`, `minDisk`, `property-NAME`), in the order in which a later
-            name wins over an earlier one that feeds the same Glance parameter.
+        filters: validated values by legacy name (`name`, `status`, `type`, `server`,
+            `changes-since`, `minRam`, `minDisk`, `property-NAME`). If two set the same Glance
+            parameter, the later one wins.
     """
     query = GlanceQuery({}, {})
     for name, value in filters.items():
@@ -76,10 +71,10 @@ def to_glance_query(filters: Mapping[str, str]) -> GlanceQuery:
 
 
 def _add_property(query: GlanceQuery, name: str, value: str) -> bool:
-    """Add a filter on a custom property; False where no image can have one of that name."""
+    """Add a filter on a custom property; return False if no image can have that property."""
     if not name or name in BASE_ATTRIBUTES or name in GLANCE_CONTROL_WORDS:
         return False
-    if name.endswith(("_min", "_max")):  # Glance would take them for bounds of a column
+    if name.endswith(("_min", "_max")):  # Glance would treat them as bounds of a column
         query.properties[name] = value
     else:
         query.params[name] = server_id_of(value) if name == "instance_uuid" else value
@@ -87,7 +82,7 @@ def _add_property(query: GlanceQuery, name: str, value: str) -> bool:
 
 
 def _literal(value: str) -> str:
-    """Keep Glance from reading a colon in the value as the end of an operator."""
+    """Keep Glance from parsing the text before a colon as an operator."""
     return f"eq:{value}" if ":" in value else value
 
 
@@ -97,7 +92,7 @@ def _glance_status(value: str) -> str:
 
 
 def server_id_of(reference: str) -> str:
-    """Return the id in a server's URL, its bookmark, its path, or the bare id."""
+    """Return the server id from a URL, a bookmark, a path or the bare id."""
     path = reference.partition("?")[0].partition("#")[0]
     return path.rstrip("/").rpartition("/")[2]
 

@@ -1,4 +1,4 @@
-"""The links of legacy images and servers."""
+"""Build the links of legacy images and servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Link = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What every link of one answer begins with, made once per request."""
+    """The prefixes of all links in one response, computed once per request."""
 
     images: str
     images_bookmark: str
@@ -28,15 +28,15 @@ class Links:
         *,
         project_in_alternate: bool,
     ) -> Links:
-        """Return the links of a project.
+        """Return the links under a base URL.
 
         Args:
-            base: scheme, host and any path in front of the mount, no final slash.
-            mount: `v2`, `v1.1` or `v2.1`, as the request has it.
-            project_id: the project as in the request's path, None where it has none.
-            glance: the image service's address, no version and no final slash.
-            project_in_alternate: the form of 2014.2, which the seed document shows; later
-                releases left the project out.
+            base: scheme, host and any path before the version; without a trailing slash.
+            mount: the version in the request's path: `v2`, `v1.1` or `v2.1`.
+            project_id: the project in the request's path; None if the path has none.
+            glance: the image service's URL without version and trailing slash.
+            project_in_alternate: include the project in `alternate` links, as release 2014.2
+                did; later releases did not.
         """
         project = "" if project_id is None else "/" + quote(project_id, safe="")
         alternate = f"{glance}{project}" if project_in_alternate else glance
@@ -49,7 +49,7 @@ class Links:
         )
 
     def of_image(self, image_id: str) -> list[Link]:
-        """Return the three links of an image."""
+        """Return an image's `self`, `bookmark` and `alternate` links."""
         return [
             {"rel": "self", "href": f"{self.images}{image_id}"},
             {"rel": "bookmark", "href": f"{self.images_bookmark}{image_id}"},
@@ -61,7 +61,7 @@ class Links:
         ]
 
     def of_server(self, server_id: object) -> list[Link]:
-        """Return the two links of the server that a snapshot was made of."""
+        """Return the `self` and `bookmark` links of the server that an image is a snapshot of."""
         return [
             {"rel": "self", "href": f"{self.servers}{server_id}"},
             {"rel": "bookmark", "href": f"{self.servers_bookmark}{server_id}"},

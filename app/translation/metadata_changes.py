@@ -1,21 +1,16 @@
-"""From the metadata a client sends to the changes that Glance is asked for: pure.
+"""Compute the changes to Glance properties that a metadata write needs.
 
-A change names single properties and never an attribute: Glance takes a key like `owner` for the
-attribute, and `add /owner` would give the image away for good.
+A change never names an attribute: Glance would treat a key such as `owner` as the attribute, and
+`add /owner` would give the image to another project for good.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nova_image_shim.adapters.image_port import Image
 from nova_image_shim.translation.ascii_json import to_json
 from nova_image_shim.translation.translator import BASE_ATTRIBUTES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from nova_image_shim.adapters.image_port import Image
 
 _RESERVED = BASE_ATTRIBUTES | {"location", "deleted", "deleted_at"}
 _BOOKKEEPING = "os_glance_"
@@ -23,12 +18,12 @@ _BOOT_IMAGES = {"kernel_id", "ramdisk_id"}
 
 
 class ReservedKey(Exception):
-    """A key that is not the client's to write."""
+    """The client may not write this key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Custom properties to set and to take away, and how many there are then."""
+    """Custom properties to set and remove, and the number of them afterwards."""
 
     add: dict[str, str] = field(default_factory=dict)
     replace: dict[str, str] = field(default_factory=dict)
@@ -40,26 +35,26 @@ class Changes:
 
 
 def is_reserved(key: str) -> bool:
-    """Tell whether Glance would take a key for an attribute of its own."""
+    """Return whether Glance would treat a key as an attribute."""
     return key in _RESERVED
 
 
 def is_bookkeeping(key: str) -> bool:
-    """Tell whether a property is Glance's own."""
+    """Return whether Glance keeps its own records in a property."""
     return key.startswith(_BOOKKEEPING)
 
 
 def to_changes(image: Image, items: Mapping[str, Any], *, replace_all: bool = False) -> Changes:
-    """Return what makes an image's metadata hold the items.
+    """Return the changes that write items to an image's metadata.
 
     Args:
-        image: the image as it is.
-        items: checked metadata; a list is stored as JSON text. `kernel_id` and `ramdisk_id` that
-            say `none` or nothing are neither written nor removed.
-        replace_all: take away every property that the items do not name, but for Glance's own.
+        image: the image before the change.
+        items: validated metadata. A list is stored as JSON text. A `kernel_id` or `ramdisk_id`
+            of `none` or "" is neither written nor removed.
+        replace_all: remove all other properties except Glance's own.
 
     Raises:
-        ReservedKey: an item has a key of Glance's own bookkeeping and not its present value.
+        ReservedKey: an item would change one of Glance's own properties.
     """
     present: dict[str, Any] = {key: image[key] for key in image if key not in BASE_ATTRIBUTES}  # type: ignore[literal-required]
     written: dict[str, str] = {}
@@ -69,8 +64,8 @@ def to_changes(image: Image, items: Mapping[str, Any], *, replace_all: bool = Fa
                 raise ReservedKey(key)
         elif not (key in _BOOT_IMAGES and str(value).lower() in {"", "none"}):
             written[key] = value if isinstance(value, str) else to_json(value).decode()
-    gone = [key for key in present if key not in items and not is_bookkeeping(key)]
-    remove = gone if replace_all else []
+    others = [key for key in present if key not in items and not is_bookkeeping(key)]
+    remove = others if replace_all else []
     return Changes(
         add={key: value for key, value in written.items() if key not in present},
         replace={key: value for key, value in written.items() if key in present},

@@ -1,6 +1,4 @@
-"""Times as Nova and Glance read and write them: read by python-iso8601, written in UTC."""
-
-from __future__ import annotations
+"""Times in the forms that Nova and Glance use: parsed by python-iso8601, written in UTC."""
 
 import re
 from datetime import UTC, datetime
@@ -8,17 +6,17 @@ from datetime import UTC, datetime
 import iso8601
 
 _is_in_glance_form = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII).fullmatch
-_check = datetime.fromisoformat
+_require_valid = datetime.fromisoformat
 _LOST_PLUS = re.compile(r"([T ]\d\d:?\d\d\S*) (\d\d(:?\d\d)?)", re.ASCII)
 
 
 def parse_time(text: str) -> datetime:
-    """Return the moment that an ISO 8601 text names, in UTC; a text without zone is UTC.
+    """Parse an ISO 8601 time and return it in UTC; a time without a zone is in UTC.
 
     Raises:
-        ValueError: it names none, or none between the years 1 and 9999 in UTC.
+        ValueError: the text is not a time, or not between the years 1 and 9999 in UTC.
     """
-    if text.endswith("\n"):  # the library's `$` would let it pass
+    if text.endswith("\n"):  # the library's pattern ends in `$`, which would accept it
         raise ValueError(text)
     try:
         return iso8601.parse_date(text).astimezone(UTC)
@@ -27,24 +25,24 @@ def parse_time(text: str) -> datetime:
 
 
 def restore_plus(text: str) -> str:
-    """Put back the `+` of a zone that form encoding turned into a blank.
+    """Restore a zone's `+`, which query string decoding turns into a space.
 
-    `2011-01-24T17:08:00 09:00` becomes `2011-01-24T17:08:00+09:00`; a blank between date and
-    time stays.
+    `2011-01-24T17:08:00 09:00` becomes `2011-01-24T17:08:00+09:00`; a space between date and
+    time is kept.
     """
     return _LOST_PLUS.sub(r"\1+\2", text)
 
 
 def to_nova_time(value: object) -> str | None:
-    """Return a time as `YYYY-MM-DDTHH:MM:SSZ`, fractions cut, or None if it is no time.
+    """Return a time as `YYYY-MM-DDTHH:MM:SSZ` without fractions, or None if it is not a time.
 
-    Nova fails the whole list on one bad time; here the image is shown without it.
+    Nova fails the whole list for one invalid time; here the image has null in its place.
     """
     if not isinstance(value, str):
         return None
     try:
         if _is_in_glance_form(value):
-            _check(value)
+            _require_valid(value)
             return value
         return parse_time(value).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
     except ValueError:

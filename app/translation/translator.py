@@ -1,27 +1,22 @@
-"""The translation between Glance v2 and legacy Nova v2: pure, no I/O, no web framework.
+"""Translate Glance v2 images into legacy Nova v2 images.
 
 Source: nova at 12.0.0, nova/api/openstack/compute/views/images.py and nova/image/glance.py;
-the links' `alternate` form is that of 2014.2.
+`alternate` links have the form of 2014.2.
 """
-
-from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from nova_image_shim.adapters.image_port import Image
+from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.times import to_nova_time
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from nova_image_shim.adapters.image_port import Image
-    from nova_image_shim.translation.links import Links
-
-    NovaImage = dict[str, Any]
+NovaImage = dict[str, Any]
 
 STATUS_TO_NOVA = {
     "active": ("ACTIVE", 100),
@@ -33,8 +28,8 @@ STATUS_TO_NOVA = {
 }
 UNKNOWN = ("UNKNOWN", 0)
 
-# Glance's own attributes; all other keys of an image are metadata. Nova asks Glance's schema
-# for this list on every request.
+# Glance's own attributes; all other keys of an image are metadata. Nova fetches this list with
+# Glance's schema on every request.
 BASE_ATTRIBUTES = frozenset(
     """
     id name status visibility protected os_hidden checksum os_hash_algo os_hash_value owner size
@@ -49,12 +44,12 @@ TRUE_WORDS = frozenset({"1", "t", "true", "on", "y", "yes"})
 
 @dataclass(frozen=True, slots=True)
 class Translator:
-    """Glance images into legacy ones, for one answer.
+    """Translates the images of one response.
 
     Args:
-        links: what the links begin with.
-        show_size: show `OS-EXT-IMG-SIZE:size`, as Nova's extension of that name.
-        show_disk_config: show `OS-DCF:diskConfig`, as Nova's extension of that name.
+        links: the prefixes of the images' links.
+        show_size: include `OS-EXT-IMG-SIZE:size`, which a Nova extension adds.
+        show_disk_config: include `OS-DCF:diskConfig`, which another extension adds.
         raw_mappings: show `block_device_mapping` and `mappings` as the stored text.
     """
 
@@ -64,16 +59,16 @@ class Translator:
     raw_mappings: bool = False
 
     def brief(self, image: Image) -> NovaImage:
-        """Return the entry of `GET /images`: id, name and links."""
+        """Return an image as `GET /images` lists it: id, name and links."""
         image_id = image["id"]
         name, links = to_name(image.get("name")), self.links.of_image(image_id)
         return {"id": image_id, "name": name, "links": links}
 
     def full(self, image: Image) -> NovaImage:
-        """Return the entry of `GET /images/detail` and `GET /images/{id}`.
+        """Return an image as `GET /images/detail` and `GET /images/{id}` show it.
 
-        `server` and `OS-DCF:diskConfig` are present only where the image has the property that
-        they come from and it is not null.
+        `server` and `OS-DCF:diskConfig` are present only if the property that they are derived
+        from is set.
         """
         image_id = image["id"]
         metadata = to_metadata(image, raw_mappings=self.raw_mappings)
@@ -104,7 +99,7 @@ class Translator:
 
 
 def to_name(value: object) -> str | None:
-    """Return a name, None for what is no text."""
+    """Return the name, or None if it is not text."""
     return value if isinstance(value, str) else None
 
 
@@ -114,7 +109,7 @@ def to_nova_status(status: object) -> tuple[str, int]:
 
 
 def to_integer(value: object) -> int:
-    """Return a number that may be null, absent, or text; 0 for what is no number."""
+    """Return a number that may be null, absent or text; anything other than a number is 0."""
     if isinstance(value, int):
         return int(value)
     try:
@@ -124,10 +119,10 @@ def to_integer(value: object) -> int:
 
 
 def to_metadata(image: Image, *, raw_mappings: bool = False) -> dict[str, Any]:
-    """Return an image's custom properties, values unchanged, null included.
+    """Return an image's custom properties; null values are kept.
 
-    `block_device_mapping` and `mappings` are decoded where they hold JSON text, unless
-    `raw_mappings` is set.
+    `block_device_mapping` and `mappings` are decoded if they are JSON text, unless `raw_mappings`
+    is set.
     """
     everything: Mapping[str, Any] = image
     metadata = {key: everything[key] for key in everything if key not in BASE_ATTRIBUTES}
@@ -138,14 +133,14 @@ def to_metadata(image: Image, *, raw_mappings: bool = False) -> dict[str, Any]:
 
 
 def _decoded(text: str) -> object:
-    """Return what the JSON text says, or the text where that could not be shown.
+    """Return the value of a JSON text, or the text itself if the value cannot be encoded again.
 
-    Anyone may store such a text: what nests deeper, or holds larger numbers, than an answer can
-    carry must not fail the whole list, as it does in Nova.
+    Any user can store such a text. Nesting that is too deep or a number that is too large must
+    not fail the whole list, as it does in Nova.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        # The entry stands a few levels deep in the answer.
+        # The value is nested a few levels deep in the response.
         orjson.dumps([[[[[[[[value]]]]]]]])
     except (ValueError, TypeError, RecursionError):
         return text

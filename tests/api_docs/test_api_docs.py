@@ -19,8 +19,7 @@ from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.api.errors import PORT_ERRORS
 from nova_image_shim.api.schemas import list_query as schemas
-from nova_image_shim.api.schemas import metadata as metadata_schemas
-from nova_image_shim.api.schemas import metadata_v21 as metadata_schemas_v21
+from nova_image_shim.api.schemas import metadata, metadata_v21
 from nova_image_shim.api_docs.document import load_document
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.settings import Settings
@@ -109,7 +108,7 @@ def test_every_file_of_the_page_is_told_of_and_sent() -> None:
             assert (200, []) == (answer.status_code, DOCUMENT.complaints(operation, answer))
 
 
-RULES = {"": metadata_schemas, "Strict": metadata_schemas_v21}
+RULES = {"": metadata.RULES, "Strict": metadata_v21.RULES}
 
 
 @pytest.mark.parametrize("prefix", RULES)

@@ -1,1 +1,1 @@
-"""What happens when everything from outside fails: a table of faults, run cell by cell."""
+"""Test failures of every dependency: a table of faults, run cell by cell."""

@@ -1,4 +1,4 @@
-"""The service over upstreams that go wrong on demand, and what counts the cells."""
+"""Fixtures: the service with upstreams that fail on demand, and a count of the cells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from support.fakes import Live
 
-# Short, so that the table is done in a few minutes; the bounds themselves are what is tested.
+# Short, so that the table takes only a few minutes; the tests check these bounds.
 SECONDS = {
     "SHIM_GLANCE_CONNECT_TIMEOUT": 0.5,
     "SHIM_GLANCE_READ_TIMEOUT": 0.5,
@@ -35,7 +35,7 @@ LIMITS = {"SHIM_GLANCE_PAGE_SIZE": "2", "SHIM_GLANCE_MAX_ANSWER_BYTES": str(2**2
 
 @dataclass
 class World:
-    """Keystone and Glance that can be broken, and how a service over them is started."""
+    """Keystone and Glance that fail on demand, and a service that uses them."""
 
     keystone: Upstream
     glance: Upstream
@@ -44,7 +44,7 @@ class World:
     start: Callable[..., AbstractContextManager[Live]] = field(repr=False, kw_only=True)
 
     def renew(self, project: str = "demo") -> None:
-        """Have all six images of a project again, and nothing wrong or seen."""
+        """Restore all six images of a project, end all faults and forget recorded requests."""
         self.fake_glance.service = MemoryImageService(images(project))
         for upstream in (self.keystone, self.glance):
             upstream.heal()
@@ -83,7 +83,7 @@ def session_service(world: World) -> Iterator[Live]:
 
 @pytest.fixture
 def service(session_service: Live, world: World) -> Iterator[Live]:
-    """Return a live service over both, which has noticed the end of whatever was wrong before."""
+    """Return a live service that has noticed the end of earlier faults."""
     yield session_service
     world.renew("recovered")
     headers = {"X-Auth-Token": token_of("recovered")}
@@ -102,7 +102,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how many cells of the table were run."""
+    """Report how many cells of the table were run."""
     outcomes: Counter[str] = Counter()
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):

@@ -1,6 +1,6 @@
-"""The table of faults: read from `faults.yaml`, and written into docs/faults.md.
+"""Read the table of faults from `faults.yaml`, and write it to docs/faults.md.
 
-`python tests/chaos/table.py` writes it; a test says when it has to be written again.
+Run `python tests/chaos/table.py` to write it; a test fails if it is out of date.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ NOT_POSSIBLE = "-"
 
 @dataclass(frozen=True)
 class Cell:
-    """One fault of one dependency, met by one call.
+    """One fault of one dependency, during one call.
 
     Args:
         service: `glance`, `keystone` or `memcached`.
         fault: the fault's name.
         call: the call's or caller's name.
-        status: what is answered.
-        retry_after: the answer's `Retry-After`, None for none.
-        within: the setting that bounds the time, or words for it.
-        log: a pattern of the log line, None where nothing is amiss.
+        status: the status of the response.
+        retry_after: the response's `Retry-After`; None if it has none.
+        within: the setting that bounds the time, or a description of the bound.
+        log: a pattern for the log line; None if nothing is logged.
     """
 
     service: str
@@ -45,24 +45,24 @@ class Cell:
 
 
 def load() -> dict[str, Any]:
-    """Return the file as it is."""
+    """Return the contents of the file."""
     data: dict[str, Any] = yaml.safe_load(FILE.read_text())
     return data
 
 
 def columns(data: dict[str, Any], service: str) -> dict[str, str]:
-    """Return a service's calls, name to meaning."""
+    """Return descriptions of a service's calls by name."""
     found: dict[str, str] = data["calls" if service == "glance" else "callers"]
     return found
 
 
 def entry(row: dict[str, Any], call: str) -> str:
-    """Return what the table says of a call: a status, perhaps a `Retry-After`, or `-`."""
+    """Return a call's table entry: a status, possibly with `Retry-After`, or `-`."""
     return str(row.get(call, row["all"]))
 
 
 def cells(service: str) -> list[Cell]:
-    """Return every cell of a service's table that can be."""
+    """Return all possible cells of a service's table."""
     data = load()
     found = []
     for row in data[service]:
@@ -112,7 +112,7 @@ def _table(data: dict[str, Any], service: str) -> list[str]:
 
 
 def written() -> str:
-    """Return the document with today's tables."""
+    """Return the document with the current tables."""
     prose = DOCUMENT.read_text().partition(BEGIN)[0]
     return f"{prose}{BEGIN}\n{render()}\n"
 

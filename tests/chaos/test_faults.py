@@ -1,4 +1,4 @@
-"""Every cell of the table: status, fault, bound in time, log line, and health right after."""
+"""Check every cell of the table: status, fault, duration, log line, and recovery."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .conftest import World
 
-SLACK_SECONDS = 1.5  # for a loaded machine
+SLACK_SECONDS = 1.5  # allowance for a loaded machine
 WORDS = {"at once": 0.0, "half a second": 0.5}
 FAULT_NAMES = {
     400: "badRequest",
@@ -44,19 +44,19 @@ numbers = count()
 
 @dataclass(frozen=True)
 class Call:
-    """A client's call, and the call to Glance that goes wrong in it.
+    """A client's call, and the call to Glance that fails in it.
 
     Args:
-        method, path, body: the client's.
-        good: the status where nothing is wrong.
-        wanted: tells Glance's call that goes wrong.
-        before: tells the one before it, where there is one.
+        method, path, body: the client's request.
+        good: the status without a fault.
+        fails: returns whether a request to Glance is the one that fails.
+        before: returns whether a request is the one before it, if there is one.
     """
 
     method: str
     path: str
     good: int
-    wanted: Callable[[Request], bool]
+    fails: Callable[[Request], bool]
     before: Callable[[Request], bool] = lambda _request: False
     body: Any = None
 
@@ -100,14 +100,14 @@ def ask(live: Live, call: Call, project: str = "demo", token: str | None = None)
 
 
 def lines_of(live: Live, answer: requests.Response) -> list[str]:
-    """Return what the log has of a request besides its access line."""
-    wanted = answer.headers["X-Compute-Request-Id"]
+    """Return a request's log lines except its access line."""
+    request_id = answer.headers["X-Compute-Request-Id"]
     lines = live.log.read_text().splitlines()
-    return [line for line in lines if wanted in line and " nova_image_shim.access " not in line]
+    return [line for line in lines if request_id in line and " nova_image_shim.access " not in line]
 
 
 def check(cell: Cell, live: Live, answer: requests.Response) -> None:
-    """Hold an answer to what the table says of it."""
+    """Check a response against its cell."""
     assert cell.status == answer.status_code, answer.text
     assert cell.retry_after == answer.headers.get("Retry-After")
     bound = WORDS.get(cell.within) if cell.within in WORDS else SECONDS[cell.within]
@@ -130,7 +130,7 @@ def check(cell: Cell, live: Live, answer: requests.Response) -> None:
 def test_cell_of_glance(cell: Cell, world: World, service: Live) -> None:
     world.renew()
     call = CALLS[cell.call]
-    trouble = Trouble(call.wanted, call.before, cell.fault)
+    trouble = Trouble(call.fails, call.before, cell.fault)
     world.glance.break_(trouble, at_once=cell.call not in {"pages", "write"})
     answer = ask(service, call)
     check(cell, service, answer)
@@ -183,7 +183,7 @@ def rubbish(peer: Peer) -> None:
 
 
 def forged(peer: Peer) -> None:
-    """Answer any question with a value that nobody sealed."""
+    """Answer any request with a value that has no valid signature."""
     while data := peer.sock.recv(2**16):
         if data.startswith(b"get "):
             key, value = data.split()[1], b"0" * 32 + b'{"token": {"user": {"id": "admin"}}}'
@@ -207,7 +207,7 @@ MEMCACHED: dict[str, list[Callable[[Peer], None]]] = {
 @pytest.mark.parametrize("fault", dict.fromkeys(cell.fault for cell in cells("memcached")), ids=str)
 @pytest.mark.parametrize("cache_seconds", ["0", "60"])
 def test_cell_of_memcached(fault: str, cache_seconds: str, world: World) -> None:
-    """All callers of one fault at one service: it asks a server that failed no more for a while."""
+    """Test all callers of a fault with one service, since it avoids a failed server for a while."""
     world.renew()
     settings = {"SHIM_CACHE_SECONDS": cache_seconds}
     mine = {cell.call: cell for cell in cells("memcached") if cell.fault == fault}
@@ -223,23 +223,23 @@ def test_cell_of_memcached(fault: str, cache_seconds: str, world: World) -> None
 
 
 def meet(mine: dict[str, Cell], world: World, live: Live) -> None:
-    told = []
+    logged = []
     for name, cell in mine.items():
         world.renew()
         answer = ask(live, CALLERS[name][0])
         assert cell.status == answer.status_code
         assert answer.elapsed.total_seconds() < WORDS[cell.within] + SLACK_SECONDS
-        told += lines_of(live, answer)
-    assert told
+        logged += lines_of(live, answer)
+    assert logged
     if mine["new"].fault != "forged":
-        assert 1 == len(told), told
-    for line in told:
-        assert re.search(str(mine["new"].log), line), told
+        assert 1 == len(logged), logged
+    for line in logged:
+        assert re.search(str(mine["new"].log), line), logged
         assert "Traceback" not in line
 
 
 def in_between(mine: dict[str, Cell], world: World, settings: dict[str, str]) -> None:
-    """Kill a real memcached between two requests, and start it again."""
+    """Kill and restart a real memcached between two requests."""
     if shutil.which("memcached") is None:
         pytest.skip("memcached is not installed (Debian: apt-get install memcached)")
     port = free_port()
@@ -256,7 +256,7 @@ def in_between(mine: dict[str, Cell], world: World, settings: dict[str, str]) ->
             meet(mine, world, live)
             process = subprocess.Popen(command)
             assert 200 == ask(live, CALLS["list"]).status_code
-            time.sleep(5.2)  # it is not used for so long
+            time.sleep(5.2)  # the client avoids it for this long
             world.renew()
             for _ in range(3):
                 assert 200 == ask(live, CALLS["list"]).status_code

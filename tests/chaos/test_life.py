@@ -1,4 +1,4 @@
-"""Reload, stop, and death: what is lost of the requests that come meanwhile."""
+"""Reloads, stops and crashes, and their effect on concurrent requests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def slow_glance() -> Iterator[SlowGlance]:
 
 @pytest.fixture
 def start(slow_glance: SlowGlance, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Return what starts a shim of two processes over the slow Glance."""
+    """Return a function that starts a shim with two processes and the slow Glance."""
     keystone = FakeKeystone(glance_url=slow_glance.url)
     number = iter(range(100))
 
@@ -67,7 +67,7 @@ def log_of(live: Live) -> str:
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["kept connections", "new connections"])
-def test_a_reload_loses_no_request(
+def test_a_reload_fails_no_request(
     keep: bool, slow_glance: SlowGlance, start: Callable[..., Any]
 ) -> None:
     slow_glance.seconds = 0.02
@@ -85,7 +85,9 @@ def test_a_reload_loses_no_request(
     assert {"200"} == set(traffic.outcomes), traffic.outcomes
 
 
-def test_a_stop_answers_what_has_begun(slow_glance: SlowGlance, start: Callable[..., Any]) -> None:
+def test_a_stop_finishes_running_requests(
+    slow_glance: SlowGlance, start: Callable[..., Any]
+) -> None:
     with start() as live, ThreadPoolExecutor(8) as pool:
         slow_glance.held.clear()
         answers = [
@@ -105,7 +107,7 @@ def test_a_stop_answers_what_has_begun(slow_glance: SlowGlance, start: Callable[
 
 
 def wait_until_refused(url: str) -> None:
-    """Return when new connections are refused, rather than accepted and left alone."""
+    """Wait until new connections are refused instead of accepted and ignored."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
@@ -121,7 +123,7 @@ def address(live: Live) -> str:
 
 
 @needs_nginx
-def test_a_worker_killed_loses_no_reading_request_behind_nginx(
+def test_killing_a_worker_fails_no_read_behind_nginx(
     slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
 ) -> None:
     slow_glance.seconds = 0.02
@@ -136,7 +138,7 @@ def test_a_worker_killed_loses_no_reading_request_behind_nginx(
 
 
 @needs_nginx
-def test_an_instance_killed_loses_no_reading_request_behind_nginx(
+def test_killing_an_instance_fails_no_read_behind_nginx(
     slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
 ) -> None:
     slow_glance.seconds = 0.02
@@ -153,7 +155,7 @@ def test_an_instance_killed_loses_no_reading_request_behind_nginx(
 
 @needs_nginx
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "POST"])
-def test_a_write_of_a_worker_killed_is_lost_and_not_repeated(
+def test_a_killed_workers_write_fails_and_is_not_repeated(
     method: str, slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
 ) -> None:
     path = f"{LIST}/i1" if method == "DELETE" else f"{LIST}/i1/metadata"
@@ -182,7 +184,7 @@ def test_a_write_of_a_worker_killed_is_lost_and_not_repeated(
 
 
 @needs_nginx
-def test_nginx_passes_paths_and_addresses_on_as_they_are(
+def test_nginx_forwards_paths_and_addresses_unchanged(
     start: Callable[..., Any], tmp_path: Path
 ) -> None:
     with contextlib.ExitStack() as stack:
@@ -200,15 +202,13 @@ def test_nginx_passes_paths_and_addresses_on_as_they_are(
 
 
 @needs_nginx
-def test_slow_clients_keep_nginx_waiting_and_no_thread(
-    start: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_slow_clients_occupy_nginx_but_no_thread(start: Callable[..., Any], tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(start())
         url = stack.enter_context(nginx(tmp_path, address(one), address(one)))
         host, _, port = url.removeprefix("http://").rpartition(":")
         token = token_of("demo")
-        for number in range(300):  # more than both processes have threads
+        for number in range(300):  # more than the threads of both processes
             sock = stack.enter_context(socket.create_connection((host, int(port))))
             head = f"POST {LIST}/i1/metadata HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {token}\r\n"
             body = "Content-Length: 50\r\n\r\n{" if number % 2 else ""

@@ -1,4 +1,4 @@
-"""The wire's faults again, between the service and a real Keystone and a real Glance."""
+"""Repeat the network faults between the service and a real Keystone and Glance."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ OF_ONE_HOP = {"connection", "content-encoding", "content-length", "transfer-enco
 
 @dataclass
 class Between(Upstream):
-    """What stands between the service and a real one, whose address is `real`."""
+    """A proxy between the service and a real one at the address `real`."""
 
     app: Any = None
     real: str = ""
 
     def answer(self, request: Request) -> Response:
-        """Return what the real service says, its own address in it replaced by this one's."""
+        """Return the real service's response, with its address replaced by the proxy's."""
         with requests.Session() as session:
             session.trust_env = False
-            said = session.request(
+            response = session.request(
                 request.method,
                 self.real + request.target,
                 headers=dict(request.headers()),
@@ -47,15 +47,17 @@ class Between(Upstream):
                 timeout=30,
             )
         fields = {
-            name: said.headers[name] for name in said.headers if name.lower() not in OF_ONE_HOP
+            name: response.headers[name]
+            for name in response.headers
+            if name.lower() not in OF_ONE_HOP
         }
-        content = said.content.replace(self.real.encode(), self.url.encode())
-        return Response(content, said.status_code, fields)
+        content = response.content.replace(self.real.encode(), self.url.encode())
+        return Response(content, response.status_code, fields)
 
 
 @dataclass
 class RealWorld:
-    """A real cloud, what stands before it, and a live service over that."""
+    """A real cloud, the proxies in front of it, and a live service that uses them."""
 
     cloud: RealCloud
     keystone: Between
@@ -64,7 +66,7 @@ class RealWorld:
     ids: list[str] = field(default_factory=list)
 
     def renew(self) -> None:
-        """Have six new images, and nothing wrong or seen; `ids` are the newest first."""
+        """Create six images, end all faults and forget requests; `ids` has the newest first."""
         for each in (self.keystone, self.glance):
             each.heal()
             each.seen.clear()
@@ -76,11 +78,11 @@ class RealWorld:
         return answer
 
     def call(self, name: str) -> Call:
-        """Return a call of the table, with the ids of the real images for the fakes'."""
+        """Return a call of the table with ids of real images in place of the fake ones."""
         call = CALLS[name]
         path = call.path.replace("i1", self.ids[-1])
         if name != "pages":
-            return Call(call.method, path, call.good, call.wanted, call.before, call.body)
+            return Call(call.method, path, call.good, call.fails, call.before, call.body)
         second = f"marker={self.ids[1]}"
         return Call(
             call.method,
@@ -113,7 +115,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealWorld]:
 
 @pytest.fixture
 def token(world: RealWorld) -> Iterator[str]:
-    """Return a new token; afterwards the service has noticed the end of whatever was wrong."""
+    """Return a new token after the service has noticed the end of earlier faults."""
     token = world.cloud.token("demo")
     yield token
     world.renew()
@@ -132,7 +134,7 @@ def test_cell_of_a_real_glance(cell: Cell, world: RealWorld, token: str) -> None
     assert world.ids[:2] == shown(world.ask(CALLS["list"], token))
     call = world.call(cell.call)
     world.glance.seen.clear()
-    trouble = Trouble(call.wanted, call.before, cell.fault)
+    trouble = Trouble(call.fails, call.before, cell.fault)
     world.glance.break_(trouble, at_once=cell.call not in {"pages", "write"})
     check(cell, world.live, world.ask(call, token))
     writes = [request for request in world.glance.seen if request.method in WRITES]
@@ -149,7 +151,7 @@ def test_cell_of_a_real_keystone(cell: Cell, world: RealWorld, token: str) -> No
     world.renew()
     name = "write" if cell.call == "writer" else "list"
     _, known = CALLERS[cell.call]
-    # The service user has logged in, for another's token.
+    # The service user has logged in to validate another token.
     assert world.ask(CALLS["list"], token if known else world.cloud.token("demo")).ok
     world.glance.seen.clear()
     world.keystone.break_(Trouble(is_validation, lambda _request: False, cell.fault), at_once=True)

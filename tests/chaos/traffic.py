@@ -1,4 +1,4 @@
-"""Clients that ask all the time, nginx as deploy/ has it, and a Glance that takes its time."""
+"""Continuous clients, nginx as configured in deploy/, and a slow Glance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class SlowGlance(FakeGlance):
-    """A Glance that takes `seconds` for each answer, or as long as `held` is not set."""
+    """A Glance that takes `seconds` for each response, or waits until `held` is set."""
 
     seconds: float = 0.0
     held: threading.Event = field(default_factory=threading.Event)
@@ -38,12 +38,12 @@ class SlowGlance(FakeGlance):
 
 @dataclass
 class Traffic:
-    """Clients, each asking again as soon as it is answered.
+    """Clients that send the next request as soon as they get a response.
 
     Args:
-        url: what is asked, with a token of `demo`.
-        clients: how many.
-        keep: whether each keeps its connection.
+        url: the requested URL, with a token of `demo`.
+        clients: the number of clients.
+        keep: whether each client keeps its connection.
         pause: seconds between two requests of a client.
     """
 
@@ -92,26 +92,26 @@ class Traffic:
             self.seconds.append((ended, outcome, ended - started))
 
     def p95(self, outcome: str = "200") -> float:
-        """Return what 95 of 100 such answers took at most, in seconds."""
+        """Return the 95th percentile of the response times, in seconds."""
         taken = sorted(took for _, found, took in self.seconds if found == outcome)
         return taken[int(len(taken) * 0.95)] if taken else 0.0
 
     def wait_for(self, count: int) -> None:
-        """Return when so many more answers have come."""
-        wanted = len(self.seconds) + count
+        """Wait for a number of further responses."""
+        target = len(self.seconds) + count
         deadline = time.monotonic() + 30
-        while len(self.seconds) < wanted:
+        while len(self.seconds) < target:
             assert time.monotonic() < deadline, self.outcomes
             time.sleep(0.01)
 
 
 @contextlib.contextmanager
 def nginx(folder: Path, *shims: str) -> Iterator[str]:
-    """Run nginx with deploy/'s own configuration in front of two shims, and give its address.
+    """Run nginx with deploy/'s configuration in front of two shims, and yield its URL.
 
     Args:
-        folder: for its files.
-        shims: `host:port` of each; one that is missing is an address that refuses.
+        folder: the folder for its files.
+        shims: `host:port` of each; a missing one gets an address that refuses connections.
     """
     port = free_port()
     text = (ROOT / "deploy" / "nginx" / "instances.conf").read_text()

@@ -1,4 +1,4 @@
-"""A service over real sockets that goes wrong on demand: Keystone's fake or Glance's behind it."""
+"""A server on real sockets that fails on demand, in front of a fake Keystone or Glance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ E_TEXT = "Something is wrong with it."
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came over the socket."""
+    """A request as received on the socket."""
 
     method: str
     target: str
@@ -46,7 +46,7 @@ class Request:
 
 
 def wire(status: int, body: Any, **headers: str) -> bytes:
-    """Return an answer's bytes; JSON unless the body is bytes."""
+    """Return a response as bytes; the body is encoded as JSON unless it is bytes."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"Content-Type": "application/json", "Content-Length": str(len(data))}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -56,26 +56,26 @@ def wire(status: int, body: Any, **headers: str) -> bytes:
 
 @dataclass
 class Trouble:
-    """What goes wrong, and for which requests.
+    """A fault and the requests that it applies to.
 
     Args:
-        wanted: the requests that it is about.
-        before: those after whose answer nobody listens any more; for `refused` only.
+        fails: returns whether a request fails.
+        before: returns whether to stop listening after a request; for `refused` only.
         name: the fault's name in the table.
     """
 
-    wanted: Callable[[Request], bool]
+    fails: Callable[[Request], bool]
     before: Callable[[Request], bool]
     name: str
 
 
 @dataclass
 class Upstream:
-    """A TCP server in front of a WSGI fake. Requests are kept in `seen`.
+    """A TCP server in front of a WSGI fake, which records requests in `seen`.
 
     Args:
-        app: what answers where nothing is wrong.
-        stranger: the address that redirects and next pages lead to.
+        app: answers requests that do not fail.
+        stranger: the address in redirects and links to next pages.
     """
 
     app: WSGIApplication
@@ -105,28 +105,28 @@ class Upstream:
                 thread.join(10)
 
     def listen(self) -> None:
-        """Accept connections, as at first."""
+        """Accept connections again."""
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
             self.port = self._listener.getsockname()[1]
             self._spawn(self._accept, self._listener)
 
     def refuse(self) -> None:
-        """Have new connections refused, and end the kept ones that are idle."""
+        """Refuse new connections, and close idle ones."""
         if self._listener is not None:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
 
     def heal(self) -> None:
-        """Let nothing be wrong any more."""
+        """End all faults."""
         self.trouble = None
-        self._over.set()  # ends what drips and waits
+        self._over.set()  # ends slow and waiting responses
         self._over = threading.Event()
         self.listen()
 
     def break_(self, trouble: Trouble, *, at_once: bool) -> None:
-        """Let something go wrong."""
+        """Start a fault."""
         self.trouble = trouble
         if trouble.name == "refused" and at_once:
             self.hang_up()
@@ -161,9 +161,9 @@ class Upstream:
             sock.close()
 
     def _one(self, peer: Peer) -> bool:
-        """Answer one request; False where the connection is over."""
+        """Answer one request; return False if the connection is closed."""
         peer.hear()
-        peer.over = self._over  # today's, however long this connection has been idle
+        peer.over = self._over  # the current fault, however long this connection was idle
         request = Request.of(peer.heard[-1])
         self.seen.append(request)
         trouble = self.trouble
@@ -171,7 +171,7 @@ class Upstream:
             self.refuse()
             sends(self._healthy(request, "close"))(peer)
             return False
-        if not (trouble and trouble.wanted(request)):
+        if not (trouble and trouble.fails(request)):
             sends(self._healthy(request))(peer)
             return True
         steps, goes_on = self._wrong(trouble.name, request)
@@ -183,7 +183,7 @@ class Upstream:
         return wire_of(self.answer(request), connection)
 
     def answer(self, request: Request) -> Response:
-        """Return what the fake says."""
+        """Return the fake's response."""
         parts = urlsplit(request.target)
         builder = EnvironBuilder(
             path=parts.path,
@@ -195,7 +195,7 @@ class Upstream:
         return Response.from_app(self.app, builder.get_environ())
 
     def _wrong(self, name: str, request: Request) -> tuple[list[Step], bool]:
-        """Return what is done to a request, and whether its connection goes on then."""
+        """Return the action for a failing request, and whether to keep its connection."""
         if name.isdigit():
             more = {"Retry_After": "7"} if name in {"413", "429", "503"} else {}
             more |= {"Location": f"{self.stranger}/v2/images"} if name[0] == "3" else {}
@@ -212,7 +212,7 @@ class Upstream:
 
 
 def wire_of(response: Response, connection: str) -> bytes:
-    """Return a fake's answer as bytes."""
+    """Return a fake's response as bytes."""
     data = response.get_data()
     fields = dict(response.headers)
     fields |= {"Connection": connection}
@@ -223,7 +223,7 @@ def wire_of(response: Response, connection: str) -> bytes:
 
 
 def _streams(head: bytes) -> Step:
-    """Return the step that sends a body of 2 GiB, or as much of it as is read."""
+    """Return an action that sends a body of 2 GiB, or as much of it as the client reads."""
 
     def stream(peer: Peer) -> None:
         peer.sock.sendall(head)

@@ -1,1 +1,1 @@
-"""Real clients, of several languages and years, against the service."""
+"""Test the service with real clients of several languages and ages."""

@@ -1,6 +1,6 @@
-"""Identity v2.0 in front of a real Keystone, which lost it in its release Queens.
+"""Provide identity v2.0 in front of a real Keystone, which dropped it in Queens.
 
-Nothing is made up here but the form: each login is one of v3, and the token is Keystone's.
+It only translates: each login becomes a v3 login, and the token is Keystone's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class AuthFront:
     """The WSGI application.
 
     Args:
-        auth_url: Keystone's, with `/v3`.
+        auth_url: Keystone's URL with `/v3`.
     """
 
     auth_url: str
@@ -47,7 +47,7 @@ class AuthFront:
 
 
 def to_v3(auth: dict[str, Any]) -> dict[str, Any]:
-    """Return the login of v3 that a login of v2.0 amounts to; Rackspace's names no project."""
+    """Convert a v2.0 login to v3; Rackspace's form has no project."""
     given = auth.get("passwordCredentials") or auth[API_KEY]
     default = {"id": "default"}
     user = {
@@ -61,10 +61,10 @@ def to_v3(auth: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_v2(token_id: str, token: dict[str, Any], *, rackspace: bool) -> V2Token:
-    """Return a token of v3 in the form of v2.0, with Rackspace's name for compute if wanted."""
+    """Convert a v3 token to v2.0, optionally with Rackspace's name for compute."""
     access = V2Token(
         token_id=token_id,
-        expires=f"{token['expires_at'][:19]}Z",  # v2.0 had no fractions
+        expires=f"{token['expires_at'][:19]}Z",  # v2.0 has no fractions
         tenant_id=token["project"]["id"],
         tenant_name=token["project"]["name"],
         user_id=token["user"]["id"],

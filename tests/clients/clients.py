@@ -1,4 +1,4 @@
-"""A client: how it is run, and what it reads from its environment."""
+"""Describe a client and run its program."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Client:
     """A client and its program.
 
     Args:
-        name: and version.
-        language: that it is written in.
-        piece: of `install.PIECES`, by which it runs.
-        program: the command, its words parted by spaces; `{args}` are the file with the task and
-            the file for what is seen.
-        environ: the variables it reads, or that its users name its options after.
-        steps: as `judge.Judge` takes them.
+        name: name and version.
+        language: the language it is written in.
+        piece: the entry of `install.PIECES` that installs it.
+        program: the command, separated by spaces; `{args}` stands for the file with the task and
+            the file for the results.
+        environ: the environment variables that configure it.
+        steps: as in `judge.Judge`.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Client:
 
     @property
     def speaks_v3(self) -> bool:
-        """Tell whether it logs in by identity v3, the only one that Keystone still has."""
+        """Return whether it logs in with identity v3, the only version that Keystone still has."""
         return self.environ.get("OS_AUTH_URL", "").endswith("/v3")
 
     def command(self, task: Path, seen: Path) -> list[str]:
@@ -61,11 +61,11 @@ class Client:
 
 @dataclass(frozen=True)
 class Login:
-    """Where and as whom to log in; a project of the user's name is meant.
+    """The credentials to log in with; the project has the user's name.
 
     Args:
-        identity: the address below which are `v3` and `v2.0`.
-        user: and password.
+        identity: the base URL of `v3` and `v2.0`.
+        user, password: the user's name and password.
     """
 
     identity: str
@@ -78,20 +78,20 @@ class Login:
 
 
 class ClientError(AssertionError):
-    """The client's program did not come to its end."""
+    """The client's program failed."""
 
 
 def drive(client: Client, login: Login, task: Task, folder: Path) -> list[dict[str, Any]]:
-    """Run a client's program and return what it saw, step by step.
+    """Run a client's program and return its results by step.
 
     Args:
-        client: which.
-        login: where it is to log in.
-        task: what it is to do.
-        folder: for files of this run.
+        client: the client to run.
+        login: its credentials.
+        task: its task.
+        folder: the folder for the files of this run.
 
     Raises:
-        ClientError: it failed; with what it said.
+        ClientError: the program failed; the text has its output.
     """
     task_file, seen_file = folder / "task.json", folder / "seen"
     task_file.write_text(json.dumps(asdict(task)))
@@ -113,7 +113,7 @@ def drive(client: Client, login: Login, task: Task, folder: Path) -> list[dict[s
 
 
 def _plain_environ() -> dict[str, str]:
-    """Return an environment without proxies and without a word of OpenStack."""
+    """Return an environment without proxy and OpenStack variables."""
     proxies = {"http_proxy", "https_proxy", "all_proxy"}
     environ = {key: v for key, v in clean_environ().items() if key.lower() not in proxies}
     return environ | {"LC_ALL": "C.UTF-8", "PYTHONWARNINGS": "ignore"}

@@ -1,4 +1,4 @@
-"""What the clients are run against: the real cloud with the service in its catalog."""
+"""Fixtures: a real cloud that has the service in its catalog."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def real_compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCloud]:
-    """Return a running Keystone and Glance whose catalog has the live service as its compute."""
+    """Return a running Keystone and Glance with the live service as compute in the catalog."""
     cloud = RealCloud()
     with shim(tmp_path_factory.mktemp("shim") / "log", **real_environ(cloud)) as url:
         cloud.compute_url = f"{url}/v2/%(tenant_id)s"
@@ -33,6 +33,6 @@ def real_compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCloud
 
 @pytest.fixture(scope="session")
 def auth_front(real_compute: RealCloud) -> Iterator[str]:
-    """Return the address of an identity v2.0 in front of the real Keystone."""
+    """Return the URL of identity v2.0 in front of the real Keystone."""
     with serve(AuthFront(real_compute.auth_url)) as url:
         yield url

@@ -1,9 +1,9 @@
 """Install the clients that the client tests drive, under `.clients/`.
 
-By the standard library alone, from PyPI, npm and Debian only: `python tests/clients/install.py`
-from the root of the repository; with the argument `more` also those of `MORE_PIECES`. What has no
-tool chain here is named, with the reason, and left out; the tests skip its clients with that
-reason. A second run finds its stamps and does nothing.
+Run `python tests/clients/install.py` from the root of the repository; the argument `more` adds
+`MORE_PIECES`. It needs only the standard library, and uses PyPI, npm and Debian. Clients without a
+tool chain on this machine are reported and left out, and their tests are skipped. If the stamps of
+an earlier run are current, it does nothing.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ HERE = Path(__file__).resolve().parent
 PROGRAMS = HERE / "programs"
 CLIENTS = HERE.parents[1] / ".clients"
 
-# Debian's golang-go finds Debian's libraries here.
+# Debian's golang-go finds Debian's libraries in this folder.
 GO_ENVIRON = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
 
 _apt = threading.Lock()
 
 
 class InstallError(Exception):
-    """Why something could not be installed, in one line for the person at the terminal."""
+    """An installation failed; the text is one line for the user."""
 
 
 class Piece(Protocol):
-    """Something to install, by which one or more clients run."""
+    """Something to install that one or more clients need."""
 
     def fingerprint(self) -> str:
-        """Return text that changes when the piece has to be installed anew."""
+        """Return text that changes when the piece has to be reinstalled."""
 
     def install(self, folder: Path) -> None:
         """Install into an empty folder, or on the system.
 
         Raises:
-            InstallError: it cannot be done here.
+            InstallError: the installation failed.
         """
 
 
 @dataclass(frozen=True)
 class Venv:
-    """Packages of PyPI for one Python; the pins are in `constraints/NAME.txt`.
+    """PyPI packages in a venv; the pins are in `constraints/NAME.txt`.
 
     Args:
-        name: of the file with the pins.
-        pythons: the versions it runs on, best first.
-        packages: what pip is asked for.
+        name: the name of the file with the pins.
+        pythons: supported Python versions, best first.
+        packages: the packages for pip to install.
     """
 
     name: str
@@ -76,17 +76,17 @@ class Venv:
         else:
             _run([python, "-m", "venv", str(folder)])
         pip = [str(folder / "bin" / "pip"), "install", "-qq", "--disable-pip-version-check"]
-        # Old packages import pkg_resources, which later setuptools lack.
+        # Old packages import pkg_resources, which later versions of setuptools lack.
         tools = [] if self.pythons == ("2.7",) else ["setuptools<70", "wheel"]
         _run([*pip, *tools, *self.packages, "-c", str(self._constraints)])
 
 
 @dataclass(frozen=True)
 class Npm:
-    """Packages of npm.
+    """npm packages.
 
     Args:
-        packages: with their versions; none for those that `npm/package-lock.json` pins.
+        packages: packages with versions; if empty, those in `npm/package-lock.json`.
     """
 
     packages: tuple[str, ...] = ()
@@ -107,11 +107,11 @@ class Npm:
 
 @dataclass(frozen=True)
 class Debian:
-    """Packages of Debian, on the system itself, and a Go program that is built with them.
+    """Debian packages on the system itself, and a Go program to build with them.
 
     Args:
-        packages: names; their versions are Debian's.
-        go_program: the file below `programs/`, if there is one.
+        packages: package names.
+        go_program: a file in `programs/`, if there is one.
     """
 
     packages: tuple[str, ...]
@@ -151,7 +151,7 @@ PIECES: dict[str, Piece] = {
     "ruby-openstack": Debian(("ruby", "ruby-openstack")),
 }
 
-# For releases between those above, and the like of them: more proof, and no new behaviour.
+# Intermediate releases and similar clients: more evidence, but no new behaviour.
 MORE_PIECES: dict[str, Piece] = {
     "novaclient-2.17.0": Venv("novaclient-2.17.0", ("2.7",), ("python-novaclient==2.17.0",)),
     "novaclient-3.3.0": Venv("novaclient-3.3.0", ("2.7",), ("python-novaclient==3.3.0",)),
@@ -167,7 +167,7 @@ MORE_PIECES: dict[str, Piece] = {
 
 
 def why_missing(name: str) -> str | None:
-    """Return why a piece is not there, as a reason to skip its tests; None where it is."""
+    """Return why a piece is missing, as a reason to skip its tests, or None if it is installed."""
     if _stamp(name).is_file() and _stamp(name).read_text() == _digest(name):
         return None
     reason = _reason(name)
@@ -192,7 +192,7 @@ def _piece(name: str) -> Piece:
 
 
 def find_python(versions: tuple[str, ...]) -> str:
-    """Return the interpreter of the first of these versions that is here: pyenv's, or PATH's.
+    """Return the first interpreter of these versions in pyenv or on PATH.
 
     Raises:
         InstallError: there is none.
@@ -208,7 +208,7 @@ def find_python(versions: tuple[str, ...]) -> str:
 
 @functools.cache
 def _virtualenv() -> str:
-    """Install the last virtualenv that makes environments of Python 2.7, and return its command."""
+    """Install the last virtualenv that supports Python 2.7, and return its command."""
     folder = CLIENTS / "virtualenv"
     shutil.rmtree(folder, ignore_errors=True)
     _run([sys.executable, "-m", "venv", str(folder)])
@@ -233,7 +233,7 @@ def _apt_install(packages: tuple[str, ...]) -> None:
     install = [*apt, "install", "--no-install-recommends", *packages]
     try:
         _run(install, environ)
-    except InstallError:  # most often the package lists are missing or old
+    except InstallError:  # the usual reason is missing or outdated package lists
         _run([*apt, "update"], environ)
         _run(install, environ)
 
@@ -252,12 +252,12 @@ def _run(command: list[str], env: dict[str, str] | None = None, cwd: Path | None
     except OSError as error:
         raise InstallError(f"{command[0]}: {error.strerror}") from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()[-8:]
-        raise InstallError("\n".join([f"failed: {' '.join(command)}", *said]))
+        output = (done.stderr or done.stdout).strip().splitlines()[-8:]
+        raise InstallError("\n".join([f"failed: {' '.join(command)}", *output]))
 
 
 def install(name: str) -> str:
-    """Install a piece unless it is there, and return the line that says how it went."""
+    """Install a piece if it is missing, and return a line with the result."""
     if why_missing(name) is None:
         return f"{name}: installed"
     folder = CLIENTS / name
@@ -273,15 +273,15 @@ def install(name: str) -> str:
 
 
 def main(*arguments: str) -> None:
-    """Install whatever is missing, and say a line for each piece.
+    """Install what is missing and print a line for each piece.
 
     Args:
-        arguments: `more` for `MORE_PIECES` too.
+        arguments: `more` to include `MORE_PIECES`.
     """
     CLIENTS.mkdir(exist_ok=True)
     (CLIENTS / ".gitignore").write_text("*\n")
     names = [*PIECES, *(MORE_PIECES if "more" in arguments else ())]
-    with ThreadPoolExecutor(3) as pool:  # most of the time is the registries'
+    with ThreadPoolExecutor(3) as pool:  # most of the time is spent waiting for the registries
         for line in pool.map(install, names):
             print(line, flush=True)
 

@@ -1,4 +1,4 @@
-"""Judge what a client's own objects held against the images that there are."""
+"""Compare the objects that a client returned with the existing images."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Seen = dict[str, Any]
 
 @dataclass(frozen=True)
 class Judge:
-    """What is so, and the complaints about a client that saw it otherwise.
+    """Finds differences between a client's results and the expected ones.
 
     Args:
-        images: all there are, by Nova's names, newest first.
-        task: what the client was told to do.
-        steps: the steps that the client must have reported, each with what is wanted of it: the
-            fields of its images, or the text in which the client says that there is no image.
+        images: all images with Nova's field names, newest first.
+        task: the client's task.
+        steps: the steps that the client must report, with the expected fields of its images, or
+            the client's text for a missing image.
     """
 
     images: list[dict[str, Any]]
@@ -29,7 +29,7 @@ class Judge:
     steps: Mapping[str, Any]
 
     def complaints(self, seen: list[Seen]) -> list[str]:
-        """Return a line for each thing that is not as it must be; none where all is well."""
+        """Return a line for each difference."""
         found = []
         done = [step["step"] for step in seen]
         if set(done) != self.steps.keys():
@@ -44,25 +44,25 @@ class Judge:
         return [image["id"] for image in self.images]
 
     def list(self, step: Seen) -> Iterator[str]:
-        """Every image once, and each as it is."""
+        """Check that every image is listed once and correctly."""
         yield from same_ids(self.ids(), [image["id"] for image in step["images"]])
         yield from self._fields(step)
 
     def show(self, step: Seen) -> Iterator[str]:
-        """The images that were asked for, each as it is."""
+        """Check that the requested images are shown correctly."""
         yield from differs(self.task.show, [image["id"] for image in step["images"]])
         yield from self._fields(step)
 
     def _fields(self, step: Seen) -> Iterator[str]:
-        wanted = {image["id"]: image for image in self.images}
+        expected = {image["id"]: image for image in self.images}
         for image in step["images"]:
             for field in self.steps[step["step"]]:
                 value = image.get(field)
                 if field == "links":
                     yield from self._links(image["id"], value)
-                elif text(wanted[image["id"]][field]) != text(value):
-                    name = wanted[image["id"]]["name"]
-                    yield f"{name}: {field} is {value!r}, not {wanted[image['id']][field]!r}"
+                elif text(expected[image["id"]][field]) != text(value):
+                    name = expected[image["id"]]["name"]
+                    yield f"{name}: {field} is {value!r}, not {expected[image['id']][field]!r}"
 
     def _links(self, image_id: str, links: Any) -> Iterator[str]:
         rels = [link["rel"] for link in links or ()]
@@ -70,29 +70,29 @@ class Judge:
         yield from (f"link {link}" for link in links or () if image_id not in link["href"])
 
     def page(self, step: Seen) -> Iterator[str]:
-        """Every image once, in order, in no fewer calls than there are pages."""
+        """Check that paging yields every image once and in order, with a call for each page."""
         yield from differs(self.ids(), step["ids"])
         if "calls" in step and step["calls"] < len(self.images) / self.task.page_size:
             yield f"only {step['calls']} calls"
 
     def filter(self, step: Seen) -> Iterator[str]:
-        """The images that match, and no other."""
-        wanted = [
+        """Check that a filter yields exactly the matching images."""
+        expected = [
             image["id"]
             for image in self.images
             if all(image[field] == value for field, value in step["by"].items())
         ]
-        yield from (f"by {step['by']}: {line}" for line in same_ids(wanted, step["ids"]))
+        yield from (f"by {step['by']}: {line}" for line in same_ids(expected, step["ids"]))
 
     def error(self, step: Seen) -> Iterator[str]:
-        """The client's own words for what there is not."""
-        wanted = self.steps[step["step"]].replace("{unknown}", self.task.unknown)
-        yield from differs(wanted, step["error"])
+        """Check the client's error message for a missing image."""
+        expected = self.steps[step["step"]].replace("{unknown}", self.task.unknown)
+        yield from differs(expected, step["error"])
 
     def metadata(self, step: Seen) -> Iterator[str]:
-        """What was set is there beside what was; what was deleted is gone.
+        """Check that metadata is set and deleted without changing other items.
 
-        A client may have no call to read metadata, or none to delete it.
+        A client may lack a call to read or to delete metadata.
         """
         before = next(i["metadata"] for i in self.images if i["id"] == self.task.change)
         yield from differs(before, step.get("before", before))
@@ -100,12 +100,12 @@ class Judge:
         yield from differs(before, step.get("after_delete", before))
 
     def delete(self, step: Seen) -> Iterator[str]:
-        """All but the deleted image are left."""
+        """Check that only the deleted image is missing."""
         left = [image_id for image_id in self.ids() if image_id != self.task.delete]
         yield from same_ids(left, step["left"])
 
     def version(self, step: Seen) -> Iterator[str]:
-        """The version that the endpoint of the catalog says it is."""
+        """Check that the client reports the version of the endpoint in the catalog."""
         yield from differs(self.steps["version"], step["version"])
 
 
@@ -124,23 +124,23 @@ CHECKS: dict[str, Callable[[Judge, Seen], Iterator[str]]] = {
 
 
 def text(value: Any) -> Any:
-    """Return a value as the clients that know no numbers show it."""
+    """Return a value as shown by clients that have only text."""
     if isinstance(value, dict):
         return {key: str(item) for key, item in value.items()}
     return str(value)
 
 
-def differs(wanted: Any, actual: Any) -> Iterator[str]:
-    """Yield a line unless both are the same."""
-    if wanted != actual:
-        yield f"{actual!r} instead of {wanted!r}"
+def differs(expected: Any, actual: Any) -> Iterator[str]:
+    """Yield a line if two values differ."""
+    if expected != actual:
+        yield f"{actual!r} instead of {expected!r}"
 
 
-def same_ids(wanted: list[str], actual: list[str]) -> Iterator[str]:
-    """Yield a line unless the same ids are in both, once each; some clients sort them."""
-    if sorted(wanted) != sorted(actual):
-        missing, unknown = set(wanted) - set(actual), set(actual) - set(wanted)
+def same_ids(expected: list[str], actual: list[str]) -> Iterator[str]:
+    """Yield a line unless both have the same unique ids; the order may differ."""
+    if sorted(expected) != sorted(actual):
+        missing, unknown = set(expected) - set(actual), set(actual) - set(expected)
         yield (
-            f"{len(actual)} ids instead of {len(wanted)}; "
+            f"{len(actual)} ids instead of {len(expected)}; "
             f"missing {sorted(missing)[:3]}, unexpected {sorted(unknown)[:3]}"
         )

@@ -1,4 +1,4 @@
-"""The clients that are tested: what each reads from its environment, and what it must see."""
+"""The tested clients, their environment variables and their expected results."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _TIMES = ["created", "updated"]
 _PLAIN = ["id", "name", "status", "progress", *_TIMES]
 _FULL = [*_PLAIN, "minDisk", "minRam", "metadata"]
 _BRIEF = ["id", "name", "links"]
-_DONE: list[str] = []  # a step of which nothing more need be said
+_DONE: list[str] = []  # a step without further expectations
 
-# What a client must report of each step, see `judge.Judge`.
+# The expected results of each step; see `judge.Judge`.
 NOVA_COMMAND = {
     "list": ["id", "name", "status"],
     "filter": _DONE,
@@ -139,7 +139,7 @@ _RUBY = "ruby {programs}"
 
 
 def _python(name: str, program: str, environ: dict[str, str], steps: dict[str, Any]) -> Client:
-    """Return a client in Python that has a piece of its own, by its name."""
+    """Return a Python client whose piece has the client's name."""
     return Client(name, "Python", name, program, environ, steps)
 
 
@@ -188,7 +188,7 @@ CLIENTS = (
     ),
 )
 
-# Those of `install.MORE_PIECES`.
+# The clients of `install.MORE_PIECES`.
 MORE_CLIENTS = (
     _python(
         "novaclient-2.17.0",

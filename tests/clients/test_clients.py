@@ -1,4 +1,4 @@
-"""Real clients, each doing all it can do with images, against the service."""
+"""Run every image call of each real client against the service."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.clients
 
-# How many clients must have run against each cloud, one of each of these languages among them;
-# with less a missing tool chain would pass for a success.
+# The minimum number of clients to run against each cloud, including one of each language. Otherwise
+# a missing tool chain would look like a success.
 REQUIRED = int(os.environ.get("REQUIRE_CLIENTS", "0"))
 REQUIRED_LANGUAGES = {"Python", "Node", "Go"}
 
-# With this set, those that cost time and show nothing new are tested too.
+# If set, slow clients that show nothing new are tested as well.
 MORE = MORE_CLIENTS if os.environ.get("MORE_CLIENTS") else ()
 
 EVERY_CLIENT = pytest.mark.parametrize("client", [*CLIENTS, *MORE], ids=lambda client: client.name)
@@ -37,7 +37,7 @@ EVERY_CLIENT = pytest.mark.parametrize("client", [*CLIENTS, *MORE], ids=lambda c
 
 @pytest.fixture(scope="module")
 def ran() -> dict[str, list[Client]]:
-    """Return which clients have come to their end against which cloud."""
+    """Return the clients that have finished, by cloud."""
     return {"embedded": [], "real": []}
 
 
@@ -47,7 +47,7 @@ def skip_unless_installed(client: Client) -> None:
 
 
 def check(client: Client, login: Login, images: list[dict[str, Any]], folder: Path) -> None:
-    """Drive a client, and fail with all that it saw otherwise than it is."""
+    """Run a client, and fail with all differences from the expected results."""
     task = make_task(images)
     seen = drive(client, login, task, folder)
     newest_first = [nova_image(image) for image in reversed(images)]
@@ -69,7 +69,7 @@ def test_against_the_embedded_cloud(
 
 
 @EVERY_CLIENT
-def test_in_front_of_a_real_keystone_and_glance(
+def test_against_a_real_keystone_and_glance(
     client: Client,
     real_compute: RealCloud,
     auth_front: str,

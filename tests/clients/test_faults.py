@@ -1,4 +1,4 @@
-"""Fault rules of the embedded cloud, as real clients see them."""
+"""Run real clients against fault rules of the embedded cloud."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNAVAILABLE = "The server is currently unavailable. Please try again at a later 
 LOST = "Connection aborted.', RemoteDisconnected('Remote end closed connection without response'"
 HALF = "Connection broken: IncompleteRead("
 
-# How each ends, and how its complaint begins; with 0 the list is whole.
+# The exit status of each client and the start of its error; status 0 means a complete list.
 ENDS = {
     ("novaclient", "503"): (1, f"ERROR (ClientException): {UNAVAILABLE} (HTTP 503)"),
     ("libcloud", "503"): (1, f"BaseHTTPError: 503 SERVICE UNAVAILABLE {UNAVAILABLE}"),
@@ -34,7 +34,7 @@ ENDS = {
     ("novaclient", "late"): (0, ""),
     ("libcloud", "late"): (0, ""),
     ("openstacksdk", "late"): (0, ""),
-    # This one, of 2015, takes half a body for a whole one, and finds no JSON in it.
+    # This client from 2015 treats half a body as a whole one, which is not valid JSON.
     ("novaclient", "cut"): (1, "ERROR (TypeError): 'NoneType' object has no attribute"),
     ("libcloud", "cut"): (1, f"ChunkedEncodingError: ('{HALF}"),
     ("openstacksdk", "cut"): (1, f"UnknownConnectionError: Unexpected exception for URL: ('{HALF}"),
@@ -57,7 +57,7 @@ RULES: dict[str, dict[str, Any]] = {
 
 
 def list_images(client: str, cloud: LegacyCloud) -> tuple[int, str, str]:
-    """Return how a client's program ended, what it printed, and what it complained of."""
+    """Return the exit status, output and error of a client's program."""
     piece, command = LISTS[client]
     if reason := why_missing(piece):
         pytest.skip(f"{client} is not installed: {reason}")
@@ -73,13 +73,13 @@ def list_images(client: str, cloud: LegacyCloud) -> tuple[int, str, str]:
 
 
 def statuses(cloud: LegacyCloud) -> list[int | None]:
-    """Return the answers to the lists that were asked for."""
+    """Return the statuses of the list requests."""
     return [seen["status"] for seen in cloud.requests() if seen["path"].endswith("/images/detail")]
 
 
 @pytest.mark.parametrize("fault", RULES)
 @pytest.mark.parametrize("client", LISTS)
-def test_a_client_meets_the_fault(client: str, fault: str, legacy_cloud: LegacyCloud) -> None:
+def test_a_client_reports_the_fault(client: str, fault: str, legacy_cloud: LegacyCloud) -> None:
     legacy_cloud.add_rule(RULES[fault], path="*/images/detail")
     started = time.monotonic()
     code, output, complaint = list_images(client, legacy_cloud)
@@ -93,14 +93,14 @@ def test_a_client_meets_the_fault(client: str, fault: str, legacy_cloud: LegacyC
 
 
 @pytest.mark.parametrize("client", ["libcloud", "novaclient"])
-def test_after_503_twice_all_is_fine(client: str, legacy_cloud: LegacyCloud) -> None:
+def test_the_third_request_succeeds_after_two_503s(client: str, legacy_cloud: LegacyCloud) -> None:
     legacy_cloud.add_rule(RULES["503"], path="*/images/detail")
     codes = [list_images(client, legacy_cloud)[0] for _ in range(3)]
     assert [1, 1, 0] == codes
     assert [503, 503, 200] == statuses(legacy_cloud)
 
 
-def test_a_client_that_tries_again_is_served_in_the_end(legacy_cloud: LegacyCloud) -> None:
+def test_a_client_that_retries_succeeds(legacy_cloud: LegacyCloud) -> None:
     legacy_cloud.add_rule(RULES["503"], path="*/images/detail")
     assert 0 == list_images("openstacksdk", legacy_cloud)[0]
     assert [503, 503, 200] == statuses(legacy_cloud)

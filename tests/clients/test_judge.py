@@ -1,4 +1,4 @@
-"""The judge of the clients finds what is wrong, and nothing where all is well."""
+"""Test that the judge reports each error, and nothing for a correct client."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def links(image_id: str) -> list[dict[str, str]]:
 
 
 def all_well() -> dict[str, dict[str, Any]]:
-    """Return what a client reports that sees everything as it is, by step."""
+    """Return the results of a correct client by step."""
     active = [image["id"] for image in IMAGES if image["status"] == "ACTIVE"]
     steps: dict[str, dict[str, Any]] = {
         "list": {"images": [{**image, "minRam": str(image["minRam"])} for image in IMAGES]},
@@ -62,12 +62,12 @@ def complaints(seen: dict[str, dict[str, Any]]) -> list[str]:
     return Judge(IMAGES, TASK, STEPS).complaints(list(seen.values()))
 
 
-def test_there_is_no_complaint_where_all_is_well() -> None:
+def test_a_correct_client_gets_no_complaint() -> None:
     assert [] == complaints(all_well())
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_left_out_is_a_complaint(step: str) -> None:
+def test_a_missing_step_is_reported(step: str) -> None:
     seen = all_well()
     del seen[step]
     assert [f"steps: {sorted(STEPS.keys() - {step})} instead of {sorted(STEPS)}"] == complaints(
@@ -141,7 +141,7 @@ def test_a_step_left_out_is_a_complaint(step: str) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_a_complaint(
+def test_each_error_is_reported(
     spoil: Callable[[dict[str, dict[str, Any]]], object], expected: str
 ) -> None:
     seen = all_well()

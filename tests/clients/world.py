@@ -1,4 +1,4 @@
-"""The images that every client meets, what it must see of them, and what it is to do."""
+"""The images for all clients, their expected form, and the clients' task."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 FIRST_CREATED = datetime(2024, 2, 1, 12, 0, 0, tzinfo=UTC)
 PAGE_SIZE = 7
 
-# Glance's fields. More than one page of Glance's own default, 25: most clients never page, so one
-# answer must hold them all.
+# Glance's fields. There are more images than Glance's default page of 25, since most clients do not
+# page and one response must hold them all.
 IMAGES: tuple[dict[str, Any], ...] = (
     {"name": "plain"},
     {"name": "debian 12 (bookworm)", "min_disk": 3, "min_ram": 512},
@@ -30,16 +30,16 @@ STATUSES = {"active": ("ACTIVE", 100), "queued": ("SAVING", 25)}
 
 @dataclass(frozen=True)
 class Task:
-    """What a client's program is told to do.
+    """The task of a client's program.
 
     Args:
         show: ids of images to show.
-        name: an image's name that no other has.
+        name: an image's unique name.
         unknown: an id that no image has.
-        change: the image whose metadata is written.
-        set: the metadata to set there, and to delete again.
+        change: the image whose metadata to write.
+        set: the metadata to set and delete again.
         delete: the image to delete.
-        page_size: how many images to ask for at a time.
+        page_size: the number of images per page.
     """
 
     show: list[str]
@@ -52,7 +52,7 @@ class Task:
 
 
 def glance_images() -> list[dict[str, Any]]:
-    """Return the images as Glance v2 has them, without ids, oldest first and an hour apart."""
+    """Return the images in Glance's form, without ids, oldest first and an hour apart."""
     return [
         {"status": "active", "created_at": FIRST_CREATED + timedelta(hours=number), **image}
         for number, image in enumerate(IMAGES)
@@ -60,7 +60,7 @@ def glance_images() -> list[dict[str, Any]]:
 
 
 def nova_image(image: dict[str, Any]) -> dict[str, Any]:
-    """Return what a client must see of one of them, by Nova's names."""
+    """Return the form in which a client must see an image, with Nova's field names."""
     status, progress = STATUSES[image["status"]]
     created = image["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -77,7 +77,7 @@ def nova_image(image: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_task(images: list[dict[str, Any]]) -> Task:
-    """Return the task for these images, which are in the order of `IMAGES` and have ids."""
+    """Return the task for images in the order of `IMAGES`, with ids."""
     first = {image["name"]: image["id"] for image in reversed(images)}
     return Task(
         show=[image["id"] for image in images[:5]],

@@ -1,1 +1,1 @@
-"""What deploy/ holds, run for real as far as one machine can."""
+"""Run the files in deploy/ for real, as far as one machine can."""

@@ -1,4 +1,4 @@
-"""Two shims on a real Keystone and Glance behind one memcached, and real proxies in front."""
+"""Fixtures: two shims that share a memcached, with a real Keystone, Glance and proxies."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
 
-# Continuous integration sets it: there a skipped test is a failed one, but for what no package of
-# Debian's has, and for what root may not do in a container.
+# Set in continuous integration, where skips count as failures, except for what no Debian package
+# provides and what root may not do in a container.
 REQUIRED = bool(os.environ.get("REQUIRE_DEPLOY"))
 OPTIONAL = ("kubectl", "mount namespaces")
 
@@ -41,18 +41,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Make a skip a failure where all must run."""
+    """Turn skips into failures if all tests are required to run."""
     report = yield
     optional = any(word in str(report.longrepr) for word in OPTIONAL)
     if REQUIRED and report.skipped and not optional:
         report.outcome = "failed"
-        report.longrepr = f"skipped, though it is required: {report.longrepr}"
+        report.longrepr = f"skipped although it is required: {report.longrepr}"
     return report
 
 
 @dataclass
 class NovaApi(Fake):
-    """A stand-in for nova-api: it answers every call with 299 and what it was asked."""
+    """A stand-in for nova-api that answers every call with 299 and the request it received."""
 
     def usual(self, request: Request) -> Response:
         asked = {
@@ -67,13 +67,13 @@ class NovaApi(Fake):
 
 @dataclass
 class Deployment:
-    """What runs: a cloud, two shims, a stand-in for nova-api, and the proxies that are installed.
+    """A cloud, two shims, a stand-in for nova-api, and the installed proxies.
 
     Args:
         cloud: Keystone, Glance and memcached.
-        ca: a file with the certificate of who signed the proxies' own.
+        ca: the file with the certificate of the authority that signed the proxies' certificates.
         nova: the stand-in.
-        logs: of the two shims.
+        logs: the logs of the two shims.
         metrics: `host:port` of each shim's metrics.
         fronts: the proxies by name.
     """
@@ -86,7 +86,7 @@ class Deployment:
     fronts: dict[str, Front] = field(default_factory=dict)
 
     def session(self, user: str | None = "demo") -> requests.Session:
-        """Return a session that trusts the proxies, with a new token of the user."""
+        """Return a session that trusts the proxies and has a new token of the user."""
         session = requests.Session()
         session.trust_env = False
         session.verify = str(self.ca)
@@ -118,7 +118,7 @@ def cloud() -> Iterator[RealCloud]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, trustme.LeafCert]:
-    """Return the file with an authority's certificate, and one that it signed for loopback."""
+    """Return the file of an authority's certificate, and of one it signed for loopback."""
     authority = trustme.CA()
     file = tmp_path_factory.mktemp("ca") / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
@@ -168,6 +168,6 @@ def url(request: pytest.FixtureRequest, front: Front) -> str:
 
 @pytest.fixture
 def stocked(deployment: Deployment) -> list[str]:
-    """Return the ids of seven images of the user `demo`, the newest first."""
+    """Return the ids of seven images of the user `demo`, newest first."""
     deployment.cloud.purge_images()
     return deployment.cloud.insert_images("demo", 7, prefix="front")[::-1]

@@ -1,4 +1,4 @@
-"""A Containerfile, read, and its steps carried out in mount namespaces instead of an image."""
+"""Read a Containerfile and execute its steps in mount namespaces instead of images."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The stage's /opt over the system's own: what is written there stays with the stage.
+# Mounts the stage's /opt over the system's, so that files written there belong to the stage.
 OVERLAY = "mount -t overlay none -o lowerdir=/opt,upperdir={root}/opt,workdir={root}/work /opt"
-# What `--read-only --tmpfs /tmp` makes of a container. /run/lock and the like are not mounted anew.
+# The effect of `--read-only --tmpfs /tmp` on a container; /run/lock etc. are not remounted.
 READ_ONLY = "mount -o remount,bind,ro / && mount -t tmpfs none /tmp && mount -t tmpfs none /dev/shm"
 NAMESPACE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec"]
 
 
 @dataclass
 class Stage:
-    """One stage: the folder with its files, and what its instructions have said so far."""
+    """A build stage: the folder with its files, and the state set by its instructions."""
 
     root: Path
     workdir: str = "/"
@@ -30,19 +30,19 @@ class Stage:
     commands: dict[str, list[str]] = field(default_factory=dict)
 
     def place(self, path: str) -> Path:
-        """Return where a path of the stage is."""
+        """Return the real location of a path in the stage."""
         whole = path if path.startswith("/") else f"{self.workdir}/{path}"
         return self.root / whole.lstrip("/")
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
-    """Return each instruction and what follows it, continued lines joined."""
+    """Return each instruction and its arguments, with continued lines joined."""
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line and line[0] != "#"]
     return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines)]
 
 
 def build(containerfile: Path, context: Path, folder: Path) -> Stage:
-    """Carry out a Containerfile, on this system as the base image, and return its last stage."""
+    """Execute a Containerfile with this system as the base image, and return the last stage."""
     stages: dict[str, Stage] = {}
     stage = Stage(folder)
     for word, rest in instructions(containerfile.read_text()):
@@ -96,7 +96,7 @@ def _run(stage: Stage, command: str) -> None:
 
 
 def container_command(stage: Stage, *command: str) -> list[str]:
-    """Return how to run a command as a container of the stage: its user, nothing to write on."""
+    """Return the command to run as the stage's user, on a read-only file system."""
     user, _, group = stage.user.partition(":")
     as_user = f"exec setpriv --reuid={user} --regid={group} --clear-groups --no-new-privs"
     mounts = f"{OVERLAY.format(root=stage.root)} && {READ_ONLY} && cd / && {as_user}"
@@ -104,7 +104,7 @@ def container_command(stage: Stage, *command: str) -> list[str]:
 
 
 def may_mount() -> bool:
-    """Tell whether this user may make mount namespaces."""
+    """Return whether this user may create mount namespaces."""
     done = subprocess.run(
         [*NAMESPACE, "mount -t tmpfs none /tmp"], capture_output=True, check=False
     )

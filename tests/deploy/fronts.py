@@ -1,4 +1,4 @@
-"""nginx and HAProxy, run with the very files of deploy/: only addresses and paths are replaced."""
+"""Run nginx and HAProxy with the files in deploy/, replacing only addresses and paths."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DEPLOY = ROOT / "deploy"
 
-# What nginx wants around a file of conf.d, as Debian's own nginx.conf has it.
+# The configuration that Debian's nginx.conf has around a file in conf.d.
 NGINX_CONF = """
 daemon off;
 pid {folder}/nginx.pid;
@@ -39,26 +39,26 @@ http {{
 
 @dataclass(frozen=True)
 class Front:
-    """A running proxy: its address without TLS, which deploy/ does not have, and with it."""
+    """A running proxy and its addresses with TLS, and without, which deploy/ does not offer."""
 
     name: str
     http: str
     https: str
 
     def url(self, scheme: str) -> str:
-        """Return the address by `http` or `https`."""
+        """Return the URL for `http` or `https`."""
         return self.https if scheme == "https" else self.http
 
 
 @dataclass(frozen=True)
 class Backends:
-    """Where the two shims and nova-api listen: `host:port`."""
+    """The addresses of the two shims and nova-api: `host:port`."""
 
     shims: tuple[str, str]
     nova: str
 
     def addresses(self) -> dict[str, str]:
-        """Return what stands in deploy/ in their places."""
+        """Return each address by the placeholder in deploy/."""
         first, second = self.shims
         return {
             "192.0.2.11:8774": first,
@@ -68,9 +68,9 @@ class Backends:
 
 
 def rendered(text: str, places: Mapping[str, str]) -> str:
-    """Return a configuration with its places filled, each of which it must have just once."""
+    """Return a configuration with its placeholders replaced; each must occur exactly once."""
     for place, value in places.items():
-        assert 1 == text.count(place), f"{place!r} is there {text.count(place)} times"
+        assert 1 == text.count(place), f"{place!r} occurs {text.count(place)} times"
         text = text.replace(place, value)
     return text
 
@@ -121,5 +121,5 @@ def _program(name: str) -> str:
 
 
 def is_installed(name: str) -> bool:
-    """Tell whether a proxy is there."""
+    """Return whether a proxy is installed."""
     return _program(name) != name

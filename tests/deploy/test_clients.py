@@ -1,4 +1,4 @@
-"""Real old clients that find the service in Keystone's catalog, as the script of deploy/ put it."""
+"""Old clients find the service in Keystone's catalog, where deploy/'s script registered it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FRONTS = [(name, scheme) for name in PROXIES for scheme in ("http", "https")]
 NOVA = FOLDER / "novaclient-7.1.2" / "bin" / "nova"
 
-# What an old program does to list images; the driver speaks the API 1.1 that Nova began with.
+# Lists images like an old program; the driver uses the API 1.1 that Nova started with.
 LIBCLOUD = """
 import json, os
 import libcloud.security
@@ -71,7 +71,7 @@ def run(command: list[str], environ: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def regions(deployment: Deployment) -> dict[str, str]:
-    """Return the address that the catalog has in each region: one for each way in."""
+    """Return the catalog's address by region; each entry point has its own region."""
     found = {
         f"{name}-{scheme}": deployment.fronts[name].url(scheme)
         for name, scheme in FRONTS
@@ -90,14 +90,14 @@ def register(deployment: Deployment, region: str, url: str) -> None:
 
 
 def catalog(deployment: Deployment) -> list[tuple[str, str]]:
-    """Return region and address of the service's endpoints, as a new token of `demo` has them."""
+    """Return region and URL of the service's endpoints in a new token of `demo`."""
     answer = deployment.session().get(f"{deployment.cloud.auth_url}/auth/catalog", timeout=60)
     services = [each for each in answer.json()["catalog"] if each["name"] == "nova_legacy"]
     assert ["compute_legacy"] == [service["type"] for service in services]
     return [(each["region"], each["url"]) for each in services[0]["endpoints"]]
 
 
-def test_the_catalog_tells_each_project_its_own_address(
+def test_the_catalog_has_an_address_for_each_project(
     regions: dict[str, str], deployment: Deployment
 ) -> None:
     project = deployment.cloud.projects["demo"]
@@ -105,7 +105,7 @@ def test_the_catalog_tells_each_project_its_own_address(
     assert sorted(wanted) == sorted(catalog(deployment))
 
 
-def test_the_script_may_run_again(regions: dict[str, str], deployment: Deployment) -> None:
+def test_the_script_can_run_again(regions: dict[str, str], deployment: Deployment) -> None:
     before = sorted(catalog(deployment))
     region, url = next(iter(regions.items()))
     register(deployment, region, "https://elsewhere.example:8774/")

@@ -1,4 +1,4 @@
-"""The container's steps, carried out here: it starts as no root on a system it cannot write to."""
+"""The container starts as an unprivileged user on a read-only file system."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ CONTAINERFILE = DEPLOY / "container" / "Containerfile"
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     if not may_mount():
-        pytest.skip("needs the right to make mount namespaces")
+        pytest.skip("needs permission to create mount namespaces")
     return build(CONTAINERFILE, ROOT, tmp_path_factory.mktemp("container"))
 
 
 @pytest.fixture
 def container(stage: Stage, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Return the address and the process of a container over the embedded store."""
+    """Return the URL and the process of a container with the embedded store."""
     port = free_port()
     environ = {
         "PATH": os.defpath,
@@ -50,11 +50,11 @@ def container(stage: Stage, tmp_path: Path) -> Iterator[tuple[str, subprocess.Po
         yield f"http://127.0.0.1:{port}", process
     finally:
         if process.poll() is None:
-            # Its own first process: by a change of user `--kill-child` is forgotten.
+            # The container's first process: a change of user cancels `--kill-child`.
             for pid, _ in children(process.pid) or [(process.pid, "")]:
                 os.kill(pid, signal.SIGKILL)
         process.wait(15)
-        with pytest.raises(requests.ConnectionError):  # nothing of it lives on
+        with pytest.raises(requests.ConnectionError):  # no process of it survives
             requests.get(f"http://127.0.0.1:{port}/healthcheck", timeout=5)
 
 
@@ -69,14 +69,14 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None
     raise AssertionError(log.read_text())
 
 
-def test_it_serves(container: tuple[str, subprocess.Popen[bytes]]) -> None:
+def test_it_serves_requests(container: tuple[str, subprocess.Popen[bytes]]) -> None:
     url, _process = container
     answer = requests.get(f"{url}/v2/demo/images", headers={"X-Auth-Token": "demo"}, timeout=10)
     assert 200 == answer.status_code
     assert 1 < len(answer.json()["images"])
 
 
-def test_nothing_of_it_is_root(
+def test_no_process_runs_as_root(
     container: tuple[str, subprocess.Popen[bytes]], stage: Stage
 ) -> None:
     master = children(container[1].pid)
@@ -92,7 +92,7 @@ def children(pid: int) -> list[tuple[int, str]]:
     return [(int(line.split()[0]), line.split()[1]) for line in listed.splitlines()]
 
 
-def test_the_healthcheck_is_one(stage: Stage, container: tuple[str, object]) -> None:
+def test_the_healthcheck_works(stage: Stage, container: tuple[str, object]) -> None:
     port = container[0].rpartition(":")[2]
     check = [word.replace(":8774", f":{port}") for word in stage.commands["HEALTHCHECK"]]
     elsewhere = [word.replace(f":{port}", ":1") for word in check]
@@ -103,7 +103,7 @@ def test_the_healthcheck_is_one(stage: Stage, container: tuple[str, object]) -> 
     assert [0, 1] == [end.returncode for end in ends], ends[0].stderr
 
 
-def test_without_settings_it_says_what_is_missing(stage: Stage) -> None:
+def test_without_settings_it_lists_the_missing_ones(stage: Stage) -> None:
     command = container_command(stage, *stage.commands["ENTRYPOINT"], *stage.commands["CMD"])
     environ = {"PATH": os.defpath, **stage.environ}
     done = subprocess.run(
@@ -113,7 +113,7 @@ def test_without_settings_it_says_what_is_missing(stage: Stage) -> None:
     assert "OS_AUTH_URL is not set: the login to Keystone needs it" in done.stderr
 
 
-def test_it_ends_at_the_signal_that_a_container_is_sent(
+def test_it_stops_on_the_containers_stop_signal(
     container: tuple[str, subprocess.Popen[bytes]],
 ) -> None:
     _url, process = container
@@ -125,7 +125,7 @@ def test_it_ends_at_the_signal_that_a_container_is_sent(
     assert 0 == process.wait(15)
 
 
-def test_the_build_sees_what_it_copies_and_little_else() -> None:
+def test_the_build_context_holds_little_more_than_it_copies() -> None:
     rules = (ROOT / ".dockerignore").read_text().splitlines()
     seen = {rule[1:] for rule in rules if rule.startswith("!")}
     copied = {

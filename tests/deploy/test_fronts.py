@@ -1,4 +1,4 @@
-"""Old clients behind nginx and HAProxy: their lists come through, with links they can follow."""
+"""Old clients get lists with working links through nginx and HAProxy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def base_of(url: str, deployment: Deployment) -> str:
 
 
 def pages(session: requests.Session, url: str, rel: str) -> list[list[str]]:
-    """Return the ids of each page, from one on by the links that the answers hold."""
+    """Return the ids of each page, following the links from the first."""
     found = []
     following: str | None = url
     while following:
@@ -57,7 +57,7 @@ def pages(session: requests.Session, url: str, rel: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("call", ["images", "images/detail", "images/detail.json"])
-def test_a_list_is_followed_to_its_end_and_back(
+def test_links_lead_through_a_list_and_back(
     call: str, url: str, deployment: Deployment, stocked: list[str]
 ) -> None:
     session = deployment.session()
@@ -68,7 +68,7 @@ def test_a_list_is_followed_to_its_end_and_back(
     assert [stocked[6:], stocked[3:6], stocked[:3]] == back
 
 
-def test_each_link_of_an_image_leads_to_where_the_client_came_in(
+def test_image_links_use_the_clients_entry_point(
     url: str, deployment: Deployment, stocked: list[str]
 ) -> None:
     session = deployment.session()
@@ -86,7 +86,7 @@ def test_each_link_of_an_image_leads_to_where_the_client_came_in(
 
 
 def raw(url: str, deployment: Deployment, target: str, *headers: str) -> bytes:
-    """Send a target exactly as it stands, and return all that comes back."""
+    """Send a target unchanged and return the raw response."""
     address = urlsplit(url)
     sock: socket.socket = socket.create_connection(("127.0.0.1", address.port or 0), timeout=60)
     if address.scheme == "https":
@@ -99,7 +99,7 @@ def raw(url: str, deployment: Deployment, target: str, *headers: str) -> bytes:
 
 
 @pytest.mark.parametrize("path", ["/v2/{}//images?limit=2", "//v2//{}///images?limit=2"])
-def test_doubled_slashes_are_no_matter(
+def test_doubled_slashes_are_accepted(
     path: str, url: str, deployment: Deployment, stocked: list[str]
 ) -> None:
     session = deployment.session()
@@ -110,7 +110,7 @@ def test_doubled_slashes_are_no_matter(
     assert [stocked[2:4], stocked[4:6], stocked[6:]] == pages(session, following.decode(), "next")
 
 
-def test_nothing_that_a_client_forges_reaches_links_or_log(
+def test_forged_headers_reach_neither_links_nor_log(
     url: str, deployment: Deployment, stocked: list[str]
 ) -> None:
     session = deployment.session()
@@ -122,7 +122,7 @@ def test_nothing_that_a_client_forges_reaches_links_or_log(
     assert re.search(r' 127\.0\.0\.1 "GET /v2/\w+/images\?limit=2 ', logged)
 
 
-def test_nor_does_it_reach_nova(url: str, deployment: Deployment) -> None:
+def test_forged_headers_do_not_reach_nova(url: str, deployment: Deployment) -> None:
     answer = deployment.session().get(f"{url}/v2/demo/servers", headers=FORGED, timeout=60)
     seen = answer.json()["nova"]["headers"]
     address = urlsplit(url)
@@ -178,7 +178,7 @@ NOVA_CALLS = [
 
 
 @pytest.mark.parametrize("path", [*IMAGE_CALLS, *OTHER_IMAGE_CALLS])
-def test_image_calls_come_here(path: str, url: str, deployment: Deployment) -> None:
+def test_image_calls_reach_the_shim(path: str, url: str, deployment: Deployment) -> None:
     answer = raw(url, deployment, path)
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert f'uri="{deployment.cloud.auth_url}"'.encode() in answer
@@ -186,23 +186,21 @@ def test_image_calls_come_here(path: str, url: str, deployment: Deployment) -> N
 
 
 @pytest.mark.parametrize("path", NOVA_CALLS)
-def test_all_else_reaches_nova_as_it_came(path: str, url: str, deployment: Deployment) -> None:
+def test_other_calls_reach_nova_unchanged(path: str, url: str, deployment: Deployment) -> None:
     answer = raw(url, deployment, path)
     assert answer.startswith(b"HTTP/1.1 299 ")
     assert f'"target": "{path}"'.encode() in answer
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE"])
-def test_the_path_decides_whatever_the_method(
-    method: str, url: str, deployment: Deployment
-) -> None:
+def test_routing_depends_on_the_path_only(method: str, url: str, deployment: Deployment) -> None:
     session = deployment.session(None)
     here = session.request(method, f"{url}/v2/demo/images/{IMAGE_ID}/metadata", timeout=60)
     there = session.request(method, f"{url}/v2/demo/servers/1/action", timeout=60)
     assert (401, 299) == (here.status_code, there.status_code)
 
 
-def test_metadata_is_written_through(url: str, deployment: Deployment, stocked: list[str]) -> None:
+def test_metadata_can_be_written(url: str, deployment: Deployment, stocked: list[str]) -> None:
     address = f"{base_of(url, deployment)}/images/{stocked[0]}/metadata"
     session = deployment.session()
     written = session.post(address, json={"metadata": {"colour": "blue"}}, timeout=60)
@@ -211,7 +209,7 @@ def test_metadata_is_written_through(url: str, deployment: Deployment, stocked: 
     assert {"metadata": {}} == session.get(address, timeout=60).json()
 
 
-def test_a_body_too_large_is_refused_in_json(url: str, deployment: Deployment) -> None:
+def test_a_large_body_is_refused_in_json(url: str, deployment: Deployment) -> None:
     address = f"{base_of(url, deployment)}/images/{IMAGE_ID}/metadata"
     body: Any = {"metadata": {"a": "x" * 200_000}}
     answer = deployment.session().post(address, json=body, timeout=60)
@@ -222,9 +220,7 @@ BUSY = {"overLimit": {"code": 429, "message": "This request was rate-limited.", 
 MOST_CONNECTIONS = 100
 
 
-def test_one_address_has_so_many_requests_under_way_and_no_more(
-    front: Front, deployment: Deployment
-) -> None:
+def test_concurrent_requests_per_address_are_limited(front: Front, deployment: Deployment) -> None:
     address = urlsplit(front.http)
     head = (
         f"POST /v2/demo/images/{IMAGE_ID}/metadata HTTP/1.1\r\n"
@@ -240,7 +236,7 @@ def test_one_address_has_so_many_requests_under_way_and_no_more(
             sock.sendall(head)
 
         def one_more() -> requests.Response:
-            """Hold another, since the last answer may have been under way instead of one."""
+            """Hold one more request, in case the previous response was still being sent."""
             hold()
             return session.get(f"{front.http}/v2/demo/images", timeout=60)
 
@@ -256,7 +252,7 @@ def test_one_address_has_so_many_requests_under_way_and_no_more(
 
 
 def until(ask: Callable[[], requests.Response], status: int) -> requests.Response:
-    """Ask until the answer has this status."""
+    """Repeat a request until its response has this status."""
     deadline = time.monotonic() + 20
     while (answer := ask()).status_code != status:
         assert time.monotonic() < deadline, answer.text
@@ -265,7 +261,7 @@ def until(ask: Callable[[], requests.Response], status: int) -> requests.Respons
 
 
 @pytest.mark.parametrize("name", PROXIES)
-def test_without_any_shim_the_answer_is_a_fault_that_clients_read(
+def test_without_a_shim_clients_get_a_readable_fault(
     name: str, certificate: tuple[Path, trustme.LeafCert], deployment: Deployment, tmp_path: Path
 ) -> None:
     if name not in deployment.fronts:
@@ -284,17 +280,15 @@ def test_without_any_shim_the_answer_is_a_fault_that_clients_read(
     assert (503, "application/json", "1") == found
 
 
-def test_the_longest_token_that_the_shim_takes_comes_through(
-    url: str, deployment: Deployment
-) -> None:
+def test_the_longest_accepted_token_passes(url: str, deployment: Deployment) -> None:
     session = deployment.session(None)
     session.headers["X-Auth-Token"] = "x" * 16_000
     answer = session.get(f"{base_of(url, deployment)}/images", timeout=60)
-    # Keystone is asked about it, and this one refuses so long a header.
+    # The shim validates it with Keystone, and this Keystone refuses such a long header.
     assert (503, {"serviceUnavailable"}) == (answer.status_code, answer.json().keys())
 
 
-def test_an_answer_is_compressed_for_whom_asks(
+def test_a_response_is_compressed_on_request(
     url: str, deployment: Deployment, stocked: list[str]
 ) -> None:
     session = deployment.session()

@@ -1,4 +1,4 @@
-"""The Kubernetes files: each of its schema, every reference to something that is there."""
+"""The Kubernetes files match their schemas, and all references in them resolve."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 FOLDER = DEPLOY / "kubernetes"
 KUBECTL = shutil.which("kubectl")
-RELEASES = ("1.30", "1.34")  # the oldest whose preStop may sleep, and a newer one
+RELEASES = ("1.30", "1.34")  # the oldest version whose preStop supports sleep, and a newer one
 CUSTOM = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 
 Manifest = dict[str, Any]
 
 
 def written() -> list[Manifest]:
-    """Return all objects, as they are written."""
+    """Return all objects as written in the files."""
     return [
         manifest
         for name in CUSTOM["resources"]
@@ -38,7 +38,7 @@ def written() -> list[Manifest]:
 
 
 def rendered() -> list[Manifest]:
-    """Return all objects, as kustomize makes them."""
+    """Return all objects as rendered by kustomize."""
     done = subprocess.run(
         [str(KUBECTL), "kustomize", str(FOLDER)],
         capture_output=True,
@@ -51,7 +51,7 @@ def rendered() -> list[Manifest]:
 
 
 def named(manifests: list[Manifest]) -> dict[tuple[str, str], Manifest]:
-    """Return objects by kind and name, each of which there is but once."""
+    """Return objects by kind and name, which must be unique."""
     found = {(each["kind"], each["metadata"]["name"]): each for each in manifests}
     assert len(found) == len(manifests)
     return found
@@ -68,11 +68,11 @@ def pod(deployment: Manifest) -> Manifest:
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("key", OBJECTS, ids="-".join)
-def test_each_object_is_of_its_schema(key: tuple[str, str], release: str) -> None:
+def test_each_object_matches_its_schema(key: tuple[str, str], release: str) -> None:
     kubernetes_validate.validate(OBJECTS[key], release, strict=True)
 
 
-def test_a_word_that_is_misspelt_would_be_noticed() -> None:
+def test_a_misspelt_field_is_detected() -> None:
     wrong = {**SHIM, "spec": {**SHIM["spec"], "replica": 2}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, RELEASES[0], strict=True)
@@ -92,7 +92,7 @@ def test_kustomize_renders_them() -> None:
     assert f"{image['newName']}:{image['newTag']}" == container["image"]
 
 
-def test_every_file_is_one_of_the_kustomization() -> None:
+def test_the_kustomization_lists_every_file() -> None:
     files = {path.name for path in FOLDER.iterdir()} - {"kustomization.yaml"}
     generated = {name for each in CUSTOM["configMapGenerator"] for name in each["envs"]}
     assert files == {*CUSTOM["resources"], *generated}
@@ -112,7 +112,7 @@ def selectors() -> Iterator[tuple[str, Manifest]]:
 
 
 @pytest.mark.parametrize(("who", "labels"), list(selectors()))
-def test_each_selects_the_pods_of_its_own_name(who: str, labels: Manifest) -> None:
+def test_each_selector_matches_the_pods_of_its_name(who: str, labels: Manifest) -> None:
     pods = [each for each in (SHIM, MEMCACHED) if labels == pod(each)["metadata"]["labels"]]
     assert [who.split()[1]] == [each["metadata"]["name"] for each in pods]
 
@@ -123,7 +123,7 @@ def ports(deployment: Manifest) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("deployment", [SHIM, MEMCACHED], ids=["shim", "memcached"])
-def test_services_policies_and_probes_name_ports_that_there_are(deployment: Manifest) -> None:
+def test_services_policies_and_probes_name_existing_ports(deployment: Manifest) -> None:
     name, known = deployment["metadata"]["name"], ports(deployment)
     (service,) = OBJECTS["Service", name]["spec"]["ports"]
     assert service["port"] == known[service["targetPort"]]
@@ -138,7 +138,7 @@ def test_services_policies_and_probes_name_ports_that_there_are(deployment: Mani
     assert set(known) == set(asked)
 
 
-def test_there_are_two_or_more_and_one_always_stays() -> None:
+def test_at_least_one_of_several_replicas_always_runs() -> None:
     scaled = OBJECTS["HorizontalPodAutoscaler", "nova-image-shim"]["spec"]
     target = scaled["scaleTargetRef"]
     assert SHIM is OBJECTS[target["kind"], target["name"]]
@@ -150,7 +150,7 @@ def test_there_are_two_or_more_and_one_always_stays() -> None:
     )
 
 
-def test_the_settings_and_the_secret_are_all_that_the_service_needs() -> None:
+def test_the_settings_and_the_secret_are_sufficient() -> None:
     settings = environ_of(FOLDER / "settings.env")
     (container,) = pod(SHIM)["spec"]["containers"]
     config, secret = container["envFrom"]
@@ -168,7 +168,7 @@ def test_the_settings_and_the_secret_are_all_that_the_service_needs() -> None:
 
 
 @pytest.mark.parametrize("deployment", [SHIM, MEMCACHED], ids=["shim", "memcached"])
-def test_pods_are_as_restricted_as_the_namespace_asks(deployment: Manifest) -> None:
+def test_pods_meet_the_namespaces_restrictions(deployment: Manifest) -> None:
     labels = OBJECTS["Namespace", CUSTOM["namespace"]]["metadata"]["labels"]
     assert "restricted" == labels["pod-security.kubernetes.io/enforce"]
     spec = pod(deployment)["spec"]

@@ -1,4 +1,4 @@
-"""A real Prometheus sees both shims behind the proxies, and who calls them."""
+"""A real Prometheus scrapes both shims behind the proxies and counts their clients."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def server(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def counted(server: str) -> dict[str, float]:
-    """Return the lists that each instance has answered, as Prometheus knows."""
+    """Return the number of lists that each instance has served, as counted by Prometheus."""
     with contextlib.suppress(requests.ConnectionError):  # it is starting
         samples = query(server, COUNT)
         return {each["metric"]["instance"]: float(each["value"][1]) for each in samples}
     return {}
 
 
-def test_prometheus_counts_what_came_through_each_proxy(
+def test_prometheus_counts_requests_through_each_proxy(
     front: Front, deployment: Deployment, stocked: list[str], server: str
 ) -> None:
-    time.sleep(2)  # two scrapes: nothing of before is still to be counted
+    time.sleep(2)  # after two scrapes, all earlier requests are counted
     before = sum(counted(server).values())
     session = deployment.session()
     session.headers["User-Agent"] = "fog/1.45.0"

@@ -1,4 +1,4 @@
-"""Two instances that share nothing but memcached: either answers, and one may go under load."""
+"""Two instances share only memcached; one can be stopped under load."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLIENTS = 6
 
 
 class Load:
-    """Clients that list and write metadata without a pause, and what they were answered."""
+    """Clients that continuously list images and write metadata, and their responses."""
 
     def __init__(self, url: str, image_id: str, token: str, ca: Path) -> None:
         self.outcomes: Counter[str] = Counter()
@@ -43,7 +43,7 @@ class Load:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Run while the context is open."""
+        """Run the clients while the context is open."""
         threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
         for thread in threads:
             thread.start()
@@ -55,7 +55,7 @@ class Load:
                 thread.join()
 
     def answered(self) -> int:
-        """Return how many requests have been answered."""
+        """Return the number of responses so far."""
         return self.outcomes.total()
 
     def _ask(self, number: int) -> None:
@@ -83,7 +83,7 @@ class Load:
 
 
 @pytest.mark.parametrize("name", PROXIES)
-def test_an_instance_stops_and_comes_back_under_load_without_a_failed_request(
+def test_restarting_an_instance_under_load_fails_no_request(
     name: str,
     cloud: RealCloud,
     certificate: tuple[Path, trustme.LeafCert],
@@ -112,10 +112,10 @@ def test_an_instance_stops_and_comes_back_under_load_without_a_failed_request(
         )
         with load.running():
             wait_for(load, 100)
-            first.close()  # TERM, and it ends in its own time
+            first.close()  # sends TERM, and the instance finishes its requests
             wait_for(load, 100)
             first.enter_context(shim(tmp_path / "one", **environ, SHIM_BIND=here))
-            time.sleep(6)  # the proxies look for it again
+            time.sleep(6)  # the proxies probe it again
             seen = (tmp_path / "one").read_text().count('"GET /v2/')
             wait_for(load, 100)
             assert seen < (tmp_path / "one").read_text().count('"GET /v2/')
@@ -125,14 +125,14 @@ def test_an_instance_stops_and_comes_back_under_load_without_a_failed_request(
 
 
 def wait_for(load: Load, count: int) -> None:
-    """Wait until so many more requests have been answered."""
+    """Wait for a number of further responses."""
     wanted, deadline = load.answered() + count, time.monotonic() + 60
     while load.answered() < wanted:
         assert time.monotonic() < deadline, load.outcomes
         time.sleep(0.05)
 
 
-def test_a_token_that_one_instance_has_validated_is_known_to_the_other(
+def test_instances_share_validated_tokens(
     deployment: Deployment, stocked: list[str], front: Front
 ) -> None:
     cloud = deployment.cloud
@@ -146,4 +146,4 @@ def test_a_token_that_one_instance_has_validated_is_known_to_the_other(
     after = [log.read_text().count("/images ") for log in deployment.logs]
     assert [True, True] == [now > then for now, then in zip(after, before, strict=True)]
     subject = [call for call in counted.keystone if call.path == "/v3/auth/tokens"]
-    assert 2 >= len(subject), counted.keystone  # one by the shims, one by Glance
+    assert 2 >= len(subject), counted.keystone  # one from the shims, one from Glance

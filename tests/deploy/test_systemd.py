@@ -1,4 +1,4 @@
-"""The systemd unit: valid, tightly closed, and with settings that the service starts by."""
+"""The systemd unit is valid and sandboxed, and its settings start the service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .fronts import DEPLOY, rendered
 
 UNIT = DEPLOY / "systemd" / "nova-image-shim.service"
 ANALYZE = shutil.which("systemd-analyze")
-WORST_EXPOSURE = 15  # tenths, of 100; 96 is a unit without any of it
+WORST_EXPOSURE = 15  # in tenths, of 100; a unit without sandboxing has 96
 
 needs_systemd = pytest.mark.skipif(not ANALYZE, reason="needs Debian's package systemd")
 
@@ -31,7 +31,7 @@ def analyze(*arguments: str) -> str:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """Return the unit as it would be with the service installed where these tests run."""
+    """Return the unit with the paths of this test environment."""
     program = Path(sys.executable).parent / "nova-image-shim"
     assert program.exists()
     file = tmp_path / UNIT.name
@@ -46,7 +46,7 @@ def test_the_unit_is_valid(unit: Path) -> None:
 
 
 @needs_systemd
-def test_the_unit_is_closed_to_what_it_does_not_need(unit: Path) -> None:
+def test_the_unit_is_sandboxed(unit: Path) -> None:
     exposed = analyze(
         "security", "--offline=yes", f"--threshold={WORST_EXPOSURE}", "--no-pager", str(unit)
     )
@@ -54,12 +54,12 @@ def test_the_unit_is_closed_to_what_it_does_not_need(unit: Path) -> None:
 
 
 def environ_of(file: Path) -> dict[str, str]:
-    """Return the variables of an environment file."""
+    """Return the variables in an environment file."""
     lines = [line for line in file.read_text().splitlines() if line and line[0] != "#"]
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_the_settings_are_good_and_all_known() -> None:
+def test_the_settings_are_valid_and_known() -> None:
     environ = environ_of(DEPLOY / "systemd" / "settings.env")
     assert [] == sorted(environ.keys() - set(setting_names()))
     settings = load_settings_or_exit(environ)

@@ -1,1 +1,1 @@
-"""The same requests to real Nova and to this service, on one Glance, and what differs."""
+"""Compare real Nova and this service: the same requests, on the same Glance."""

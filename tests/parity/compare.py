@@ -1,10 +1,10 @@
-"""What differs between two answers, field by field, once what must differ is made the same.
+"""Compare two answers field by field, after normalizing what must differ.
 
-A field is `status`, `header/NAME`, `body/POINTER` or `glance/ATTRIBUTE`. Bodies are compared as
-JSON, whether compressed or not: objects key by key, unless they share no key; lists of images and
-of links by `id` and `rel`, and where these differ or stand in another order, by what both have and
-the lists of names. In a link the order of the query's names is no difference, that of the values of
-one name is. No answer at all from both is a difference, too: it shows nothing.
+A field is `status`, `header/NAME`, `body/POINTER` or `glance/ATTRIBUTE`. Bodies are decompressed
+and compared as JSON: objects key by key, unless they share no key; lists of images and links by
+`id` and `rel`. If the ids or their order differ, the lists of ids and the common elements are
+compared. The order of parameter names in a link is ignored, but not the order of one name's values.
+If neither service answers, that counts as a difference, because it shows nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Differences = dict[str, tuple[Any, Any]]
 
 
 def differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Differences:
-    """Return what differs between two results of `normal`, by field."""
+    """Return the differences between two results of `normal`, by field."""
     found: Differences = {}
     for name in sorted(expected.keys() | actual.keys()):
         _compare(name, expected.get(name, ABSENT), actual.get(name, ABSENT), found)
@@ -71,12 +71,12 @@ def _compare(field: str, one: Any, other: Any, found: Differences) -> None:
 
 
 def _text(value: Any) -> str:
-    """Return a value as what tells 1, 1.0 and true apart, which are equal to Python."""
+    """Return a value as JSON, which tells 1, 1.0 and true apart; in Python they are equal."""
     return json.dumps(value, sort_keys=True)
 
 
 def _keyed(value: Any) -> dict[str, Any] | None:
-    """Return a list of objects by what identifies each, None where nothing does."""
+    """Return a list of objects as a dictionary by `id` or `rel`, or None if neither is unique."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return None
     for name in ("id", "rel"):
@@ -87,12 +87,12 @@ def _keyed(value: Any) -> dict[str, Any] | None:
 
 
 def normal(answer: Answer, names: Mapping[str, str], *, times: bool) -> dict[str, Any]:
-    """Return an answer by field, with names in the place of what differs from run to run.
+    """Return an answer by field, with names in place of values that change between runs.
 
     Args:
-        answer: as it came.
-        names: the text that stands for each changing one: addresses, ids.
-        times: keep times; else they are made the same, too.
+        answer: the answer as received.
+        names: the replacement for each value that changes, such as an address or an id.
+        times: keep times; otherwise they are replaced as well.
     """
     headers: dict[str, list[str]] = {}
     for name, value in answer.headers:
@@ -132,7 +132,7 @@ def _body(
 
 
 def clean(value: Any, names: Mapping[str, str], *, times: bool = True) -> Any:
-    """Return a JSON value with names in the place of what changes from run to run."""
+    """Return a JSON value with names in place of values that change between runs."""
     if isinstance(value, dict):
         return {
             _rename(key, names): clean(
@@ -148,7 +148,7 @@ def clean(value: Any, names: Mapping[str, str], *, times: bool = True) -> Any:
 
 
 def _ordered(href: str) -> str:
-    """Return an address with the parameters of its query ordered by name."""
+    """Return a URL with its query parameters sorted by name."""
     address, mark, query = href.partition("?")
     pairs = sorted(parse_qsl(query, keep_blank_values=True), key=lambda pair: pair[0])
     return address + mark + urlencode(pairs)

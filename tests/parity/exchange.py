@@ -1,4 +1,4 @@
-"""One request as a file tells it, and the answer to it, byte for byte as sent."""
+"""Read requests from files, send them byte for byte, and return the answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REPEATED = re.compile(r"\{(.)\*(\d+)\}")
 
 
 class RequestError(Exception):
-    """A file of requests says what cannot be meant."""
+    """A file of requests is invalid."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class Request:
 
     @property
     def target(self) -> str:
-        """Return what follows the method, placeholders and all."""
+        """Return the target, including placeholders."""
         return self.request.partition(" ")[2]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; status 0 where nothing did."""
+    """An answer; status 0 means that there was none."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -64,17 +64,17 @@ class Answer:
 
 
 def load_requests() -> list[Request]:
-    """Return all requests, file by file.
+    """Return the requests of all files.
 
     Raises:
-        RequestError: two have one id, or an entry has a key that means nothing.
+        RequestError: two requests have the same id, or an entry has an unknown key.
     """
     found: dict[str, Request] = {}
     for file in sorted(FILES.glob("*.yaml")):
         for entry in yaml.safe_load(file.read_text()):
             request = _parse(entry, file.name)
             if request.id in found:
-                raise RequestError(f"{file.name}: there are two of {request.id}")
+                raise RequestError(f"{file.name}: duplicate id {request.id}")
             found[request.id] = request
     return list(found.values())
 
@@ -88,10 +88,10 @@ def _parse(entry: dict[str, Any], file: str) -> Request:
 
 
 def fill(value: Any, names: Mapping[str, str]) -> Any:
-    """Put what the names stand for in the place of `{name}`, and "xxx" in that of `{x*3}`.
+    """Replace `{name}` with the name's value, and `{x*3}` with "xxx".
 
     Raises:
-        RequestError: there is no such name.
+        RequestError: the name is unknown.
     """
     if isinstance(value, dict):
         return {fill(key, names): fill(item, names) for key, item in value.items()}
@@ -103,7 +103,7 @@ def fill(value: Any, names: Mapping[str, str]) -> Any:
     try:
         return _PLACEHOLDER.sub(lambda match: names[match[1]], value)
     except KeyError as error:
-        raise RequestError(f"no such name: {error} in {value}") from error
+        raise RequestError(f"unknown name: {error} in {value}") from error
 
 
 def send(request: Request, base: str, token: str | None, names: Mapping[str, str]) -> Answer:
@@ -112,8 +112,8 @@ def send(request: Request, base: str, token: str | None, names: Mapping[str, str
     Args:
         request: what to send.
         base: scheme, host and port.
-        token: for `X-Auth-Token`, None to send none.
-        names: what the placeholders stand for.
+        token: the value of `X-Auth-Token`, or None to send none.
+        names: the values of the placeholders.
     """
     body = _body(request, names)
     headers: dict[str, str | None] = {"Accept": "application/json", "User-Agent": "parity"}
@@ -148,6 +148,6 @@ def _body(request: Request, names: Mapping[str, str]) -> bytes | None:
     if request.json is not None:
         return json.dumps(fill(request.json, names)).encode()
     if request.text is not None:
-        # Characters up to U+00FF are bytes: so a file can hold what is no UTF-8.
+        # Characters up to U+00FF stand for bytes, so that a file can describe invalid UTF-8.
         return _REPEATED.sub(lambda m: m[1] * int(m[2]), request.text).encode("latin-1")
     return None

@@ -1,4 +1,4 @@
-"""The one file of intended differences, read and checked."""
+"""Load and check `intended.yaml`, the file of intended differences."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ FILE = Path(__file__).parent / "intended.yaml"
 
 
 class IntendedError(Exception):
-    """The file says what cannot be meant."""
+    """The file is inconsistent."""
 
 
 class Key(NamedTuple):
-    """One field of the answer to one request."""
+    """A field in the answer to a request."""
 
     request: str
     field: str
 
 
 class Intended(NamedTuple):
-    """One intended difference: what Nova answers, what this service does, and the reason's id."""
+    """An intended difference: Nova's value, this service's value, and the reason's id."""
 
     nova: Any
     here: Any
@@ -30,7 +30,7 @@ class Intended(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """Why things differ; the first four are a row of README's table."""
+    """Why answers differ; the first four fields are a row of README's table."""
 
     subject: str
     nova: str
@@ -41,7 +41,7 @@ class Reason(NamedTuple):
 
 
 class File(NamedTuple):
-    """All of `intended.yaml`."""
+    """The contents of `intended.yaml`."""
 
     reasons: dict[str, Reason]
     differences: dict[Key, Intended]
@@ -51,8 +51,8 @@ def load_intended() -> File:
     """Read the file.
 
     Raises:
-        IntendedError: an entry names no reason that there is, or comes twice, or a reason that no
-            entry names does not say where it shows instead.
+        IntendedError: an entry is repeated or names an unknown reason, or a reason without
+            entries does not say where else it is shown.
     """
     data = yaml.safe_load(FILE.read_text())
     reasons = {name: Reason(**fields) for name, fields in data["reasons"].items()}
@@ -60,12 +60,12 @@ def load_intended() -> File:
     for entry in data["differences"] or ():
         key = Key(entry.pop("request"), entry.pop("field"))
         if key in differences:
-            raise IntendedError(f"twice: {key}")
+            raise IntendedError(f"duplicate entry: {key}")
         differences[key] = Intended(**entry)
         if differences[key].reason not in reasons:
-            raise IntendedError(f"{key}: there is no reason {differences[key].reason}")
+            raise IntendedError(f"{key}: unknown reason {differences[key].reason}")
     used = {difference.reason for difference in differences.values()}
     for name, reason in reasons.items():
         if (name in used) == (reason.elsewhere is not None):
-            raise IntendedError(f"{name}: named by an entry, or `elsewhere`: one of both")
+            raise IntendedError(f"{name}: needs either entries or `elsewhere`, not both")
     return File(reasons, differences)

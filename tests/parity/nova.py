@@ -1,7 +1,7 @@
-"""A real Nova beside the real cloud: its compute API alone, which is all that image calls need.
+"""Run a real Nova next to the real cloud: only its compute API, which is all that image calls need.
 
-No compute host, no scheduler, no message bus; sqlite. `python tests/real/install.py nova` comes
-first. Creating the databases takes some fifteen seconds, so they are kept and copied.
+It has no compute host, scheduler or message bus, and uses sqlite. Run `python tests/real/install.py
+nova` first. Creating the databases takes about fifteen seconds, so they are cached and copied.
 """
 
 from __future__ import annotations
@@ -73,15 +73,15 @@ CELLS = {"cell0": "cell0.db", "cell1": "nova.db"}
 
 @contextmanager
 def nova(cloud: RealCloud, glance_endpoint: str | None) -> Iterator[str]:
-    """Run Nova on the cloud's Keystone and Glance, and give its address.
+    """Run Nova on the cloud's Keystone and Glance, and yield its URL.
 
     Args:
-        cloud: is running.
-        glance_endpoint: `[glance] endpoint_override`; None to let Nova ask the catalogue.
+        cloud: a running cloud.
+        glance_endpoint: `[glance] endpoint_override`; None lets Nova use the catalog.
 
     Raises:
         NotInstalledError: `install.py nova` has not been run since its pins changed.
-        ProcessError: it did not start.
+        ProcessError: Nova did not start.
     """
     with tempfile.TemporaryDirectory(dir=cloud.folder, prefix="nova-") as name:
         url, daemon = prepare_nova(Path(name), cloud, glance_endpoint)
@@ -102,12 +102,12 @@ def prepare_nova(
     workers: int = 1,
     threads: int = 8,
 ) -> tuple[str, Daemon]:
-    """Prepare Nova as `nova` runs it, and return its address with it.
+    """Prepare Nova as `nova` runs it; return its URL and process.
 
     Args:
-        folder: exists, and is Nova's own.
+        folder: an existing folder for Nova's files.
         cloud, glance_endpoint: see `nova`.
-        api: lines of `[api]`.
+        api: additional lines for `[api]`.
         hooked, workers, threads: see `services.gunicorn`.
 
     Raises:
@@ -145,9 +145,9 @@ def _configure(folder: Path, cloud: RealCloud, glance_endpoint: str | None, api:
 
 
 def _open_databases(folder: Path) -> None:
-    """Copy the migrated databases and tell the first where the others are now."""
-    wanted = "\n".join([fingerprint("nova"), Path(__file__).read_text()])
-    cached = REAL / "cache" / f"nova-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
+    """Copy the migrated databases and write their paths into the API database."""
+    key = "\n".join([fingerprint("nova"), Path(__file__).read_text()])
+    cached = REAL / "cache" / f"nova-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     if not cached.exists():
         _build(cached)
     shutil.copytree(cached, folder, dirs_exist_ok=True)
@@ -159,7 +159,7 @@ def _open_databases(folder: Path) -> None:
 
 
 def _build(target: Path) -> None:
-    """Build aside and rename at the end: no failure leaves half a state."""
+    """Build in a temporary folder and rename it, so that a failure leaves nothing behind."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as building:
         work = Path(building)

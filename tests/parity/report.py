@@ -1,4 +1,4 @@
-"""What the comparison amounts to: which differences are meant, which are not, and the counts."""
+"""Judge the differences as intended or unexpected, and count them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Comparison(NamedTuple):
-    """A request, what differs between the two answers to it, and the status of Nova's."""
+    """A request, the differences between its two answers, and the status of Nova's."""
 
     request: Request
     differences: Differences
@@ -26,7 +26,7 @@ class Comparison(NamedTuple):
 
 
 def judge(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> list[str]:
-    """Return a line for each difference that is not intended, or intended otherwise, or gone."""
+    """Return a line for each difference that is unexpected, has changed, or no longer exists."""
     asked = {comparison.request.id for comparison in comparisons}
     found = {
         Key(comparison.request.id, field): values
@@ -38,9 +38,9 @@ def judge(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> li
         if key not in intended:
             wrong.append(_line("unexpected", key, theirs, ours))
         elif _text(intended[key][:2]) != _text((theirs, ours)):
-            wrong.append(_line("intended otherwise", key, theirs, ours))
+            wrong.append(_line("differs from intended", key, theirs, ours))
     wrong += [
-        f"intended, and no longer so: {key.request}  {key.field}"
+        f"intended, but no longer found: {key.request}  {key.field}"
         for key in intended.keys() - found.keys()
         if key.request in asked
     ]
@@ -56,14 +56,14 @@ def _text(value: Any) -> str:
 
 
 def report(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> str:
-    """Return the counts of requests: the same, different as intended, and otherwise.
+    """Return how many requests have the same, an intended and an unexpected result.
 
-    Nova's statuses are counted, too: answers that are all refusals would be the same for nothing.
+    Nova's statuses are counted too, since equal answers show little if all are refusals.
     """
     same = as_intended = unexpected = 0
     for comparison in comparisons:
         request_id = comparison.request.id
-        entries = {key: wanted for key, wanted in intended.items() if key.request == request_id}
+        entries = {key: value for key, value in intended.items() if key.request == request_id}
         if judge([comparison], entries):
             unexpected += 1
         elif comparison.differences:
@@ -71,17 +71,17 @@ def report(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> s
         else:
             same += 1
     statuses = Counter(f"{comparison.status // 100}xx" for comparison in comparisons)
-    told = ", ".join(f"{name} {count}" for name, count in sorted(statuses.items()))
+    counts = ", ".join(f"{name} {count}" for name, count in sorted(statuses.items()))
     share = 100 * same / len(comparisons) if comparisons else 0
     return (
-        f"Nova's answers: {told}\n"
+        f"Nova's answers: {counts}\n"
         f"{len(comparisons)} requests: same {same} ({share:.0f} %), "
         f"intended {as_intended}, unexpected {unexpected}"
     )
 
 
 def dump(comparisons: list[Comparison]) -> str:
-    """Return all differences in the form of `intended.yaml`, without reasons."""
+    """Return all differences in the format of `intended.yaml`, without reasons."""
     entries = [
         {"request": c.request.id, "field": field, "nova": theirs, "here": ours}
         for c in comparisons

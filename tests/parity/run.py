@@ -1,7 +1,7 @@
 """Send the same requests to real Nova and to this service, and compare: `make parity`.
 
-Both are on one real Keystone and one real Glance. Every difference has to be in `intended.yaml`,
-and every difference there has to show.
+Both use the same real Keystone and Glance. Every difference must be listed in `intended.yaml`, and
+every difference listed there must occur.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-# As a script it stands outside its package.
+# A script cannot import its own package otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real.cloud import RealCloud
@@ -32,27 +32,27 @@ if TYPE_CHECKING:
 
     from parity.exchange import Request
 
-# `alike`: both configured so that their answers can be the same at all; Nova with Glance's address
-# in its configuration, this service with the links of Nova's later releases and uncompressed.
-# `default`: both with nothing set but what they cannot do without.
+# `alike`: configured so that the answers can be equal; Nova has Glance's address in its
+# configuration, this service uses the links of later Nova releases and does not compress.
+# `default`: only the required settings.
 ALIKE = {"SHIM_COMPAT": "no-alternate-project", "SHIM_COMPRESS": "0"}
 
 PROJECTS = ("demo", "alt", "admin", "service")
 
 
 class Setup(NamedTuple):
-    """The two services that a request is sent to: their addresses."""
+    """The addresses of the two services that a request is sent to."""
 
     nova: str
     shim: str
 
 
 class Parity:
-    """The running services, the images in them, and how a request is compared.
+    """Runs the services, creates the images and compares requests.
 
     Args:
-        cloud: is running.
-        stack: ends what is started here.
+        cloud: a running cloud.
+        stack: stops the services when it is closed.
     """
 
     def __init__(self, cloud: RealCloud, stack: ExitStack) -> None:
@@ -68,7 +68,7 @@ class Parity:
         self._pool = stack.enter_context(ThreadPoolExecutor(2))
 
     def compare_all(self, requests: list[Request]) -> Iterator[Comparison]:
-        """Compare one after the other; those that want a service stopped come last."""
+        """Compare the requests one by one; those that need a stopped service come last."""
         yield from map(self._compare, [r for r in requests if r.stopped is None])
         for name in sorted({r.stopped for r in requests if r.stopped is not None}):
             stop, start = _switches(self._cloud)[name]
@@ -79,7 +79,7 @@ class Parity:
                 start()
 
     def _compare(self, request: Request) -> Comparison:
-        """Send one request to both and compare the answers, and after a write what Glance holds."""
+        """Send a request to both services; compare the answers, and after a write the images."""
         images = self._world.make_pair(request.image) if request.image else (None, None)
         sides = zip(self._setups[request.setup], images, strict=True)
         theirs, ours = self._pool.map(lambda side: self._result(request, *side), sides)
@@ -143,10 +143,10 @@ def _switches(cloud: RealCloud) -> dict[str, tuple[Callable[[], None], Callable[
 
 
 def main() -> int:
-    """Compare all requests, or those named, and return the exit code."""
+    """Compare all or selected requests and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("ids", nargs="*", help="only the requests whose id begins so")
-    parser.add_argument("--dump", type=Path, help="write every difference into this YAML file")
+    parser.add_argument("ids", nargs="*", help="only requests whose id starts with this")
+    parser.add_argument("--dump", type=Path, help="write all differences to this YAML file")
     arguments = parser.parse_args()
     requests = load_requests()
     if arguments.ids:

@@ -224,9 +224,9 @@ INTENDED = {
 def test_only_what_is_intended_and_shows_so_is_right() -> None:
     assert [
         "unexpected: half  status\n    nova  404\n    here  405",
-        "intended otherwise: otherwise  status\n    nova  404\n    here  406",
+        "differs from intended: otherwise  status\n    nova  404\n    here  406",
         "unexpected: new  status\n    nova  404\n    here  405",
-        "intended, and no longer so: gone  status",
+        "intended, but no longer found: gone  status",
     ] == judge(COMPARISONS, INTENDED)
 
 
@@ -271,7 +271,7 @@ def test_every_placeholder_and_recipe_is_there() -> None:
         own = {"image": "id"} if request.image else {}
         names = projects | dict.fromkeys(recipes["read"], "id") | own
         fill([request.target, dict(request.headers), request.json], names)
-    with pytest.raises(RequestError, match="no such name"):
+    with pytest.raises(RequestError, match="unknown name"):
         fill("{nobody}", projects)
 
 

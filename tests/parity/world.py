@@ -1,7 +1,7 @@
-"""The images that the requests are about, in a real Glance.
+"""Create the images that the requests use, in a real Glance.
 
-Images to read are there once. Images to write come in pairs, one for Nova and one for this
-service, made by one recipe, so that neither sees what the other did.
+Nova and this service share the images to read. Images to write are created in pairs from one
+recipe, so that neither service sees the changes of the other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RECIPES = Path(__file__).parent / "images.yaml"
 FIRST_CREATED = datetime(2024, 2, 1, 12, 0, 0, 1, tzinfo=UTC)
 
-# What differs between two images of one recipe whatever is done to them.
+# Fields that always differ between two images of one recipe.
 OWN = ("id", "self", "file", "created_at", "updated_at", "locations", "direct_url")
 
 
@@ -35,7 +35,7 @@ def load_recipes() -> dict[str, dict[str, dict[str, Any]]]:
 
 @dataclass
 class World:
-    """Makes images by recipe and looks at them afterwards."""
+    """Creates images from recipes and shows their state afterwards."""
 
     cloud: RealCloud
 
@@ -43,7 +43,7 @@ class World:
         self._recipes = load_recipes()
 
     def make_read_images(self) -> dict[str, str]:
-        """Make the images to read, the first the oldest; return ids by name."""
+        """Create the images to read, oldest first, and return ids by name."""
         ids = {}
         for number, (name, recipe) in enumerate(self._recipes["read"].items()):
             created = {"created_at": FIRST_CREATED + timedelta(hours=number)}
@@ -51,7 +51,7 @@ class World:
         return ids
 
     def make_pair(self, name: str) -> tuple[str, str]:
-        """Make two images by one recipe and return their ids."""
+        """Create two images from one recipe and return their ids."""
         recipe = self._recipes["write"][name] or {}
         return self._make(name, recipe), self._make(name, recipe)
 
@@ -67,7 +67,7 @@ class World:
         return image_id
 
     def held(self, image_id: str) -> dict[str, Any]:
-        """Return what Glance holds of an image, as the administrator sees it, by field."""
+        """Return an image's fields in Glance, as the administrator sees them."""
         try:
             image = self.cloud.get_image("admin", image_id)
         except requests.HTTPError:

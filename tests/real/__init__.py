@@ -1,1 +1,1 @@
-"""Real Keystone, Glance and memcached on loopback: `install.py` once, then `RealCloud`."""
+"""Run real Keystone, Glance and memcached on loopback: `install.py` once, then `RealCloud`."""

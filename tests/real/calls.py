@@ -1,28 +1,28 @@
-"""What a service was asked, read from the log that the hooks in its `gunicorn.conf.py` write.
+"""Count the calls to a service from a log that hooks in its `gunicorn.conf.py` write.
 
-Not gunicorn's own access log: its line comes only after the response, so that a test that counts
-right after an answer would now and then miss it. Here a request also leaves a line when it begins,
-and reading waits for its end.
+gunicorn's access log is not enough: it writes its line after the response, so a test that counts
+right after a response would sometimes miss it. These hooks also log the start of a request, and the
+reader waits for its end.
 """
 
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-# The harness's own requests carry this and are never counted.
+# Marks the harness's own requests, which are not counted.
 USER_AGENT = "real-cloud"
 
 SETTLE_SECONDS = 2
 
-# The lines: a start of the service (requests cut off by a stop have no end), a request's begin,
-# and its end.
+# The lines: a start of the service (requests cut off by a stop have no end line), the start of a
+# request, and its end.
 STARTED = "="
 BEGUN = "+"
 ENDED = "-"
 
-# Two requests that read and then write in one transaction each make sqlite refuse one of them at
-# once, "database is locked", whatever its timeout: oslo.db begins transactions without saying that
-# they will write. So a request that may write waits for its turn; reads go on in parallel.
+# If two requests each read and then write in a transaction, sqlite refuses one of them immediately
+# with "database is locked", because oslo.db does not announce writes when a transaction begins.
+# Therefore writing requests run one at a time; reads run in parallel.
 HOOKS = f'''
 import os
 import threading
@@ -55,7 +55,7 @@ def post_request(worker, req, environ, resp):
 
 
 class Call(NamedTuple):
-    """A request that a service has answered; status 0 means that it was cut off before that."""
+    """A request to a service; status 0 means that it was cut off before a response."""
 
     method: str
     path: str  # as sent, with its query
@@ -64,7 +64,7 @@ class Call(NamedTuple):
 
 
 class CallLog:
-    """The calls made to one service, in the order in which they ended."""
+    """The calls to one service, in the order in which they ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,11 +74,11 @@ class CallLog:
         return HOOKS.format(log=str(self._path))
 
     def calls(self, wait: bool = True) -> list[Call]:
-        """Return every call but the harness's own.
+        """Return all calls except those of the harness.
 
         Args:
-            wait: for requests under way, up to `SETTLE_SECONDS`; their clients may have their
-                answers already.
+            wait: wait up to `SETTLE_SECONDS` for running requests, even if their clients already
+                have the responses.
         """
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:

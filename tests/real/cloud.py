@@ -1,8 +1,8 @@
 """A small real cloud for the tests: Keystone, Glance and memcached on loopback.
 
-`python tests/real/install.py` comes first. Everything is in a temporary folder. The processes end
-and the folder goes when the context does, also after Ctrl-C or SIGTERM; after SIGKILL the kernel
-ends the processes, and only the folder stays.
+Run `python tests/real/install.py` first. Everything is in a temporary folder. The context stops the
+processes and removes the folder, also after Ctrl-C or SIGTERM; after SIGKILL, the kernel kills the
+processes and the folder is left.
 """
 
 import shutil
@@ -29,7 +29,7 @@ HTTP_SECONDS = 60
 
 
 class NotInstalledError(Exception):
-    """The services are not installed, or not with today's pins."""
+    """The services are not installed with the current pins."""
 
 
 class Counted:
@@ -43,13 +43,13 @@ class Counted:
 class RealCloud:
     """The cloud, running while its context is open.
 
-    Users `demo` and `alt` (role member) and `admin` have a project of the same name each;
+    The users `demo` and `alt` (role member) and `admin` each have a project of the same name;
     `nova-image-shim` (roles service and admin) has the project `service`. All are in the domain
-    `default`, named `Default`. Start it and its services from the main thread, or one that lasts:
+    `default`, named `Default`. Start it and its services from a thread that stays alive, because
     the kernel kills a service when the thread that started it ends.
 
     Args:
-        compute_url: address of the catalogue's compute endpoints; may hold `%(tenant_id)s`.
+        compute_url: URL of the compute endpoints in the catalog; may contain `%(tenant_id)s`.
     """
 
     region = services.REGION
@@ -73,7 +73,7 @@ class RealCloud:
     # The context
 
     def __enter__(self) -> Self:
-        """Start everything and return when it answers.
+        """Start all services and return when they answer.
 
         Raises:
             NotInstalledError: `install.py` has not been run since its pins changed.
@@ -105,7 +105,7 @@ class RealCloud:
             daemon.launch()
         for daemon in daemons:
             daemon.wait()
-        # Glance's own token and its first look at Keystone: out of the way of tests that count.
+        # Makes Glance get its token and call Keystone now, so that tests do not count those calls.
         self._ask_glance("demo", "GET", "/v2/images?limit=1")
 
     def _prepare_state(self) -> None:
@@ -153,26 +153,26 @@ class RealCloud:
         return self._issue(self.auth_url, user, scoped=True)
 
     def unscoped_token(self, user: str) -> str:
-        """Return a new token of the user without any project or catalogue."""
+        """Return a new unscoped token of the user, which has no catalog."""
         return self._issue(self.auth_url, user, scoped=False)
 
     def short_token(self, user: str, seconds: int) -> str:
         """Return a new scoped token that expires after the given seconds.
 
-        A further Keystone over the same database and keys issues it, one for each lifetime,
-        started on first use.
+        An additional Keystone with the same database and keys issues it. There is one for each
+        lifetime, started on first use.
         """
         if seconds not in self._short_keystones:
             self._short_keystones[seconds] = self._start_short_keystone(seconds)
         return self._issue(self._short_keystones[seconds], user, scoped=True)
 
     def revoke(self, token: str) -> None:
-        """Revoke a token, by its own right: Keystone refuses it from then on."""
+        """Revoke a token with the token itself."""
         headers = {"X-Auth-Token": token, "X-Subject-Token": token}
         self._ask_keystone("DELETE", f"{self.auth_url}/auth/tokens", headers=headers)
 
     def validates(self, token: str) -> bool:
-        """Tell whether Keystone itself holds the token for valid."""
+        """Return whether Keystone considers the token valid."""
         headers = {"X-Auth-Token": self.token("admin"), "X-Subject-Token": token}
         with services.http() as http:
             answer = http.get(f"{self.auth_url}/auth/tokens", headers=headers, timeout=HTTP_SECONDS)
@@ -212,7 +212,7 @@ class RealCloud:
         self._keystone.stop()
 
     def start_keystone(self) -> None:
-        """Start Keystone again, on the same port and with the same tokens valid."""
+        """Restart Keystone on the same port; its tokens stay valid."""
         self._keystone.start()
 
     def freeze_keystone(self) -> None:
@@ -228,7 +228,7 @@ class RealCloud:
         self._glance.stop()
 
     def start_glance(self) -> None:
-        """Start Glance again, on the same port and with the same images."""
+        """Restart Glance on the same port with the same images."""
         self._glance.start()
 
     def freeze_glance(self) -> None:
@@ -240,31 +240,31 @@ class RealCloud:
         self._glance.thaw()
 
     def stop_memcached(self) -> None:
-        """End memcached, and lose what it holds."""
+        """Stop memcached; it loses its data."""
         self._memcached.stop()
 
     def start_memcached(self) -> None:
-        """Start memcached again, empty, on the same port."""
+        """Restart memcached, empty, on the same port."""
         self._memcached.start()
 
     @property
     def glance_pid(self) -> int:
-        """Return Glance's first process, for accounts of what it uses."""
+        """Return the pid of Glance's first process, to measure its resource usage."""
         return self._glance.pid
 
-    # What the services were asked
+    # Calls to the services
 
     def glance_calls(self) -> list[Call]:
-        """Return all calls to Glance so far, except those of this harness."""
+        """Return all calls to Glance so far, without those of the harness."""
         return self._glance_log.calls(wait=not self._glance.frozen)
 
     def keystone_calls(self) -> list[Call]:
-        """Return all calls to Keystone so far, Glance's too, except those of this harness."""
+        """Return all calls to Keystone so far, including Glance's, without those of the harness."""
         return self._keystone_log.calls(wait=not self._keystone.frozen)
 
     @contextmanager
     def counting(self) -> Iterator[Counted]:
-        """Count the calls made inside the block; the answer is complete after it."""
+        """Count the calls inside the block; the result is complete after it."""
         counted = Counted()
         glance, keystone = len(self.glance_calls()), len(self.keystone_calls())
         try:
@@ -284,14 +284,13 @@ class RealCloud:
         deactivate: bool = False,
         **fields: Any,
     ) -> dict[str, Any]:
-        """Create an image over Glance's API and return it as its owner then sees it.
+        """Create an image with Glance's API and return it as its owner sees it.
 
         Args:
-            data: its contents; `None` leaves it queued.
-            members: name of project (and of the user who answers for it) to `pending`,
-                `accepted` or `rejected`.
-            deactivate: let the administrator deactivate it at the end.
-            fields: attributes and properties, as Glance's create takes them.
+            data: the image's data; `None` leaves it queued.
+            members: `pending`, `accepted` or `rejected` by the name of a project and its user.
+            deactivate: deactivate the image at the end, as the administrator.
+            fields: attributes and properties in Glance's form.
 
         Raises:
             requests.HTTPError: Glance refused a step.
@@ -309,7 +308,7 @@ class RealCloud:
         return image
 
     def share_image(self, user: str, image_id: str, project: str, status: str) -> None:
-        """Make a project (and user of that name) a member: `pending`, `accepted`, `rejected`."""
+        """Share an image with a project; status is `pending`, `accepted` or `rejected`."""
         path = f"/v2/images/{image_id}"
         member = self.projects[project]
         self._ask_glance(user, "POST", f"{path}/members", json={"member": member})
@@ -317,11 +316,11 @@ class RealCloud:
             self._ask_glance(project, "PUT", f"{path}/members/{member}", json={"status": status})
 
     def delete_image(self, user: str, image_id: str) -> None:
-        """Delete an image as the user; raises `requests.HTTPError` where Glance refuses."""
+        """Delete an image as the user; raise `requests.HTTPError` if Glance refuses."""
         self._ask_glance(user, "DELETE", f"/v2/images/{image_id}")
 
     def get_image(self, user: str, image_id: str) -> dict[str, Any]:
-        """Return an image as the user sees it; raises `requests.HTTPError` where Glance refuses."""
+        """Return an image as the user sees it; raise `requests.HTTPError` if Glance refuses."""
         image: dict[str, Any] = self._ask_glance(user, "GET", f"/v2/images/{image_id}").json()
         return image
 
@@ -335,9 +334,9 @@ class RealCloud:
     ) -> list[str]:
         """Insert images of the user's project into Glance's database; return ids, oldest first.
 
-        They are named `prefix-00000` and on, are a second apart from 2024-01-01 except that every
-        tenth has the time of the one before, and have no file. Any status may be given, also those
-        that only Glance itself sets.
+        They are named `prefix-00000` and so on, and have no file. Their times are a second apart
+        from 2024-01-01, except that every tenth has the time of the one before. `status` may also
+        be one that only Glance sets.
 
         Args:
             fields: see `glance_rows.insert_images`.
@@ -347,13 +346,13 @@ class RealCloud:
         return glance_rows.insert_images(self._glance_database, count, prefix, fields)
 
     def purge_images(self) -> None:
-        """Forget all images at once, protected ones too, and remove their files."""
+        """Remove all images, including protected ones, and their files."""
         glance_rows.purge_images(self._glance_database)
         for file in self._image_files.iterdir():
             file.unlink()
 
     def _ask_glance(self, user: str, method: str, path: str, **request: Any) -> requests.Response:
-        """Call Glance as the harness, by a session for each user that logs in when it must."""
+        """Call Glance as the harness, with one session per user."""
         if user not in self._sessions:
             self._sessions[user] = self._open_session(user, USER_AGENT)
         session = self._sessions[user]
@@ -371,7 +370,7 @@ def _plain_http() -> requests.Session:
 
 @contextmanager
 def _interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does, so that contexts are left; not where another handles it."""
+    """Treat SIGTERM like Ctrl-C, so that contexts are closed, unless another handler is set."""
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

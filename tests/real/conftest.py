@@ -1,4 +1,4 @@
-"""The real cloud, and shims in front of it, for the tests marked `real`."""
+"""Fixtures for the tests marked `real`: a real cloud, and shims in front of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .cloud import NotInstalledError, RealCloud
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-# `make test-real` sets it: there a skipped test is a failed one.
+# Set by `make test-real`, where a skipped test counts as a failure.
 REQUIRED = bool(os.environ.get("REQUIRE_REAL"))
 
 
@@ -25,11 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Make a skip a failure where the real services are required."""
+    """Turn skips into failures if the real services are required."""
     report = yield
     if REQUIRED and report.skipped:
         report.outcome = "failed"
-        report.longrepr = f"skipped, though the real services are required: {report.longrepr}"
+        report.longrepr = f"skipped although the real services are required: {report.longrepr}"
     return report
 
 

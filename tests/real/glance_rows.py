@@ -1,6 +1,6 @@
-"""Thousands of images at once, and their end, straight in Glance's database.
+"""Insert and remove thousands of images directly in Glance's database.
 
-Apart from the rest because it knows Glance's tables; its API makes about twenty images a second.
+Only this module knows Glance's tables. Glance's API creates about twenty images a second.
 """
 
 import sqlite3
@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-# Older than anything made over the API, so that those stay first in a list.
+# Older than images created with the API, so that those come first in a list.
 FIRST_CREATED = datetime(2024, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
 
-# Every tenth row has the creation time of the one before, so that only the id tells their order.
+# Every tenth row has the creation time of the one before, so that their order depends on the id.
 TIE_EVERY = 10
 
 COLUMNS = {
@@ -39,22 +39,22 @@ COLUMNS = {
     "deleted_at": None,
 }
 
-# Glance gives these a location; an image in any other status has no data yet, or no more.
+# Glance sets a location for these; images in any other status have no data.
 STATUSES_WITH_DATA = ("active", "deactivated", "pending_delete")
 
 TABLES = ("image_members", "image_tags", "image_properties", "image_locations", "images")
 
 
 def insert_images(database: Path, count: int, prefix: str, fields: dict[str, Any]) -> list[str]:
-    """Insert images named `prefix-00000` and on, and return their ids, oldest first.
+    """Insert images named `prefix-00000` and so on, and return their ids, oldest first.
 
     Args:
         database: Glance's sqlite file.
-        count: how many.
-        prefix: of their names.
-        fields: columns of the table `images`, `tags` (a list), and any other name as a custom
-            property (a string). `created_at` (a datetime, UTC) is the time of the first row, from
-            where the others go on; every other field has the same value in all rows.
+        count: the number of images.
+        prefix: the prefix of their names.
+        fields: columns of the table `images`, `tags` (a list), and custom properties (strings)
+            by any other name. `created_at` (a datetime, UTC) is the time of the first row; every
+            other field has the same value in all rows.
     """
     fields = dict(fields)
     tags = fields.pop("tags", [])
@@ -72,7 +72,7 @@ def insert_images(database: Path, count: int, prefix: str, fields: dict[str, Any
 
 
 def purge_images(database: Path) -> None:
-    """Forget all images, deleted ones included, with everything that hangs on them."""
+    """Remove all images, including deleted ones, and all rows that refer to them."""
     with _transaction(database) as cursor:
         for table in TABLES:
             cursor.execute(f"DELETE FROM {table}")
@@ -89,7 +89,7 @@ def _row(number: int, prefix: str, start: datetime, fields: dict[str, Any]) -> d
 
 
 def _text(time: datetime) -> str:
-    """Write the microseconds even when they are 0, for sqlite compares times as text; no zone."""
+    """Format a time with microseconds and without a zone; sqlite compares times as text."""
     return time.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
@@ -114,6 +114,6 @@ def _insert(cursor: sqlite3.Cursor, table: str, rows: Iterable[dict[str, Any]]) 
 
 @contextmanager
 def _transaction(database: Path) -> Iterator[sqlite3.Cursor]:
-    # Glance writes too; wait for it rather than fail.
+    # Glance writes as well; wait for it instead of failing.
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         yield connection.cursor()

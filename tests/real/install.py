@@ -1,9 +1,8 @@
 """Install the real Keystone, Glance and memcached that the real-service tests run, under `.real/`.
 
-Apart from `cloud.py`, which only runs them, so that a machine is prepared once and by the standard
-library alone: `python tests/real/install.py` from the root of the repository. With the argument
-`nova` it installs a real Nova too, which only the comparison with it (`tests/parity`) needs. A
-second run finds its stamps and does nothing.
+Run `python tests/real/install.py` once per machine, from the root of the repository; it needs only
+the standard library. With the argument `nova` it also installs a real Nova for `tests/parity`. If
+the stamps of an earlier run are current, it does nothing.
 """
 
 import hashlib
@@ -18,13 +17,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REAL = HERE.parents[1] / ".real"
 
-# gunicorn serves them; of the memcache libraries oslo.cache and keystonemiddleware import one each.
+# gunicorn serves them; oslo.cache and keystonemiddleware each import another memcache library.
 PACKAGES = {
     "keystone": ("keystone==30.0.0", "gunicorn", "python-memcached", "pymemcache"),
     "glance": ("glance==33.0.0", "gunicorn", "python-memcached", "pymemcache"),
 }
 
-# What is installed only where its name is an argument.
+# Installed only if named as an argument.
 OPTIONAL_PACKAGES = {
     "nova": ("nova==34.0.0", "gunicorn", "python-memcached", "pymemcache"),
 }
@@ -36,22 +35,22 @@ POLICY_RC_D = Path("/usr/sbin/policy-rc.d")
 
 
 class InstallError(Exception):
-    """What stops the installation, in one line for the person at the terminal."""
+    """The installation failed; the text is one line for the user."""
 
 
 def constraints(service: str) -> Path:
-    """Name the file of pins of `service`, a key of `PACKAGES` or `OPTIONAL_PACKAGES`."""
+    """Return the file of pins of `service`, a key of `PACKAGES` or `OPTIONAL_PACKAGES`."""
     return HERE / f"constraints-{service}.txt"
 
 
 def fingerprint(service: str) -> str:
-    """Hash what decides the contents of the service's venv: another hash means another venv.
+    """Hash everything that determines the contents of the service's venv.
 
-    Its place is among them: the scripts of a venv that was moved do not run.
+    This includes its path, because the scripts of a moved venv do not run.
     """
-    wanted = "\n".join((str(REAL), *_packages(service))).encode()
-    wanted += constraints(service).read_bytes()
-    return hashlib.sha256(wanted).hexdigest()
+    content = "\n".join((str(REAL), *_packages(service))).encode()
+    content += constraints(service).read_bytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _packages(service: str) -> tuple[str, ...]:
@@ -59,17 +58,17 @@ def _packages(service: str) -> tuple[str, ...]:
 
 
 def is_installed(service: str) -> bool:
-    """Tell whether the service's venv was finished, with today's pins, and still has its Python."""
+    """Return whether the service's venv is complete, has the current pins and a working Python."""
     stamp = REAL / service / "stamp"
     python = REAL / service / "bin" / "python"
     return stamp.is_file() and stamp.read_text() == fingerprint(service) and python.exists()
 
 
 def find_python() -> str:
-    """Find a CPython 3.12 or 3.13: `REAL_PYTHON`, this one, those on PATH, then those of pyenv.
+    """Find CPython 3.12 or 3.13: `REAL_PYTHON`, the current one, those on PATH or in pyenv.
 
     Raises:
-        InstallError: there is none, or `REAL_PYTHON` is something else.
+        InstallError: there is none, or `REAL_PYTHON` is a different version.
     """
     chosen = os.environ.get("REAL_PYTHON")
     for candidate in [chosen] if chosen else _candidate_pythons():
@@ -91,7 +90,7 @@ def _candidate_pythons() -> Iterator[str]:
 
 
 def _is_supported(python: str) -> bool:
-    """Ask the interpreter itself: a pyenv shim is on PATH even for a version that is not chosen."""
+    """Run the interpreter to check, since pyenv puts shims of inactive versions on PATH too."""
     question = "import sys, venv, ensurepip; print(sys.implementation.name, *sys.version_info[:2])"
     try:
         answer = subprocess.run(
@@ -99,12 +98,12 @@ def _is_supported(python: str) -> bool:
         )
     except OSError:
         return False
-    wanted = [f"cpython {version.replace('.', ' ')}" for version in SUPPORTED_PYTHONS]
-    return answer.returncode == 0 and answer.stdout.strip() in wanted
+    supported = [f"cpython {version.replace('.', ' ')}" for version in SUPPORTED_PYTHONS]
+    return answer.returncode == 0 and answer.stdout.strip() in supported
 
 
 def install_service(service: str, python: str) -> None:
-    """Build the venv of `service` anew and stamp it last, so that a half-built one is never taken.
+    """Rebuild the venv of `service`, and stamp it last so that an incomplete one is never used.
 
     Raises:
         InstallError: the venv or the packages could not be installed.
@@ -120,7 +119,7 @@ def install_service(service: str, python: str) -> None:
 
 
 def _uv_installs(uv: str, venv: Path, arguments: list[str]) -> bool:
-    """Try uv, which is faster; it ignores pip's configuration, so pip may succeed after it."""
+    """Try uv, which is faster but ignores pip's configuration; pip may succeed where it fails."""
     command = [
         uv,
         "pip",
@@ -134,14 +133,14 @@ def _uv_installs(uv: str, venv: Path, arguments: list[str]) -> bool:
 
 
 def install_debian(command: str, *packages: str) -> None:
-    """Install Debian packages unless a command is on PATH, without starting their daemons.
+    """Install Debian packages without starting their daemons, unless a command is on PATH.
 
     Args:
-        command: what the first package brings.
-        packages: their names.
+        command: the command that the first package provides.
+        packages: the names of the packages.
 
     Raises:
-        InstallError: this is not root on a Debian, or the packages could not be installed.
+        InstallError: this is not root on Debian, or the packages could not be installed.
     """
     if shutil.which(command, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin") is None:
         names = " ".join(packages)
@@ -162,14 +161,14 @@ def _apt_get_install(packages: tuple[str, ...]) -> None:
             subprocess.run(install, env=environ, stdout=subprocess.DEVNULL, check=False).returncode
             != 0
         ):
-            # Most often the package lists are missing or old.
+            # The usual reason is missing or outdated package lists.
             _run(["apt-get", "update", "--quiet"])
             _run(install, env=environ)
 
 
 @contextmanager
 def _no_daemons() -> Iterator[None]:
-    """Forbid packages to start their daemons for the duration, and put the old policy back."""
+    """Prevent packages from starting daemons, and restore the old policy afterwards."""
     before = POLICY_RC_D.read_bytes() if POLICY_RC_D.exists() else None
     mode = POLICY_RC_D.stat().st_mode if before is not None else 0o755
     POLICY_RC_D.write_text("#!/bin/sh\nexit 101\n")
@@ -194,16 +193,16 @@ def _run(command: list[str], env: dict[str, str] | None = None) -> None:
 
 
 def main(*names: str) -> None:
-    """Install whatever is missing, saying a line for each piece.
+    """Install what is missing and print a line for each service.
 
     Args:
-        names: keys of `OPTIONAL_PACKAGES`, wanted besides `PACKAGES`.
+        names: keys of `OPTIONAL_PACKAGES` to install in addition to `PACKAGES`.
 
     Raises:
-        InstallError: a name is none of these, or something could not be installed.
+        InstallError: a name is unknown, or an installation failed.
     """
     if unknown := set(names) - OPTIONAL_PACKAGES.keys():
-        raise InstallError(f"no such service: {', '.join(sorted(unknown))}")
+        raise InstallError(f"unknown service: {', '.join(sorted(unknown))}")
     REAL.mkdir(exist_ok=True)
     (REAL / ".gitignore").write_text("*\n")
     services = [*PACKAGES, *dict.fromkeys(names)]

@@ -1,13 +1,13 @@
-"""Measure how many updates Glance itself loses when several clients change one image at a time.
+"""Measure how many updates Glance loses when several clients change one image at the same time.
 
-Run by hand, `python tests/real/lost_updates.py`; `install.py` comes first. Each client adds one
-property of its own by one PATCH, all at the same moment; an update is lost where Glance answered
-200 and the property is not there afterwards. Glance reads the image, applies the patch, and writes
-all properties back, so that of two at a time the later takes away what the earlier added.
+Run `python tests/real/lost_updates.py` by hand, after `install.py`. All clients add a different
+property with a PATCH at the same moment; an update is lost if Glance returned 200 and the property
+is missing afterwards. Glance reads the image, applies the patch and writes all properties back, so
+the later of two concurrent requests removes what the earlier one added.
 
-Glance 33 on sqlite, one process of eight threads, and, unlike in the tests, writes do not take
-turns: sqlite then refuses some of them, which the client is told (500) and which are no losses.
-The same is done through the service, each client one POST of metadata.
+This uses Glance 33 on sqlite, one process with eight threads. Unlike in the tests, writes run
+concurrently; sqlite refuses some with a 500, which does not count as lost. The measurement is
+repeated through the service, where each client sends one POST of metadata.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import Barrier
 from typing import TYPE_CHECKING, NamedTuple
 
-# As a script it stands outside its package.
+# A script cannot import its own package otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.fakes import shim
@@ -40,7 +40,7 @@ JSON_PATCH = "application/openstack-images-v2.1-json-patch"
 
 
 class Round(NamedTuple):
-    """What became of the updates of some rounds: how many were sent, answered 200, and lost."""
+    """The number of updates that were sent, answered with 200, and lost."""
 
     sent: int
     done: int
@@ -49,7 +49,7 @@ class Round(NamedTuple):
 
 @contextmanager
 def parallel_glance(cloud: RealCloud) -> Iterator[str]:
-    """Run a further Glance on the cloud's database, whose writes take no turns."""
+    """Run a second Glance on the cloud's database, with concurrent writes."""
     folder = cloud.folder / "parallel-glance"
     (port,) = free_ports(1)
     url = f"http://{services.HOST}:{port}"
@@ -66,10 +66,10 @@ def parallel_glance(cloud: RealCloud) -> Iterator[str]:
 def measure(
     cloud: RealCloud, clients: int, rounds: int, send: Callable[[requests.Session, str, str], int]
 ) -> Round:
-    """Let so many clients write at a time, so many times, and count.
+    """Let clients write at the same time, repeatedly, and count the results.
 
     Args:
-        send: sends one update of an image's id and a key, and returns the status.
+        send: sends an update, given the image's id and a key, and returns the status.
     """
     sent = done = lost = 0
     sessions = [services.http() for _ in range(clients)]
@@ -80,7 +80,7 @@ def measure(
             together = Barrier(clients)
 
             def write(session: requests.Session, key: str) -> int:
-                together.wait()  # noqa: B023 # all of a round end within it
+                together.wait()  # noqa: B023 # all threads of a round end within it
                 return send(session, image_id, key)  # noqa: B023
 
             statuses = dict(zip(keys, pool.map(write, sessions, keys), strict=True))
@@ -93,7 +93,7 @@ def measure(
 
 
 def to_glance(url: str, token: str) -> Callable[[requests.Session, str, str], int]:
-    """Return what adds a property by Glance's own API."""
+    """Return a function that adds a property with Glance's API."""
     headers = {"X-Auth-Token": token, "Content-Type": JSON_PATCH}
 
     def send(session: requests.Session, image_id: str, key: str) -> int:
@@ -105,7 +105,7 @@ def to_glance(url: str, token: str) -> Callable[[requests.Session, str, str], in
 
 
 def to_shim(url: str, token: str, project: str) -> Callable[[requests.Session, str, str], int]:
-    """Return what adds an item of metadata by the legacy API."""
+    """Return a function that adds a metadata item with the legacy API."""
     headers = {"X-Auth-Token": token}
 
     def send(session: requests.Session, image_id: str, key: str) -> int:
@@ -117,7 +117,7 @@ def to_shim(url: str, token: str, project: str) -> Callable[[requests.Session, s
 
 
 def main() -> None:
-    """Measure Glance alone and through the service, and print a line for each."""
+    """Measure Glance directly and through the service, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=100, help="images for each line")
     rounds = parser.parse_args().rounds

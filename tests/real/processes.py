@@ -1,4 +1,4 @@
-"""Child processes that never outlive the test run, handled as whole groups."""
+"""Run child processes as process groups that never outlive the test run."""
 
 import contextlib
 import os
@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# Let the kernel kill this process when its parent (exactly: the thread that started it) ends, and
-# become the command: prctl(PR_SET_PDEATHSIG, SIGKILL) outlives exec. SIGKILL, since a frozen
-# process takes no other; gunicorn's workers end when their master does. Not in a `preexec_fn`,
-# which is unsafe in a parent with threads.
+# Makes the kernel kill this process when the thread that started it ends, and executes the command:
+# prctl(PR_SET_PDEATHSIG, SIGKILL) survives exec. It has to be SIGKILL, because a frozen process
+# handles no other signal; gunicorn's workers end with their master. A `preexec_fn` would be unsafe
+# in a parent with threads.
 DIE_WITH_PARENT = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execvp(sys.argv[1], sys.argv[1:])"
 )
@@ -22,23 +22,23 @@ DIE_WITH_PARENT = (
 START_SECONDS = 60
 STOP_SECONDS = 5
 
-# Below Linux's ephemeral range (from 32768): else an outgoing connection may take the port of a
-# service that is stopped for a while, or a client connecting to it may even meet itself.
+# Below Linux's ephemeral range (from 32768). Otherwise an outgoing connection could take the port
+# of a stopped service, or a client that connects to that port could even connect to itself.
 PORTS = range(20000, 30000)
 
 
 class ProcessError(Exception):
-    """A child that failed or was not ready in time; the text ends with its last output."""
+    """A child process failed or was not ready in time; the text ends with its last output."""
 
 
 class Daemon:
-    """A service in its own process group, which can be started again after each stop.
+    """A service in its own process group, which can be restarted after each stop.
 
     Args:
-        command: what to run; it must stay in the foreground.
-        folder: its working folder; `output.log` in it takes stdout and stderr.
-        ready: tells whether the service answers; asked again and again after a start.
-        environ: variables besides the plain ones of `clean_environ`.
+        command: the command to run, in the foreground.
+        folder: its working folder, with stdout and stderr in `output.log`.
+        ready: returns whether the service answers; polled after a start.
+        environ: variables in addition to those of `clean_environ`.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """Return the process that leads the group, while it runs."""
+        """Return the pid of the group's leader while it runs."""
         assert self._process is not None, "it does not run"
         return self._process.pid
 
     def launch(self) -> None:
-        """Start the process unless it runs, without waiting for it: `wait` does."""
+        """Start the process unless it runs, without waiting until it is ready."""
         if self._process is not None:
             return
         with (self._folder / "output.log").open("ab") as output:
@@ -77,10 +77,10 @@ class Daemon:
             )
 
     def wait(self) -> None:
-        """Return when the service answers.
+        """Wait until the service answers.
 
         Raises:
-            ProcessError: it ended, or did not answer within `START_SECONDS`.
+            ProcessError: the service ended, or did not answer within `START_SECONDS`.
         """
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
@@ -90,12 +90,12 @@ class Daemon:
             time.sleep(0.05)
 
     def start(self) -> None:
-        """Start the service unless it runs, and return when it answers; see `wait`."""
+        """Start the service unless it runs, and wait until it answers; see `wait`."""
         self.launch()
         self.wait()
 
     def stop(self) -> None:
-        """End the service in order, by its own quick way; nothing if it does not run."""
+        """Stop the service in an orderly way, if it runs."""
         if self._process is None:
             return
         self._signal(signal.SIGINT)
@@ -105,7 +105,7 @@ class Daemon:
         self.kill()
 
     def kill(self) -> None:
-        """End the whole group at once, frozen or not; nothing if it does not run."""
+        """Kill the whole group, frozen or not, if it runs."""
         if self._process is None:
             return
         self._signal(signal.SIGKILL)
@@ -114,17 +114,17 @@ class Daemon:
         self.frozen = False
 
     def freeze(self) -> None:
-        """Make the service silent: the kernel still accepts connections, nothing answers."""
+        """Freeze the service: the kernel still accepts connections, but nothing answers."""
         self._signal(signal.SIGSTOP)
         self.frozen = True
 
     def thaw(self) -> None:
-        """End `freeze`; what was sent meanwhile is then answered."""
+        """Undo `freeze`; the service then answers pending requests."""
         self._signal(signal.SIGCONT)
         self.frozen = False
 
     def output(self) -> str:
-        """Return what the service has printed since its first start."""
+        """Return the service's output since its first start."""
         log = self._folder / "output.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
@@ -135,10 +135,10 @@ class Daemon:
 
 
 def run(command: list[str], folder: Path) -> None:
-    """Run a command of preparation to its end.
+    """Run a command and wait for its end.
 
     Raises:
-        ProcessError: it failed.
+        ProcessError: the command failed.
     """
     done = subprocess.run(
         command, cwd=folder, env=clean_environ(), capture_output=True, text=True, check=False
@@ -148,13 +148,13 @@ def run(command: list[str], folder: Path) -> None:
 
 
 def clean_environ() -> dict[str, str]:
-    """Return the children's environment: no proxy, OS_* or GUNICORN_CMD_ARGS of the caller's."""
+    """Return this process's environment without proxies, OS_* and GUNICORN_CMD_ARGS."""
     path = os.environ.get("PATH", os.defpath)
     return {"PATH": path, "LANG": "C.UTF-8", "no_proxy": "*"}
 
 
 def free_ports(count: int) -> list[int]:
-    """Choose loopback ports that nothing listens on at this moment."""
+    """Choose loopback ports that are currently free."""
     ports: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
         if not listens(port):
@@ -165,6 +165,6 @@ def free_ports(count: int) -> list[int]:
 
 
 def listens(port: int) -> bool:
-    """Tell whether something accepts connections on this loopback port."""
+    """Return whether something accepts connections on a loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

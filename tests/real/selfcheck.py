@@ -1,4 +1,4 @@
-"""Try the harness itself, with the time of each step: `python tests/real/selfcheck.py`."""
+"""Check the harness itself and time each step: `python tests/real/selfcheck.py`."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-# As a script it stands outside its package.
+# A script cannot import its own package otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real.cloud import RealCloud
@@ -20,22 +20,22 @@ ROWS = 1203
 
 
 class SelfCheckError(Exception):
-    """The harness does not do what it promises."""
+    """The harness does not work as documented."""
 
 
 @contextmanager
 def timed(step: str) -> Iterator[None]:
-    """Print how long a step took, once it has succeeded."""
+    """Print the duration of a step after it has succeeded."""
     start = time.monotonic()
     yield
     print(f"{time.monotonic() - start:8.3f} s  {step}", flush=True)
 
 
 def main() -> None:
-    """Go through all steps.
+    """Run all steps.
 
     Raises:
-        SelfCheckError: at the first that goes wrong.
+        SelfCheckError: a step failed.
     """
     cloud = RealCloud()
     with timed("everything, from start to end"):
@@ -54,13 +54,13 @@ def main() -> None:
 
 
 def expect(what: str, expected: object, actual: object) -> None:
-    """Compare, and name what differs."""
+    """Raise SelfCheckError if two values differ."""
     if expected != actual:
         raise SelfCheckError(f"{what}: {actual!r}, not {expected!r}")
 
 
 def check_images(cloud: RealCloud) -> None:
-    """An image of each visibility and status, as the owner and as another tenant see them."""
+    """Check that the owner and another project see the right images of each kind."""
     with timed("create an image of each visibility, and one of each other kind"):
         for visibility in VISIBILITIES:
             cloud.create_image("admin", name=visibility, visibility=visibility)
@@ -80,7 +80,7 @@ def check_images(cloud: RealCloud) -> None:
 
 
 def check_many_images(cloud: RealCloud) -> None:
-    """Rows in Glance's database page as images made over its API do."""
+    """Check that images inserted into the database can be listed in pages."""
     with timed(f"insert {ROWS} rows"):
         ids = cloud.insert_images("demo", ROWS, prefix="many", tags=["t"], os_distro="debian")
     with timed("page through them by 1000"), cloud.counting() as calls:
@@ -96,7 +96,7 @@ def check_many_images(cloud: RealCloud) -> None:
 
 
 def check_parallel(cloud: RealCloud) -> None:
-    """Glance reads and writes for several clients at once."""
+    """Check that Glance serves reads and writes of several clients at once."""
     with timed("create 40 images in 8 threads"), ThreadPoolExecutor(8) as pool:
         jobs = [pool.submit(cloud.create_image, "demo", name=f"p{n}") for n in range(40)]
         for job in jobs:
@@ -106,7 +106,7 @@ def check_parallel(cloud: RealCloud) -> None:
 
 
 def check_tokens(cloud: RealCloud) -> None:
-    """Tokens are valid, revoked at once, and expire."""
+    """Check that tokens are valid, can be revoked immediately, and expire."""
     with timed("issue, validate, revoke and validate a token"):
         token = cloud.token("demo")
         expect("a new token's validity", True, cloud.validates(token))
@@ -123,7 +123,7 @@ def check_tokens(cloud: RealCloud) -> None:
 
 
 def check_processes(cloud: RealCloud) -> None:
-    """Each service can be stopped, frozen and brought back, and tokens and images stay."""
+    """Check that each service can be stopped and frozen without losing tokens or images."""
     token = cloud.token("demo")
     cloud.create_image("demo", name="kept")
     for name in ("memcached", "glance", "keystone"):
@@ -145,7 +145,7 @@ def check_processes(cloud: RealCloud) -> None:
 
 
 def list_images(cloud: RealCloud, user: str) -> list[dict[str, Any]]:
-    """Follow the pages of 1000 as a client does."""
+    """List images in pages of 1000, as a client does."""
     session = cloud.session(user)
     images: list[dict[str, Any]] = []
     path = "/v2/images?limit=1000"
@@ -162,12 +162,12 @@ def names(images: list[dict[str, Any]]) -> set[str]:
 
 
 def newest_first(image: dict[str, Any]) -> tuple[str, str]:
-    """Return what Glance's lists are sorted by, downwards."""
+    """Return the key by which Glance sorts lists in descending order."""
     return image["created_at"], image["id"]
 
 
 def glance_status(cloud: RealCloud, token: str) -> int | None:
-    """Return the status of a list with this token; `None` if Glance is silent for a second."""
+    """Return the status of a list with a token; None if Glance does not answer within a second."""
     headers = {"X-Auth-Token": token}
     try:
         with requests.Session() as http:

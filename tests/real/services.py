@@ -1,7 +1,7 @@
-"""The configuration of memcached, Keystone and Glance, and the processes that run them.
+"""Configure and run memcached, Keystone and Glance.
 
-The services are WSGI applications under gunicorn, which is started without arguments, since the
-services read `sys.argv` themselves; everything stands in files of the service's own folder.
+Keystone and Glance are WSGI applications under gunicorn. gunicorn is started without arguments,
+because the services read `sys.argv` themselves; all options are in files in the service's folder.
 """
 
 import os
@@ -23,10 +23,10 @@ NOVA_PASSWORD = "nova-password"
 
 SCHEMA_IMAGE = Path(__file__).with_name("schema-image.json")
 
-# One worker, unless its speed is measured: each would make its own first calls to Keystone, and the
-# tests count calls. Threads, because gunicorn's sync worker keeps no connection alive. No timeout,
-# because a frozen worker must live on when it is thawed. A long request line is for the service to
-# judge, and so is X-Forwarded-Proto.
+# One worker unless speed is measured: tests count calls, and each worker makes its own first calls
+# to Keystone. Threads, because gunicorn's sync worker keeps no connections alive. No timeout,
+# because a frozen worker must survive. Long request lines and X-Forwarded-Proto are left to the
+# service.
 GUNICORN_CONF = """
 wsgi_app = "{service}.wsgi.{module}:application"
 bind = "{bind}"
@@ -42,7 +42,7 @@ control_socket_disable = True
 {hooks}
 """
 
-# Few bcrypt rounds: a hash of the usual strength would be most of the time of each login.
+# Few bcrypt rounds, because a hash of the usual strength would dominate the time of each login.
 KEYSTONE_CONF = """
 [DEFAULT]
 log_file = {folder}/keystone.log
@@ -117,7 +117,7 @@ def memcached(folder: Path, port: int) -> Daemon:
         "32",
     ]
     if os.geteuid() == 0:
-        # It refuses to be root unless told to; root it may be, on loopback and for minutes.
+        # memcached refuses to run as root without this; on loopback, for minutes, it is safe.
         command += ["-u", "root"]
     return Daemon(command, folder, lambda: listens(port))
 
@@ -140,7 +140,7 @@ def configure_keystone(
 def configure_glance(
     folder: Path, state: Path, url: str, keystone_url: str, memcached: str
 ) -> None:
-    """Write `glance-api.conf` and what it names into `folder`, for the database in `state`."""
+    """Write `glance-api.conf` and its files into `folder`, for the database in `state`."""
     for name in ("images", "staging", "tasks", "lock"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     text = GLANCE_CONF.format(
@@ -158,12 +158,12 @@ def configure_glance(
 
 
 def keystone(folder: Path, port: int) -> tuple[Daemon, CallLog]:
-    """Prepare Keystone on the given loopback port, over a folder from `configure_keystone`."""
+    """Prepare Keystone on a loopback port, in a folder from `configure_keystone`."""
     return gunicorn("keystone", "api", "/v3", folder, port)
 
 
 def glance(folder: Path, port: int, *, hooked: bool = True) -> tuple[Daemon, CallLog]:
-    """Prepare Glance on the given loopback port, over a folder from `configure_glance`."""
+    """Prepare Glance on a loopback port, in a folder from `configure_glance`."""
     return gunicorn("glance", "api", "/versions", folder, port, hooked=hooked)
 
 
@@ -178,14 +178,14 @@ def gunicorn(
     workers: int = 1,
     threads: int = 8,
 ) -> tuple[Daemon, CallLog]:
-    """Prepare a service on the given loopback port, over a folder that holds its configuration.
+    """Prepare a service on a loopback port, in a folder with its configuration.
 
     Args:
         service: the venv under `.real/`, and the package with the application.
-        module: of `SERVICE.wsgi`, where the application is.
-        probe: a path that answers 200 without a token.
-        hooked: log the calls, and let writes take turns; see `calls.HOOKS`.
-        workers, threads: how many of them.
+        module: the module of `SERVICE.wsgi` with the application.
+        probe: a path that returns 200 without a token.
+        hooked: log the calls and run one write at a time; see `calls.HOOKS`.
+        workers, threads: their numbers.
     """
     log = CallLog(folder / "calls.log")
     bind = f"{HOST}:{port}"
@@ -213,7 +213,7 @@ def _answers(url: str) -> bool:
 
 
 def http() -> requests.Session:
-    """Open a session for the harness's own calls: no proxy or netrc, and never counted."""
+    """Open a session for the harness's own calls: without proxy or netrc, and not counted."""
     session = requests.Session()
     session.trust_env = False
     session.headers["User-Agent"] = USER_AGENT

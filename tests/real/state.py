@@ -1,7 +1,7 @@
-"""The initial state of the cloud, built once and then copied: databases, keys, users, catalogue.
+"""Build the cloud's initial state once and copy it: databases, keys, users and the catalog.
 
-Building takes half a minute; of what is in it only the endpoints' addresses belong to one run, and
-`open_state` rewrites those.
+Building takes half a minute. Only the endpoints' URLs differ between runs; `open_state` rewrites
+them.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ INTERFACES = ("public", "internal", "admin")
 
 
 class User(NamedTuple):
-    """A user in the default domain, with one project and its roles there."""
+    """A user in the default domain, with a project and roles in it."""
 
     password: str
     project: str
@@ -44,11 +44,11 @@ USERS = {
 
 
 def open_state(folder: Path, urls: Mapping[str, str]) -> None:
-    """Put a fresh copy of the initial state into `folder`, building it first where there is none.
+    """Copy the initial state into `folder`, and build it first if there is none.
 
     Args:
-        folder: is created; gets `keystone.db`, `glance.db`, `fernet/`, `credential/`.
-        urls: the address of each service type, for all its endpoints.
+        folder: created with `keystone.db`, `glance.db`, `fernet/` and `credential/`.
+        urls: the URL of all endpoints, by service type.
     """
     cached = REAL / "cache" / _key()
     if not cached.exists():
@@ -63,27 +63,27 @@ def open_state(folder: Path, urls: Mapping[str, str]) -> None:
 
 
 def project_ids(folder: Path) -> dict[str, str]:
-    """Read the projects, name to id, from a folder of `open_state`."""
+    """Return project ids by name from a folder of `open_state`."""
     with closing(sqlite3.connect(folder / "keystone.db")) as database:
         return dict(database.execute("SELECT name, id FROM project WHERE is_domain = 0"))
 
 
 def application_credential(folder: Path) -> tuple[str, str]:
-    """Read the shim's application credential, (id, secret), from a folder of `open_state`."""
+    """Return id and secret of the shim's application credential from a folder of `open_state`."""
     with closing(sqlite3.connect(folder / "keystone.db")) as database:
         query = "SELECT id FROM application_credential WHERE name = ?"
         return database.execute(query, [APPLICATION_CREDENTIAL]).fetchone()[0], SECRET
 
 
 def _key() -> str:
-    """Name the state after all that decides it: the services' pins, and the code that fills it."""
+    """Return a hash of everything that determines the state: the pins and the filling code."""
     parts = [fingerprint(service) for service in PACKAGES]
     parts += [Path(path).read_text() for path in (__file__, services.__file__)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _build(target: Path) -> None:
-    """Build aside and rename at the end: no failure or second builder leaves half a state."""
+    """Build in a temporary folder and rename it, so that no one sees an incomplete state."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as building:
         work = Path(building)
@@ -135,7 +135,7 @@ def _fill_keystone(work: Path) -> None:
 
 
 class _Filler:
-    """Creates over Keystone's own API what its bootstrap does not."""
+    """Creates with Keystone's API what its bootstrap does not create."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -183,7 +183,7 @@ class _Filler:
             self._http.put(f"{self._url}/{path}").raise_for_status()
 
     def _create_application_credential(self, name: str) -> None:
-        """Log in as its owner first: Keystone lets nobody else create one."""
+        """Log in as its owner first, since Keystone lets no other user create one."""
         user_id = self._ids("user")[name]
         self._log_in(name)
         fields = {"name": APPLICATION_CREDENTIAL, "secret": SECRET}

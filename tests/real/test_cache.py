@@ -23,7 +23,7 @@ SECONDS = 60
 def cached_shims(
     cloud: RealCloud, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, str]]:
-    """Return two shims of two workers each, as on two machines."""
+    """Return two shims with two workers each, as if on two machines."""
     settings = {
         "WEB_CONCURRENCY": "2",
         "SHIM_MEMCACHED_SERVERS": cloud.memcached,
@@ -37,7 +37,7 @@ def cached_shims(
 
 @pytest.fixture
 def ask(cloud: RealCloud) -> Callable[..., requests.Response]:
-    """Return how to ask: a shim's address, a user, what, and how."""
+    """Return a function that sends a user's request to a shim."""
 
     def ask(url: str, user: str, path: str = "", method: str = "GET", **kwargs: Any) -> Any:
         headers = {"X-Auth-Token": cloud.token(user)}
@@ -78,7 +78,7 @@ def test_each_process_fetches_a_list_once(
 
 
 @pytest.mark.usefixtures("_empty")
-def test_users_see_their_own(
+def test_users_see_their_own_images(
     cloud: RealCloud,
     cached_shims: tuple[str, str],
     ask: Callable[..., requests.Response],
@@ -91,7 +91,7 @@ def test_users_see_their_own(
 
 
 @pytest.mark.usefixtures("_empty")
-def test_a_write_on_one_machine_is_seen_on_the_other(
+def test_a_write_on_one_machine_is_visible_on_the_other(
     cloud: RealCloud,
     cached_shims: tuple[str, str],
     ask: Callable[..., requests.Response],

@@ -1,4 +1,4 @@
-"""The Glance adapter keeps the port's promises in front of a real Glance."""
+"""Run the image store's contract with the Glance adapter and a real Glance."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def create(cloud: RealCloud, image: dict[str, Any]) -> dict[str, Any]:
-    """Create an image of the contract's description, as its owner where Glance lets it."""
+    """Create an image as the contract describes it, as its owner if Glance allows that."""
     fields = dict(image)
     owner, status = fields.pop("owner"), fields.pop("status", "active")
-    if fields.get("visibility") == "public":  # for administrators only
+    if fields.get("visibility") == "public":  # only administrators may set it
         fields["owner"], owner = cloud.projects[owner], "admin"
     return cloud.create_image(
         owner,

@@ -1,6 +1,6 @@
-"""Random writes, lists and pages by several projects: the embedded store answers as Glance does.
+"""Compare the embedded store with Glance in random writes, lists and pages of several projects.
 
-Each step is asked of two applications, one over the embedded store and one over the real Glance.
+Each step sends a request to two applications, one with the embedded store and one with real Glance.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RUNS = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 STEPS = 30
 
 users = st.sampled_from(["demo", "alt", "admin"])
-numbers = st.integers(0, 5)  # which of the images there are
+numbers = st.integers(0, 5)  # the index of an existing image
 keys = st.sampled_from(
     [
         *("os", "a b", "é", "x/y~z", "~1", "🐍", "image_type", "instance_uuid", "size_min", "A"),
@@ -42,7 +42,7 @@ keys = st.sampled_from(
 )
 metadata_values = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 values = st.sampled_from(["", "x", "none", "in:a,b", "Café", "null", "v" * 255]) | metadata_values
-stored = values.filter(lambda text: max(text, default="") < "\U00010000")  # Glance has no others
+stored = values.filter(lambda text: max(text, default="") < "\U00010000")  # the only ones in Glance
 items = st.dictionaries(keys, values, max_size=3)
 filters = st.sampled_from(
     [
@@ -55,7 +55,7 @@ filters = st.sampled_from(
 
 
 class World:
-    """Both applications, and the images that both have.
+    """Both applications and their images.
 
     Args:
         cloud: the real Glance.
@@ -69,7 +69,7 @@ class World:
         self.renew()
 
     def renew(self) -> None:
-        """Begin again without any image."""
+        """Start over without images."""
         self.cloud.purge_images()
         self.ids: list[str] = []
         self.made = 0
@@ -87,7 +87,7 @@ class World:
         return Caller(user, self.cloud.projects[user], token, roles)
 
     def ask(self, user: str, method: str, path: str, body: Any = None) -> Any:
-        """Ask both; return the answer that they agree on."""
+        """Send a request to both; return the response if it is the same."""
         self._count()
         address = f"/v2/{self.cloud.projects[user]}{path}"
         headers = {"X-Auth-Token": user}
@@ -103,9 +103,9 @@ class World:
         return memory
 
     def add(self, image: dict[str, Any]) -> None:
-        """Have the embedded store hold what Glance made.
+        """Add an image that Glance created to the embedded store.
 
-        Two images each have one time: Glance orders by parts of a second that it does not show.
+        Pairs of images share a time, because Glance sorts by fractions that it does not show.
         """
         created = f"2024-01-01 00:00:{self.made // 2 % 60:02}"
         self.made += 1
@@ -122,14 +122,14 @@ class World:
 
 
 def without_times(body: Any) -> Any:
-    """Return an answer without the times of changes, which the two stores make at two moments."""
+    """Return a response without modification times, which differ between the stores."""
     if isinstance(body, dict):
         return {key: without_times(body[key]) for key in body if key != "updated"}
     return [without_times(part) for part in body] if isinstance(body, list) else body
 
 
 class Machine(RuleBasedStateMachine):
-    """What is done to a world, step by step."""
+    """The random steps."""
 
     world: ClassVar[World]
 
@@ -213,7 +213,7 @@ class Machine(RuleBasedStateMachine):
         self.world.ask(user, "GET", f"/images?limit={limit}&marker={self.image(number)}")
 
 
-def test_random_steps_have_the_same_answers_over_glance_as_over_the_embedded_store(
+def test_random_steps_have_the_same_responses_over_both_stores(
     cloud: RealCloud, count: Callable[[], None]
 ) -> None:
     Machine.world = World(cloud, count)
@@ -222,6 +222,9 @@ def test_random_steps_have_the_same_answers_over_glance_as_over_the_embedded_sto
         stateful_step_count=STEPS,
         deadline=None,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes, and steps tell enough
+        phases=[
+            Phase.explicit,
+            Phase.generate,
+        ],  # shrinking takes minutes, and the steps are clear enough
     )
     run_state_machine_as_test(Machine, settings=options)

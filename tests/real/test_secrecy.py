@@ -1,4 +1,4 @@
-"""A project learns by no call that an image which it may not see exists."""
+"""Test that no call reveals the existence of an image to a project that may not see it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CALLS: list[tuple[str, str, Any]] = [
     ("GET", "/images?server={id}", None),
     ("GET", "/images?name={id}", None),
 ]
-# What finds the image where it may be seen, and the like of it that finds nothing.
+# Queries that match the image if it is visible, each with a similar query that matches nothing.
 FILTERS = [
     (f"name={SECRET}", f"name={SECRET[::-1]}"),
     (f"property-secret={SECRET}", f"property-secret={SECRET[::-1]}"),
@@ -64,7 +64,7 @@ FILTERS = [
 def live(
     cloud: RealCloud, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Live]:
-    """Return a live service, without and with the cache of lists."""
+    """Return a live service, without and with the list cache."""
     log = tmp_path_factory.mktemp("secrecy") / "log"
     environ = real_environ(cloud) | {"SHIM_MEMCACHED_SERVERS": cloud.memcached}
     environ |= {"SHIM_CACHE_SECONDS": request.param}
@@ -74,7 +74,7 @@ def live(
 
 @pytest.fixture(scope="module")
 def hidden(cloud: RealCloud) -> str:
-    """Return the id of an image of alt's that demo may not see; demo has one of its own."""
+    """Return the id of alt's image that demo may not see; demo has an image too."""
     cloud.purge_images()
     cloud.create_image("demo", name=OWN, visibility="private")
     image = cloud.create_image(
@@ -101,18 +101,18 @@ def ask(cloud: RealCloud, live: Live, user: str, method: str, path: str, body: A
 TOKENS: dict[str, str] = {}
 
 
-def told(answer: requests.Response, image_id: str) -> tuple[int, dict[str, str], str]:
-    """Return all that an answer tells, but for the id that the client named itself."""
+def observable(answer: requests.Response, image_id: str) -> tuple[int, dict[str, str], str]:
+    """Return everything in a response except the id that the client sent."""
     headers = {name: value for name, value in answer.headers.items() if name not in ONE_OF_A_KIND}
     return answer.status_code, headers, answer.text.replace(image_id, "ID")
 
 
 @pytest.mark.parametrize(("method", "path", "body"), CALLS)
-def test_an_image_that_may_not_be_seen_is_answered_as_none(
+def test_an_invisible_image_looks_like_a_missing_one(
     method: str, path: str, body: Any, hidden: str, cloud: RealCloud, live: Live
 ) -> None:
     found, none = (
-        told(ask(cloud, live, "demo", method, path.format(id=image_id), body), image_id)
+        observable(ask(cloud, live, "demo", method, path.format(id=image_id), body), image_id)
         for image_id in (hidden, ABSENT)
     )
     assert none == found
@@ -121,19 +121,22 @@ def test_an_image_that_may_not_be_seen_is_answered_as_none(
 
 @pytest.mark.parametrize(("finding", "vain"), FILTERS)
 @pytest.mark.parametrize("path", ["/images", "/images/detail"])
-def test_no_filter_finds_an_image_that_may_not_be_seen(
+def test_no_filter_finds_an_invisible_image(
     path: str, finding: str, vain: str, hidden: str, cloud: RealCloud, live: Live
 ) -> None:
     seen = ask(cloud, live, "alt", "GET", f"{path}?{finding.replace('in:', '')}").json()["images"]
     assert [hidden] == [image["id"] for image in seen]
     found, none = (
-        told(ask(cloud, live, "demo", "GET", f"{path}?{query}"), "-") for query in (finding, vain)
+        observable(ask(cloud, live, "demo", "GET", f"{path}?{query}"), "-")
+        for query in (finding, vain)
     )
     assert none == found
     assert '{"images":[]}' == found[2]
 
 
-def test_no_page_link_or_list_leads_to_it(hidden: str, cloud: RealCloud, live: Live) -> None:
+def test_no_page_link_or_list_shows_an_invisible_image(
+    hidden: str, cloud: RealCloud, live: Live
+) -> None:
     own = ask(cloud, live, "demo", "GET", "/images").json()["images"]
     assert [OWN] == [image["name"] for image in own]
     page = ask(cloud, live, "demo", "GET", f"/images/detail?limit=1&marker={own[0]['id']}")
@@ -142,7 +145,7 @@ def test_no_page_link_or_list_leads_to_it(hidden: str, cloud: RealCloud, live: L
     assert SECRET not in page.text
 
 
-def test_another_projects_path_shows_nothing(hidden: str, cloud: RealCloud, live: Live) -> None:
+def test_another_projects_path_reveals_nothing(hidden: str, cloud: RealCloud, live: Live) -> None:
     for path in (f"/images/{hidden}", "/images", f"/images/{ABSENT}"):
         url = f"{live.url}/v2/{cloud.projects['alt']}{path}"
         headers = {"X-Auth-Token": TOKENS.setdefault("demo", cloud.token("demo"))}
@@ -151,15 +154,15 @@ def test_another_projects_path_shows_nothing(hidden: str, cloud: RealCloud, live
         assert answer.json()["badRequest"]["message"].startswith("Malformed request URL")
 
 
-def test_it_is_there_all_the_time_and_unchanged(hidden: str, cloud: RealCloud, live: Live) -> None:
+def test_the_invisible_image_exists_unchanged(hidden: str, cloud: RealCloud, live: Live) -> None:
     for user in ("alt", "admin"):
         answer = ask(cloud, live, user, "GET", f"/images/{hidden}")
         assert (200, SECRET) == (answer.status_code, answer.json()["image"]["name"])
         assert SECRET == answer.json()["image"]["metadata"]["secret"]
 
 
-def test_the_log_tells_of_it_only_what_was_asked(hidden: str, live: Live) -> None:
-    """Its name is in the filters that were asked with and nowhere else."""
+def test_the_log_holds_only_what_the_client_sent(hidden: str, live: Live) -> None:
+    """Its name is only in the filters that the client sent."""
     del hidden
     lines = [line for line in live.log.read_text().splitlines() if SECRET in line]
     assert lines

@@ -1,4 +1,4 @@
-"""The service under gunicorn in front of a real Keystone and Glance."""
+"""Test the service under gunicorn with a real Keystone and Glance."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNAUTHENTICATED = {
 
 
 class Client:
-    """An old client: a token, a project, and an address to ask."""
+    """An old client with a token, a project and the service's URL."""
 
     def __init__(self, url: str, project_id: str, token: str | None) -> None:
         self.base = f"{url}/v2/{project_id}"
@@ -61,7 +61,7 @@ def client(cloud: RealCloud, real_shim: str) -> Callable[[str], Client]:
 
 @pytest.fixture
 def one_worker(cloud: RealCloud, tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
-    """Return how to start a shim of one worker that keeps its tokens to itself."""
+    """Return a function that starts a shim with one worker and without memcached."""
     return lambda **settings: shim(tmp_path / "log", **real_environ(cloud) | settings)
 
 
@@ -86,7 +86,7 @@ VISIBILITIES: tuple[dict[str, Any], ...] = tuple(
 
 
 @pytest.mark.parametrize(("user", "other"), [("demo", "alt"), ("alt", "demo")])
-def test_each_project_sees_exactly_what_it_may(
+def test_each_project_sees_exactly_its_visible_images(
     user: str, other: str, cloud: RealCloud, client: Callable[[str], Client]
 ) -> None:
     cloud.purge_images()
@@ -120,7 +120,7 @@ def test_another_projects_path_is_refused(cloud: RealCloud, real_shim: str) -> N
 
 
 @pytest.mark.parametrize("token", [None, "gibberish", "gAAAAA" + "x" * 180])
-def test_no_token_and_a_bad_one_are_refused(
+def test_a_missing_or_invalid_token_is_refused(
     token: str | None, cloud: RealCloud, real_shim: str
 ) -> None:
     answer = Client(real_shim, cloud.projects["demo"], token).get("/images/detail")
@@ -136,7 +136,7 @@ def test_an_expired_token_is_refused(cloud: RealCloud, real_shim: str) -> None:
     assert 401 == asked.get("/images").status_code
 
 
-def test_a_revoked_token_is_refused_when_the_cache_has_forgotten_it(
+def test_a_revoked_token_is_refused_once_its_cache_entry_expires(
     cloud: RealCloud, one_worker: Callable[..., AbstractContextManager[str]]
 ) -> None:
     with one_worker(SHIM_TOKEN_CACHE_SECONDS="2") as url:
@@ -151,7 +151,7 @@ def test_a_revoked_token_is_refused_when_the_cache_has_forgotten_it(
         )
 
 
-def test_an_application_credential_validates_tokens_too(
+def test_an_application_credential_can_validate_tokens(
     cloud: RealCloud, one_worker: Callable[..., AbstractContextManager[str]]
 ) -> None:
     identity, secret = cloud.application_credential
@@ -169,7 +169,7 @@ def test_an_application_credential_validates_tokens_too(
 
 @pytest.fixture(scope="module")
 def thousands(cloud: RealCloud) -> Iterator[list[str]]:
-    """Return the ids of 1,203 images, newest first, some of one and the same moment."""
+    """Return the ids of 1,203 images, newest first, some with the same creation time."""
     cloud.purge_images()
     ids = cloud.insert_images("demo", 1203, prefix="many", architecture="x86_64")
     yield [ids[0]] and list_ids(cloud)
@@ -177,7 +177,7 @@ def thousands(cloud: RealCloud) -> Iterator[list[str]]:
 
 
 def list_ids(cloud: RealCloud) -> list[str]:
-    """Return the ids that Glance itself lists, in its order."""
+    """Return the ids in Glance's own list, in its order."""
     session, found, path = cloud.session("demo"), [], "/v2/images?limit=500"
     while path:
         body = session.get(cloud.glance_url + path).json()
@@ -198,7 +198,7 @@ def test_a_list_without_limit_holds_every_image(
 
 
 def follow(asked: Client, path: str, rel: str) -> Iterator[list[str]]:
-    """Yield the ids of a page and of each page that its links lead to."""
+    """Yield the ids of a page and of each linked page."""
     while path:
         answer = asked.get(path).json()
         yield [image["id"] for image in answer["images"]]
@@ -222,7 +222,7 @@ def test_pages_of_a_hundred_hold_every_image_once_forwards_and_backwards(
     ("query", "calls"),
     [("", 2), ("?limit=1000", 1), ("?limit=1001", 2), ("?limit=100", 1), ("?name=nobody", 1)],
 )
-def test_a_list_costs_one_call_for_a_thousand_images(
+def test_a_list_takes_one_call_per_thousand_images(
     query: str, calls: int, cloud: RealCloud, thousands: list[str], client: Callable[[str], Client]
 ) -> None:
     asked = client("demo")
@@ -232,7 +232,7 @@ def test_a_list_costs_one_call_for_a_thousand_images(
     assert all(call.path.startswith("/v2/images?") for call in counted.glance)
 
 
-def test_a_previous_link_costs_one_call_more(
+def test_a_previous_link_takes_one_more_call(
     cloud: RealCloud, thousands: list[str], client: Callable[[str], Client]
 ) -> None:
     asked = client("demo")
@@ -242,32 +242,32 @@ def test_a_previous_link_costs_one_call_more(
 
 
 def validations(calls: list[Any]) -> int:
-    """Return how often the shim, not Glance, asked Keystone about a token."""
+    """Return how often the shim (not Glance) validated a token with Keystone."""
     return sum(call.method == "GET" and call.path.startswith("/v3/auth/tokens") for call in calls)
 
 
-def test_keystone_is_asked_once_for_a_token_by_a_worker_on_its_own(
+def test_a_single_worker_validates_a_token_once(
     cloud: RealCloud, one_worker: Callable[..., AbstractContextManager[str]]
 ) -> None:
     with one_worker() as url:
         asked = Client(url, cloud.projects["demo"], cloud.token("demo"))
         with cloud.counting() as counted:
             for _ in range(5):
-                assert 404 == asked.get("/images/none/such").status_code  # not a word to Glance
+                assert 404 == asked.get("/images/none/such").status_code  # no call to Glance
         assert 1 == validations(counted.keystone)
 
 
-def test_keystone_is_asked_once_in_all_with_memcached(
+def test_workers_with_memcached_validate_a_token_once(
     cloud: RealCloud, client: Callable[[str], Client]
 ) -> None:
     asked = client("demo")
     with cloud.counting() as counted:
-        for _ in range(12):  # over the two workers
+        for _ in range(12):  # by either worker
             assert 404 == asked.get("/images/none/such").status_code
     assert 1 == validations(counted.keystone)
 
 
-def test_version_documents_ask_nobody(cloud: RealCloud, real_shim: str) -> None:
+def test_version_documents_call_no_service(cloud: RealCloud, real_shim: str) -> None:
     headers = {"X-Auth-Token": cloud.token("demo")}
     with cloud.counting() as counted:
         for path in ("/", "/v2", "/v2/", "/v1.1", "/healthcheck"):
@@ -275,7 +275,7 @@ def test_version_documents_ask_nobody(cloud: RealCloud, real_shim: str) -> None:
     assert ([], []) == (counted.keystone, counted.glance)
 
 
-def test_keystone_stopped_is_a_503_until_it_is_back(
+def test_a_stopped_keystone_causes_503_until_it_is_back(
     cloud: RealCloud, one_worker: Callable[..., AbstractContextManager[str]]
 ) -> None:
     cloud.purge_images()
@@ -294,7 +294,7 @@ def test_keystone_stopped_is_a_503_until_it_is_back(
         assert 200 == fresh.get("/images").status_code
 
 
-def test_keystone_silent_is_a_503_in_time(
+def test_a_silent_keystone_causes_503_in_time(
     cloud: RealCloud, one_worker: Callable[..., AbstractContextManager[str]]
 ) -> None:
     with one_worker(SHIM_KEYSTONE_TIMEOUT="1") as url:
@@ -308,7 +308,7 @@ def test_keystone_silent_is_a_503_in_time(
     assert answer.elapsed.total_seconds() < 3
 
 
-def test_glance_stopped_is_a_503_until_it_is_back(
+def test_a_stopped_glance_causes_503_until_it_is_back(
     cloud: RealCloud, client: Callable[[str], Client]
 ) -> None:
     asked = client("demo")
@@ -324,7 +324,7 @@ def test_glance_stopped_is_a_503_until_it_is_back(
     assert 200 == asked.get("/images").status_code
 
 
-def test_glance_silent_is_a_503_in_time(
+def test_a_silent_glance_causes_503_in_time(
     cloud: RealCloud, one_worker: Callable[..., AbstractContextManager[str]]
 ) -> None:
     with one_worker(SHIM_GLANCE_READ_TIMEOUT="1") as url:
@@ -390,14 +390,14 @@ def filtered(cloud: RealCloud) -> None:
     ],
 )
 @pytest.mark.usefixtures("filtered")
-def test_a_filter_finds_what_it_names(
+def test_a_filter_finds_matching_images(
     query: dict[str, str], found: set[str], client: Callable[[str], Client]
 ) -> None:
     assert found == client("demo").names(**query)
 
 
 @pytest.mark.usefixtures("filtered")
-def test_the_metadata_is_that_of_glance(client: Callable[[str], Client]) -> None:
+def test_the_metadata_is_glances(client: Callable[[str], Client]) -> None:
     asked = client("demo")
     (image,) = asked.get("/images/detail", name="off").json()["images"]
     metadata = {"os_type": "linux"}

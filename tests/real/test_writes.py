@@ -1,4 +1,4 @@
-"""Deletes and metadata writes on a real Glance: what they change, and what they must not."""
+"""Test the effects of deletes and metadata writes on a real Glance."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def owned(cloud: RealCloud, **fields: Any) -> dict[str, Any]:
 
 
 def split(image: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return an image's attributes, but for when it was changed, and its properties."""
+    """Return an image's attributes, without the modification time, and its properties."""
     attributes = {key: image[key] for key in image if key in BASE_ATTRIBUTES}
     del attributes["updated_at"]
     return attributes, {key: image[key] for key in image if key not in BASE_ATTRIBUTES}
@@ -60,7 +60,7 @@ def split(image: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("method", "path", "body", "after"), WRITES)
-def test_a_write_touches_nothing_but_the_properties_it_names(
+def test_a_write_changes_only_the_properties_it_names(
     cloud: RealCloud, real_shim: str, kind: str, method: str, path: str, body: Any, after: Any
 ) -> None:
     before = owned(cloud, **KINDS[kind])
@@ -80,7 +80,7 @@ def test_a_write_touches_nothing_but_the_properties_it_names(
     "key",
     [*sorted(BASE_ATTRIBUTES), "location", "deleted", "deleted_at"],
 )
-def test_a_key_named_like_an_attribute_is_refused_before_glance_is_asked(
+def test_a_key_named_like_an_attribute_is_refused_without_a_call(
     cloud: RealCloud, real_shim: str, shared: dict[str, Any], key: str
 ) -> None:
     value = cloud.projects["alt"] if key == "owner" else "x"
@@ -105,7 +105,7 @@ def shared(cloud: RealCloud) -> dict[str, Any]:
     return owned(cloud, visibility="shared", members={"alt": "accepted"})
 
 
-def test_bookkeeping_of_glance_is_not_written(
+def test_glances_own_properties_are_not_written(
     cloud: RealCloud, real_shim: str, shared: dict[str, Any]
 ) -> None:
     body = {"metadata": {"os_glance_import_task": "x"}}
@@ -116,7 +116,7 @@ def test_bookkeeping_of_glance_is_not_written(
 
 @pytest.mark.parametrize(("method", "path", "body", "_after"), WRITES)
 @pytest.mark.parametrize("kind", ["public", "community", "shared"])
-def test_another_projects_image_is_not_written(
+def test_another_projects_image_cannot_be_changed(
     cloud: RealCloud, real_shim: str, kind: str, method: str, path: str, body: Any, _after: Any
 ) -> None:
     before = owned(cloud, **KINDS[kind])
@@ -126,11 +126,9 @@ def test_another_projects_image_is_not_written(
     assert before == cloud.get_image("demo", before["id"])
 
 
-def test_a_write_that_glance_refuses_in_part_changes_nothing(
-    cloud: RealCloud, real_shim: str
-) -> None:
+def test_a_partly_invalid_write_changes_nothing(cloud: RealCloud, real_shim: str) -> None:
     before = owned(cloud)
-    body = {"metadata": {"c": "3", "kernel_id": "nokernel"}}  # Glance wants a UUID there
+    body = {"metadata": {"c": "3", "kernel_id": "nokernel"}}  # Glance requires a UUID there
     answer = send(cloud, real_shim, "demo", "PUT", f"{before['id']}/metadata", body)
     assert 400 == answer.status_code
     assert "nokernel" in answer.json()["badRequest"]["message"]
@@ -159,7 +157,7 @@ def test_more_properties_than_allowed_are_refused(cloud: RealCloud, real_shim: s
         ("private", "alt", 404, "Image not found."),
     ],
 )
-def test_an_image_is_deleted_by_its_owner_only(
+def test_only_the_owner_can_delete_an_image(
     cloud: RealCloud, real_shim: str, kind: str, user: str, status: int, message: str | None
 ) -> None:
     image = owned(cloud, **KINDS[kind])
@@ -176,7 +174,7 @@ def test_an_image_is_deleted_by_its_owner_only(
 
 @pytest.fixture
 def compute(cloud: RealCloud, real_shim: str) -> Callable[[str], Any]:
-    """Return openstacksdk's compute proxy against a mount of the shim."""
+    """Return openstacksdk's compute proxy for an API version of the shim."""
     import openstack  # noqa: PLC0415 - installed for the real tests only
 
     def connect(mount: str) -> Any:
@@ -191,7 +189,7 @@ def compute(cloud: RealCloud, real_shim: str) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize("mount", ["v2", "v2.1"])
-@pytest.mark.filterwarnings("ignore")  # openstacksdk says that this proxy is on its way out
+@pytest.mark.filterwarnings("ignore")  # openstacksdk warns that this proxy is deprecated
 def test_openstacksdks_compute_proxy_works(
     cloud: RealCloud, compute: Callable[[str], Any], mount: str
 ) -> None:

@@ -97,7 +97,7 @@ SLOW_CLIENTS: dict[str, Callable[[socket.socket], None]] = {
 }
 
 
-CUT = "took too long to send its request or take its answer: cut"
+CUT = "was too slow to send its request or read its response: disconnected"
 
 
 ALWAYS = {"half a head", "a body in drops"}  # the others take their time with `make chaos`

@@ -1,7 +1,6 @@
-"""What every image store must do: one suite, subclassed for each adapter.
+"""The contract of every image store: one test suite, subclassed for each adapter.
 
-A behaviour that one adapter lacks is first a test here; this is what keeps the embedded store
-honest.
+A missing behaviour of an adapter gets a test here first. This keeps the embedded store faithful.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ def ids(images: list[Image]) -> list[str]:
 
 
 class ImageServiceContract(ABC):
-    """Subclasses say how images come into the store, and who asks."""
+    """Tests for an image store; a subclass fills the store and provides the caller's context."""
 
     @abstractmethod
     def stock(self, *images: dict[str, Any]) -> ImageService:
         """Return a store that holds these images and no others.
 
-        Of an image `owner` (a project's name) and `name` are given, and where it matters
-        `visibility`, `members` (project name to status), `status` (active, queued, deactivated),
-        `protected`, `os_hidden`, `min_ram`, `min_disk`, and custom properties.
+        Each image has an `owner` (a project's name) and a `name`. It may have `visibility`,
+        `members` (project name to status), `status` (active, queued, deactivated), `protected`,
+        `os_hidden`, `min_ram`, `min_disk`, and custom properties.
         """
 
     @abstractmethod
@@ -85,14 +84,14 @@ class ImageServiceContract(ABC):
         service = self.stock(*self.VISIBLE, *self.BY_ID_ONLY, *self.UNSEEN)
         assert {image["name"] for image in self.VISIBLE} == names(self.listed(service))
 
-    def test_by_id_hidden_community_and_offered_images_are_seen_too(self) -> None:
+    def test_hidden_community_and_offered_images_can_be_shown_by_id(self) -> None:
         images = [{**image, "id": new_id()} for image in (*self.VISIBLE, *self.BY_ID_ONLY)]
         service = self.stock(*images)
         shown = [service.get(self.context("demo"), image["id"]) for image in images]
         assert [image["name"] for image in images] == [image["name"] for image in shown]
 
     @pytest.mark.parametrize("kind", [0, 1])
-    def test_another_projects_image_is_not_there(self, kind: int) -> None:
+    def test_another_projects_image_is_not_found(self, kind: int) -> None:
         image = {**self.UNSEEN[kind], "id": new_id()}
         service = self.stock(image)
         with pytest.raises(port.ImageNotFound):
@@ -101,7 +100,7 @@ class ImageServiceContract(ABC):
     @pytest.mark.parametrize(
         "image_id", [NOWHERE, "no-uuid", "Café 日本", "a b?c=d&e#f", "x" * 255]
     )
-    def test_an_unknown_image_is_not_there(self, image_id: str) -> None:
+    def test_an_unknown_image_is_not_found(self, image_id: str) -> None:
         with pytest.raises(port.ImageNotFound):
             self.stock().get(self.context("demo"), image_id)
 
@@ -111,8 +110,8 @@ class ImageServiceContract(ABC):
         stored = {**image, **properties, "id": new_id(), "visibility": "private"}
         service = self.stock(stored)
         shown: dict[str, Any] = dict(service.get(self.context("demo"), stored["id"]))
-        wanted = {key: value for key, value in stored.items() if key != "owner"}
-        assert wanted == {key: shown[key] for key in wanted}
+        expected = {key: value for key, value in stored.items() if key != "owner"}
+        assert expected == {key: shown[key] for key in expected}
         assert shown == self.listed(service)[0]
 
     @pytest.mark.parametrize("status", ["active", "queued", "deactivated"])
@@ -127,7 +126,7 @@ class ImageServiceContract(ABC):
         times = [image["created_at"] for image in self.listed(self.crowd())]
         assert (7, sorted(times, key=str, reverse=True)) == (len(times), times)
 
-    def test_the_oldest_image_comes_first_on_request(self) -> None:
+    def test_the_oldest_image_can_come_first(self) -> None:
         service = self.crowd()
         backwards = service.list_page(self.context("demo"), {}, limit=1000, oldest_first=True)
         assert ids(self.listed(service))[::-1] == ids(backwards.images)
@@ -162,7 +161,7 @@ class ImageServiceContract(ABC):
         page = service.list_page(self.context("demo"), {}, limit=2, marker=last)
         assert port.Page([], None) == page
 
-    def test_a_marker_needs_not_match_the_filter(self) -> None:
+    def test_a_marker_need_not_match_the_filter(self) -> None:
         service = self.crowd()
         everything = self.listed(service)
         query = {"name": str(everything[5]["name"])}
@@ -175,7 +174,7 @@ class ImageServiceContract(ABC):
         with pytest.raises(port.MarkerNotFound, match=f"^No image found with ID {marker}$"):
             service.list_page(self.context("demo"), {}, limit=1, marker=marker)
 
-    def test_another_projects_marker_is_refused_as_an_unknown_one(self) -> None:
+    def test_another_projects_marker_is_refused_like_an_unknown_one(self) -> None:
         image = {**self.UNSEEN[0], "id": new_id()}
         with pytest.raises(port.MarkerNotFound, match=f"^No image found with ID {image['id']}$"):
             self.stock(image).list_page(self.context("demo"), {}, limit=1, marker=image["id"])
@@ -227,11 +226,11 @@ class ImageServiceContract(ABC):
             ({"updated_at": "gte:2099-01-01"}, set()),
         ],
     )
-    def test_a_filter_finds_what_it_names(self, query: dict[str, str], found: set[str]) -> None:
+    def test_a_filter_finds_matching_images(self, query: dict[str, str], found: set[str]) -> None:
         service = self.stock(*self.FILTERED)
         assert found == names(self.listed(service, **query))
 
-    def test_a_change_counts_from_its_very_second(self) -> None:
+    def test_changes_since_includes_the_second_of_the_change(self) -> None:
         service = self.stock({"owner": "demo", "name": "one"})
         (image,) = self.listed(service)
         assert [image] == self.listed(service, updated_at=f"gte:{image['updated_at']}")
@@ -252,7 +251,7 @@ class ImageServiceContract(ABC):
         assert (expected, expected) == (after, service.get(self.context("demo"), image_id))
         assert expected == service.get(self.context("alt"), image_id)
 
-    def test_an_added_property_overwrites(self) -> None:
+    def test_adding_an_existing_property_overwrites_it(self) -> None:
         service, image_id = self.owned()
         service.update(self.context("demo"), image_id, add={"a": "9"}, replace={}, remove=[])
         shown: dict[str, Any] = dict(service.get(self.context("demo"), image_id))
@@ -266,7 +265,7 @@ class ImageServiceContract(ABC):
             {"replace": {"a": "9"}, "remove": ["c"]},
         ],
     )
-    def test_a_change_that_does_not_fit_changes_nothing(self, change: dict[str, Any]) -> None:
+    def test_a_conflicting_change_changes_nothing(self, change: dict[str, Any]) -> None:
         service, image_id = self.owned()
         before = service.get(self.context("demo"), image_id)
         with pytest.raises(port.ImageConflict):
@@ -288,14 +287,14 @@ class ImageServiceContract(ABC):
             service.delete(self.context("alt"), image_id)
         assert before == service.get(self.context("demo"), image_id)
 
-    def test_an_unseen_image_is_not_there_to_be_changed(self) -> None:
+    def test_an_invisible_image_cannot_be_changed(self) -> None:
         service, image_id = self.owned(visibility="private")
         with pytest.raises(port.ImageNotFound):
             service.update(self.context("alt"), image_id, add={"c": "3"}, replace={}, remove=[])
         with pytest.raises(port.ImageNotFound):
             service.delete(self.context("alt"), image_id)
 
-    def test_a_deleted_image_is_gone(self) -> None:
+    def test_a_deleted_image_is_not_found(self) -> None:
         service, image_id = self.owned()
         service.delete(self.context("demo"), image_id)
         assert [] == self.listed(service)

@@ -1,6 +1,6 @@
-"""Look for known holes in locked dependencies: `python tests/tools/audit.py requirements.lock`.
+"""Check locked dependencies for vulnerabilities: `python tests/tools/audit.py requirements.lock`.
 
-pip-audit takes a dependency that its source does not know for a good one; here that is told.
+pip-audit passes dependencies that its source does not know; this script reports them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def main(lock: str) -> int:
-    """Print what is found, and return 1 if anything is."""
+    """Print known vulnerabilities, and return 1 if there are any."""
     command = ["-m", "pip_audit", "--requirement", lock, "--require-hashes", "--disable-pip"]
     ran = subprocess.run(
         [sys.executable, *command, "--format", "json"], capture_output=True, text=True, check=False
@@ -20,17 +20,17 @@ def main(lock: str) -> int:
     try:
         found: list[dict[str, Any]] = json.loads(ran.stdout)["dependencies"]
     except (ValueError, KeyError):
-        print(f"skipped: {(ran.stderr.strip() or 'pip-audit said nothing').splitlines()[-1]}")
+        print(f"skipped: {(ran.stderr.strip() or 'pip-audit printed nothing').splitlines()[-1]}")
         return 0
     unknown = [one["skip_reason"] for one in found if "skip_reason" in one]
-    holes = [one for one in found if one.get("vulns")]
-    for one in holes:
-        names = ", ".join(hole["id"] for hole in one["vulns"])
+    vulnerable = [one for one in found if one.get("vulns")]
+    for one in vulnerable:
+        names = ", ".join(each["id"] for each in one["vulns"])
         print(f"{one['name']} {one['version']}: {names}")
     if unknown:
         print(f"skipped: {len(unknown)} of {len(found)}, the first: {unknown[0]}")
-    print(f"{len(found) - len(unknown)} dependencies looked up, {len(holes)} with known holes")
-    return 1 if holes else 0
+    print(f"{len(found) - len(unknown)} dependencies checked, {len(vulnerable)} vulnerable")
+    return 1 if vulnerable else 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Make a log of a million lines, and compare `usage` with an independent count of it.
+"""Compare `usage` with an independent count on a log of a million lines.
 
     python tests/tools/million.py [LINES [FOLDER]]
 
-The service's own formatters write the log, alternately text and JSON, some of it compressed. SQLite
-counts rows that were inserted at the same time. The script prints the time and peak memory of
-`usage`, and exits with 1 if the counts differ. With FOLDER the log is kept there.
+The service's formatters write the log, alternately as text and JSON, and part of it is compressed.
+SQLite counts rows that are inserted at the same time. Prints the time and peak memory of `usage`,
+and exits with 1 if the counts differ. With FOLDER, the log is kept there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LISTS = {"images.index", "images.detail"}
 
 
 def rows(count: int, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """Yield the calls of a month: few projects make many, many projects make few."""
+    """Yield a month of calls: a few projects call often, many rarely."""
     pick = random.Random(seed)
     for number in range(count):
         call = pick.choice(CALLS)
@@ -87,7 +87,7 @@ def line(row: dict[str, Any], formatter: logging.Formatter) -> str:
 
 
 def make(folder: Path, count: int) -> tuple[list[Path], sqlite3.Connection]:
-    """Write the logs and the table, every fourth log compressed."""
+    """Write the logs, some of them compressed, and the table."""
     database = sqlite3.connect(":memory:")
     database.execute(
         "CREATE TABLE use (client, version, project, user, call, status, images, time)"
@@ -120,11 +120,11 @@ def write(
 
 
 def counted(database: sqlite3.Connection) -> list[list[str]]:
-    """Return SQLite's count, in the form of the report."""
+    """Return SQLite's count in the report's format."""
     return [[str(value) or "-" for value in row] for row in database.execute(COUNT)]
 
 
-# Runs the command, then prints its peak memory in KiB, as the kernel counts it.
+# Runs the command and prints its peak memory in KiB, as the kernel reports it.
 PROGRAM = """
 from pathlib import Path
 from nova_image_shim.cli import main
@@ -134,7 +134,7 @@ print(next(l for l in Path("/proc/self/status").read_text().splitlines() if "VmH
 
 
 def reported(paths: list[Path]) -> tuple[list[list[str]], float]:
-    """Return the report without heading and kinds of calls, and the peak memory in MiB."""
+    """Return the command's report without heading and kinds of calls, and its memory in MiB."""
     arguments = ["usage", "--format", "csv", *map(str, paths)]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, check=True

@@ -1,4 +1,4 @@
-"""Make the pictures in docs/images: `make screenshots`."""
+"""Take the screenshots in docs/images: `make screenshots`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLIENTS = {
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all screenshots."""
     if not IS_THERE:
         sys.exit(MISSING)
     PICTURES.mkdir(exist_ok=True)
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def show_api_docs(driver: Chrome, cloud: LegacyCloud) -> None:
-    """Take a call that has just been tried on the page of the API."""
+    """Take a screenshot of a call tried on the API's page."""
     look(driver, 1000, 1200)
     page = SwaggerPage(driver, cloud.url)
     page.authorize(cloud.token)
@@ -49,7 +49,7 @@ def show_api_docs(driver: Chrome, cloud: LegacyCloud) -> None:
 
 
 def fill(cloud: LegacyCloud) -> None:
-    """Have something happen that is worth a picture."""
+    """Create rules, requests and an image to show in the screenshot."""
     cloud.add_rule(
         method="GET",
         path="/v2/*/detail",

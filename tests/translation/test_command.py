@@ -1,4 +1,4 @@
-"""`translate`, over the same cases as the translator itself."""
+"""Run the `translate` command with the translator's cases."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def translated(value: Any, *arguments: str) -> Any:
     return json.loads(out)
 
 
-def test_every_case_of_the_translation_is_translated() -> None:
+def test_every_translation_case_passes() -> None:
     legacy = [case["legacy"] for case in TRANSLATION]
     options = ("--base-url", "http://shim.example", "--glance-url", "http://glance.example:9292")
     project = ("--project", "6f70656e737461636b20342065766572")
@@ -52,12 +52,12 @@ def test_every_case_of_the_translation_is_translated() -> None:
     )
 
 
-def test_an_image_becomes_a_legacy_one() -> None:
+def test_a_single_image_is_translated() -> None:
     assert {"image": Translator(LINKS).full(IMAGE)} == translated(IMAGE)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrap", [lambda images: {"images": images}, lambda images: images])
-def test_a_list_becomes_a_legacy_one(wrap: Any) -> None:
+def test_a_list_is_translated(wrap: Any) -> None:
     images = [IMAGE, IMAGE | {"id": "b", "name": None, "size": 5}]
     full = [Translator(LINKS).full(image) for image in images]  # type: ignore[arg-type]
     assert {"images": full} == translated(wrap(images))
@@ -66,7 +66,7 @@ def test_a_list_becomes_a_legacy_one(wrap: Any) -> None:
     assert {"images": []} == translated(wrap([]))
 
 
-def test_links_begin_as_told() -> None:
+def test_links_follow_the_options() -> None:
     links = Links.under(
         "https://nova.example/x", "v2.1", "p 1", "https://glance.example", project_in_alternate=True
     )
@@ -78,20 +78,20 @@ def test_links_begin_as_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wrong"),
+    ("text", "message"),
     [
-        ("", "standard input is no JSON: "),
-        ("{", "standard input is no JSON: "),
-        (b"\xff", "standard input is no JSON: "),
-        ("[" * 100_000, "standard input is no JSON: "),
-        ("null", "image number 1 is no object with an `id`\n"),
-        ("{}", "image number 1 is no object with an `id`\n"),
-        ('{"images": [{"id": "a"}, {"id": 5}]}', "image number 2 is no object with an `id`\n"),
-        ('[{"id": "a"}, 5]', "image number 2 is no object with an `id`\n"),
+        ("", "standard input is not valid JSON: "),
+        ("{", "standard input is not valid JSON: "),
+        (b"\xff", "standard input is not valid JSON: "),
+        ("[" * 100_000, "standard input is not valid JSON: "),
+        ("null", "image 1 is not an object with an `id`\n"),
+        ("{}", "image 1 is not an object with an `id`\n"),
+        ('{"images": [{"id": "a"}, {"id": 5}]}', "image 2 is not an object with an `id`\n"),
+        ('[{"id": "a"}, 5]', "image 2 is not an object with an `id`\n"),
     ],
 )
-def test_what_is_no_image_is_named(text: str | bytes, wrong: str) -> None:
+def test_invalid_input_is_reported(text: str | bytes, message: str) -> None:
     status, out, err = run(text)
     assert (2, "") == (status, out)
-    assert err.startswith(f"nova-image-shim translate: {wrong}")
+    assert err.startswith(f"nova-image-shim translate: {message}")
     assert 1 == len(err.splitlines())

@@ -1,4 +1,4 @@
-"""What the cases do not say of the translation: broken images, links, filters."""
+"""Translation of broken images, links and filters, which the shared cases do not cover."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ field_names = st.sampled_from(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(field_names, any_json))
-def test_no_image_breaks_the_translation_nor_the_wire(fields: dict[str, Any]) -> None:
+def test_any_image_can_be_translated_and_encoded(fields: dict[str, Any]) -> None:
     image = cast("Any", {**fields, "id": "an-id"})
     entry = Translator(LINKS).full(image)
     assert orjson.loads(to_json({"images": [entry]})) is not None
@@ -74,7 +74,7 @@ def test_no_image_breaks_the_translation_nor_the_wire(fields: dict[str, Any]) ->
         ("0009-01-01T00:00:00.5Z", "0009-01-01T00:00:00Z"),
     ],
 )
-def test_a_time_is_shown_in_utc_or_not_at_all(value: object, expected: str | None) -> None:
+def test_a_time_is_shown_in_utc_or_as_null(value: object, expected: str | None) -> None:
     assert expected == to_nova_time(value)
 
 
@@ -91,7 +91,7 @@ def test_a_time_is_shown_in_utc_or_not_at_all(value: object, expected: str | Non
         ("2011-01-24 1708", "2011-01-24 1708"),
     ],
 )
-def test_a_plus_that_became_a_blank_is_put_back(text: str, expected: str) -> None:
+def test_a_zones_plus_is_restored(text: str, expected: str) -> None:
     assert expected == restore_plus(text)
     parse_time(expected)
 
@@ -103,7 +103,7 @@ def test_a_plus_that_became_a_blank_is_put_back(text: str, expected: str) -> Non
         *((float("nan"), 0), (float("inf"), 0), (2**80, 2**80), ("9" * 5000, 0)),
     ],
 )
-def test_what_is_no_number_is_nought(value: object, expected: int) -> None:
+def test_invalid_numbers_become_zero(value: object, expected: int) -> None:
     assert expected == to_integer(value)
 
 
@@ -121,7 +121,7 @@ def test_what_is_no_number_is_nought(value: object, expected: int) -> None:
         "",
     ],
 )
-def test_json_that_an_answer_cannot_carry_stays_text(text: str) -> None:
+def test_json_that_cannot_be_encoded_again_stays_text(text: str) -> None:
     image = cast("Any", {"id": "x", "block_device_mapping": text})
     assert {"block_device_mapping": text} == to_metadata(image)
 
@@ -137,7 +137,7 @@ def test_json_that_an_answer_cannot_carry_stays_text(text: str) -> None:
         ("?a", ""),
     ],
 )
-def test_a_server_is_known_by_the_end_of_its_address(reference: str, server_id: str) -> None:
+def test_the_server_id_is_the_end_of_its_url(reference: str, server_id: str) -> None:
     assert server_id == server_id_of(reference)
     assert {"instance_uuid": server_id} == to_glance_query({"server": reference}).params
     query = to_glance_query({"property-instance_uuid": reference})
@@ -145,17 +145,17 @@ def test_a_server_is_known_by_the_end_of_its_address(reference: str, server_id: 
 
 
 @pytest.mark.parametrize("name", ["", *sorted(BASE_ATTRIBUTES | GLANCE_CONTROL_WORDS)])
-def test_no_image_has_a_property_named_like_an_attribute(name: str) -> None:
+def test_a_property_filter_named_like_an_attribute_matches_nothing(name: str) -> None:
     assert to_glance_query({"name": "a", f"property-{name}": "x"}).impossible
 
 
 @pytest.mark.parametrize("name", ["minRam", "minDisk"])
-def test_no_image_needs_more_than_glance_can_store(name: str) -> None:
+def test_a_minimum_above_glances_maximum_matches_nothing(name: str) -> None:
     assert not to_glance_query({name: str(2**31 - 1)}).impossible
     assert to_glance_query({name: str(2**31)}).impossible
 
 
-def test_a_property_that_glance_takes_for_a_bound_is_compared_here() -> None:
+def test_properties_named_like_a_bound_are_compared_here() -> None:
     query = to_glance_query({"property-size_min": "5", "property-a_max": "b", "status": "ACTIVE"})
     assert GlanceQuery({"status": "active"}, {"size_min": "5", "a_max": "b"}) == query
     both, one = cast("Any", {"size_min": "5", "a_max": "b"}), cast("Any", {"size_min": "5"})
@@ -170,7 +170,7 @@ def test_a_property_that_glance_takes_for_a_bound_is_compared_here() -> None:
         ({"server": "a", "property-instance_uuid": "/b/"}, {"instance_uuid": "b"}),
     ],
 )
-def test_the_later_of_two_names_for_one_filter_wins(
+def test_the_later_of_two_filters_on_one_parameter_wins(
     filters: dict[str, str], params: dict[str, str]
 ) -> None:
     assert params == to_glance_query(filters).params
@@ -199,7 +199,7 @@ def test_every_byte_is_ascii(value: object, expected: bytes) -> None:
 
 
 @pytest.mark.parametrize("large", ["", "x" * 2**20])
-def test_a_list_of_pages_is_one_list(large: str) -> None:
+def test_pages_are_joined_into_one_list(large: str) -> None:
     pages = [to_elements(values) for values in ([], [1], [], [2, large])]
     tails: list[dict[str, Any]] = [{}, {"b": 4}]
     for tail in tails:
@@ -207,7 +207,7 @@ def test_a_list_of_pages_is_one_list(large: str) -> None:
         assert to_json({"a": [], **tail}) == b"".join(to_json_list("a", [b""], tail))
 
 
-def test_only_a_small_list_is_put_together() -> None:
+def test_only_small_lists_are_joined() -> None:
     assert [b'{"a":[1,2]}'] == to_json_list("a", [b"1", b"2"], {})
     large = b"1" * 2**20
     assert [b'{"a":[', large, b",", b"2", b"]}"] == to_json_list("a", [large, b"2"], {})

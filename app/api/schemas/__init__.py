@@ -1,1 +1,1 @@
-"""What comes in, validated by marshmallow."""
+"""Validate query strings and request bodies with marshmallow."""

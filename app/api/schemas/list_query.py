@@ -1,9 +1,4 @@
-"""What comes in, validated by marshmallow: the query of the two image lists.
-
-Messages are those of Nova 12.0.0, to the letter.
-"""
-
-from __future__ import annotations
+"""The query string of the two image lists, with the error messages of Nova 12.0.0."""
 
 import re
 from typing import Any
@@ -20,54 +15,50 @@ _INTEGER = re.compile(r"\s*([+-]?[0-9]+)\s*", re.ASCII)
 
 
 class LegacyInteger(fields.Field[int]):
-    """A number as Python's `int()` reads it: blanks around and a sign are fine, 0 is allowed."""
+    """A number of 0 or more, as Python's `int()` reads it: whitespace and a sign are allowed."""
+
+    default_error_messages = {  # noqa: RUF012 - as marshmallow has it
+        "invalid": "Invalid input received: {name} must be an integer",
+        "negative": "Invalid input received: {name} must be >= 0",
+    }
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:  # noqa: ARG002
         match = _INTEGER.fullmatch(value)
         try:
-            number = int(match[1]) if match else None
-        except ValueError:  # more digits than Python converts
-            number = None
-        if number is None:
-            raise ValidationError(
-                f"Invalid input received: {self.data_key or self.name} must be an integer"
-            )
+            number = int(match[1] if match else "")
+        except ValueError as error:  # also raised for more digits than Python converts
+            raise self.make_error("invalid", name=attr) from error
         if number < 0:
-            raise ValidationError(
-                f"Invalid input received: {self.data_key or self.name} must be >= 0"
-            )
+            raise self.make_error("negative", name=attr)
         return number
 
 
 class ChangesSince(fields.Field[str]):
-    """A time in any form that Glance's own parser takes, passed on as it came."""
+    """A time in any form that Glance's parser accepts, passed on unchanged."""
+
+    default_error_messages = {"invalid": "Unrecognized changes-since value"}  # noqa: RUF012 - as marshmallow has it
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:  # noqa: ARG002
         text = restore_plus(value)
         try:
             parse_time(text)
         except ValueError as error:
-            raise ValidationError("Unrecognized changes-since value") from error
+            raise self.make_error("invalid") from error
         return text
 
 
 class ListQuerySchema(Schema):
     """The query of `GET /images` and `GET /images/detail`; unknown names are ignored.
 
-    Fields stand in the order in which Nova checks them: the first mistake is the one reported.
+    The fields are in the order in which Nova checks them, since only the first error is reported.
     """
-
-    class Meta:
-        """marshmallow's options."""
-
-        unknown = EXCLUDE
 
     limit = LegacyInteger()
     page_size = LegacyInteger()
     marker = fields.String()
-    min_ram = LegacyInteger(data_key="minRam")
-    min_disk = LegacyInteger(data_key="minDisk")
-    changes_since = ChangesSince(data_key="changes-since")
+    min_ram = LegacyInteger(data_key="minRam", attribute="minRam")
+    min_disk = LegacyInteger(data_key="minDisk", attribute="minDisk")
+    changes_since = ChangesSince(data_key="changes-since", attribute="changes-since")
     name = fields.String()
     status = fields.String()
     type = fields.String()
@@ -76,7 +67,7 @@ class ListQuerySchema(Schema):
 
     @pre_load
     def gather_properties(self, values: dict[str, str], **_kwargs: Any) -> dict[str, Any]:
-        """Gather the `property-NAME`s, of which there may be any, under one key."""
+        """Gather all `property-NAME` parameters under one key."""
         properties = {key: values[key] for key in values if key.startswith(PROPERTY_PREFIX)}
         return {**values, "properties": properties}
 
@@ -88,7 +79,7 @@ class ListQuerySchema(Schema):
         checked = data | data["properties"]
         return ListQuery(
             filters={
-                name: str(checked[_ATTRIBUTES.get(name, name)])
+                name: str(checked[name])
                 for name in values
                 if name in FILTERS or name.startswith(PROPERTY_PREFIX)
             },
@@ -98,18 +89,17 @@ class ListQuerySchema(Schema):
         )
 
 
-_ATTRIBUTES = {"minRam": "min_ram", "minDisk": "min_disk", "changes-since": "changes_since"}
-_LIST_QUERY = ListQuerySchema()
+_LIST_QUERY = ListQuerySchema(unknown=EXCLUDE)
 
 
 def parse_query(query_string: str) -> Pairs:
-    """Return the pairs of a query string in their order, blanks kept, `;` separating like `&`.
+    """Return a query string's pairs in order; empty values are kept and `;` separates like `&`.
 
     Args:
-        query_string: as WSGI has it: bytes in the shape of Latin-1 text.
+        query_string: the form WSGI uses, which is bytes decoded as Latin-1.
 
     Raises:
-        ValidationError: it is not UTF-8.
+        ValidationError: the query string is not UTF-8.
     """
     try:
         text = query_string.encode("latin-1").decode()
@@ -121,10 +111,10 @@ def parse_query(query_string: str) -> Pairs:
 
 
 def load_list_query(pairs: Pairs) -> ListQuery:
-    """Return the checked query; of a repeated name the last value counts, in its place.
+    """Return the checked query; the last value of a repeated name wins and keeps its position.
 
     Raises:
-        ValidationError: a value is bad; the first message is the one for the client.
+        ValidationError: a value is invalid; the client gets the first message.
     """
     values: dict[str, str] = {}
     for name, value in pairs:
@@ -135,7 +125,7 @@ def load_list_query(pairs: Pairs) -> ListQuery:
 
 
 def first_message(error: ValidationError) -> str:
-    """Return the message of the first field that is wrong, in the schema's order."""
+    """Return the message of the first invalid field, in the schema's order."""
     messages: Any = error.messages
     while isinstance(messages, dict):
         messages = next(iter(messages.values()))

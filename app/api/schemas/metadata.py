@@ -1,13 +1,10 @@
-"""The bodies of metadata writes on `/v2` and `/v1.1`, validated by marshmallow.
+"""The bodies of metadata writes on `/v2` and `/v1.1`; `metadata_v21` has what differs on `/v2.1`.
 
-Messages are those of Nova, to the letter: 12.0.0's own, and for values those of jsonschema, with
-which later releases check. `/v2.1` has its own rules: `metadata_schemas_v21`.
+The messages are those of Nova 12.0.0 and, for values, those of jsonschema in later releases.
 """
 
-from __future__ import annotations
-
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
@@ -15,129 +12,105 @@ from nova_image_shim.translation.translator import JSON_PROPERTIES
 
 Metadata = dict[str, Any]
 
-_LONGEST = 255
+INVALID_INPUT = "Invalid input for field/attribute {name}. Value: {value}. "
+_MAX_LENGTH = 255
+_BAD_META = "Incorrect request body format"
 
 
-class _Items(fields.Field[Metadata]):
-    """Metadata items: keys of 1 to 255 characters, values as `check_value` takes them."""
+class Items(fields.Field[Metadata]):
+    """Metadata items: keys of 1 to 255 characters, values that `check_value` accepts."""
+
+    default_error_messages = {  # noqa: RUF012 - as marshmallow has it
+        "required": "{name!r} is a required property",
+        "null": "Invalid image metadata",
+        "invalid": "Invalid image metadata",
+        "blank_key": "Image metadata key cannot be blank",
+        "long_key": "Image metadata key too long",
+        "value_type": INVALID_INPUT + "{value!r} is not of type 'string'",
+        "long_value": INVALID_INPUT + "{value!r} is too long",
+    }
+
+    def make_error(self, key: str, **kwargs: Any) -> ValidationError:
+        """Fill in the field's name and a null value unless the message is about an item."""
+        return super().make_error(key, **{"name": self.name, "value": None} | kwargs)
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Metadata:  # noqa: ARG002
         if not isinstance(value, dict):
-            raise ValidationError(self.error_messages["validator_failed"])
-        for key, item in value.items():
-            _check_key(key)
-            check_value(key, item)
+            raise self.make_error("invalid", value=value)
+        self.check_items(value)
         return value
 
+    def check_items(self, items: Metadata) -> None:
+        """Raise ValidationError for the first invalid key or value."""
+        for key, value in items.items():
+            if not key:
+                raise self.make_error("blank_key")
+            if len(key) > _MAX_LENGTH:
+                raise self.make_error("long_key")
+            self.check_value(key, value)
 
-def _check_key(key: str) -> None:
-    if not key:
-        raise ValidationError("Image metadata key cannot be blank")
-    if len(key) > _LONGEST:
-        raise ValidationError("Image metadata key too long")
-
-
-def check_value(key: str, value: Any) -> None:
-    """Take text of at most 255 characters; for the keys that are shown as lists, a list too.
-
-    Raises:
-        ValidationError: it is anything else.
-    """
-    if key in JSON_PROPERTIES and isinstance(value, list):
-        return
-    found = f"Invalid input for field/attribute {key}. Value: {value}. {value!r}"
-    if not isinstance(value, str):
-        raise ValidationError(f"{found} is not of type 'string'")
-    if len(value) > _LONGEST:
-        raise ValidationError(f"{found} is too long")
+    def check_value(self, key: str, value: Any) -> None:
+        """Accept up to 255 characters, and a list for a key that is shown as one."""
+        if key in JSON_PROPERTIES and isinstance(value, list):
+            return
+        if not isinstance(value, str):
+            raise self.make_error("value_type", name=key, value=value)
+        if len(value) > _MAX_LENGTH:
+            raise self.make_error("long_value", name=key, value=value)
 
 
 class MetadataSchema(Schema):
-    """`{"metadata": {KEY: value, …}}`, of POST and PUT of all metadata."""
+    """`{"metadata": {KEY: value, …}}`, the body that adds or replaces many items."""
 
-    class Meta:
-        """marshmallow's options."""
-
-        unknown = EXCLUDE
-
-    metadata = _Items(
-        required=True,
-        allow_none=False,
-        error_messages={
-            "required": "'metadata' is a required property",
-            "null": "Invalid image metadata",
-            "validator_failed": "Invalid image metadata",
-        },
-    )
+    metadata = Items(required=True)
 
 
 class MetaSchema(Schema):
-    """`{"meta": {KEY: value}}`, of PUT of one key."""
+    """`{"meta": {KEY: value}}`, the body that sets one item."""
 
-    class Meta:
-        """marshmallow's options."""
-
-        unknown = EXCLUDE
-
-    meta = _Items(
+    meta = Items(
         required=True,
-        error_messages={
-            "required": "Incorrect request body format",
-            "null": "Incorrect request body format",
-            "validator_failed": "Incorrect request body format",
-        },
+        error_messages={"required": _BAD_META, "null": _BAD_META, "invalid": _BAD_META},
     )
 
 
-_METADATA, _META = MetadataSchema(), MetaSchema()
+class MetadataRules:
+    """Checks for the bodies of metadata writes; every method raises ValidationError."""
+
+    metadata: ClassVar[Schema] = MetadataSchema(unknown=EXCLUDE)
+    meta: ClassVar[Schema] = MetaSchema(unknown=EXCLUDE)
+
+    def parse_body(self, data: bytes) -> dict[str, Any]:
+        """Return the JSON object in a body."""
+        try:
+            body = json.loads(data)
+            json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate cannot be stored
+        except (ValueError, RecursionError) as error:
+            raise ValidationError("Malformed request body") from error
+        if not isinstance(body, dict):
+            raise ValidationError(f"{body!r} is not of type 'object'")
+        return body
+
+    def load_metadata(self, body: dict[str, Any]) -> Metadata:
+        """Return the items of a `metadata` body."""
+        items: Metadata = self.metadata.load(body)["metadata"]
+        return items
+
+    def load_meta(self, body: dict[str, Any], key: str) -> Metadata:
+        """Return the item of a `meta` body, which must have the key in the path."""
+        meta = body.get("meta")
+        if isinstance(meta, dict):  # Nova checks these two before the item itself
+            require_key(meta, key)
+            if len(meta) > 1:
+                raise ValidationError("Request body contains too many items")
+        item: Metadata = self.meta.load(body)["meta"]
+        return item
 
 
-def parse_body(data: bytes) -> dict[str, Any]:
-    """Return the JSON object that a body is.
-
-    Raises:
-        ValidationError: it is none, or holds text that is no Unicode.
-    """
-    try:
-        body = json.loads(data)
-        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate is nothing to store
-    except (ValueError, RecursionError) as error:
-        raise ValidationError("Malformed request body") from error
-    if not isinstance(body, dict):
-        raise ValidationError(f"{body!r} is not of type 'object'")
-    return body
-
-
-def load_metadata(body: dict[str, Any]) -> Metadata:
-    """Return the items of a `metadata` body.
-
-    Raises:
-        ValidationError: the body or an item is bad.
-    """
-    items: Metadata = _METADATA.load(body)["metadata"]
-    return items
-
-
-def load_meta(body: dict[str, Any], key: str) -> Metadata:
-    """Return the one item of a `meta` body, whose key must be the path's.
-
-    Raises:
-        ValidationError: the body or the item is bad.
-    """
-    meta = body.get("meta")
-    if isinstance(meta, dict):  # these two come before anything is said of the items
-        require_same_key(meta, key)
-        if len(meta) > 1:
-            raise ValidationError("Request body contains too many items")
-    item: Metadata = _META.load(body)["meta"]
-    return item
-
-
-def require_same_key(meta: Metadata, key: str) -> None:
-    """Refuse a body that does not name the path's key.
-
-    Raises:
-        ValidationError: it does not.
-    """
+def require_key(meta: Metadata, key: str) -> None:
+    """Raise ValidationError unless a `meta` body has the key in the path."""
     if key not in meta:
         raise ValidationError("Request body and URI mismatch")
+
+
+RULES = MetadataRules()

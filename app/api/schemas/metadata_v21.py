@@ -1,120 +1,89 @@
-"""The bodies of metadata writes on `/v2.1`, validated by marshmallow as Nova 34 does it there.
+"""What Nova 34 checks differently in the bodies of metadata writes on `/v2.1`.
 
-Apart from `metadata_schemas`, since all is stricter and said otherwise: the messages are
-jsonschema's, and of several mistakes that one is reported which jsonschema meets first: values,
-then keys, then how many there are, then what stands beside them.
+The rules are stricter and the messages are jsonschema's. Of several errors the one reported is
+the one that jsonschema finds first: values, keys, number of items, other keys in the body.
 """
-
-from __future__ import annotations
 
 import re
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
+from marshmallow import INCLUDE, Schema, ValidationError, validates_schema
+from marshmallow.validate import Length
 
-from nova_image_shim.api.schemas import metadata as metadata_schemas
-from nova_image_shim.api.schemas.metadata import Metadata, check_value, require_same_key
+from nova_image_shim.api.schemas.metadata import (
+    INVALID_INPUT,
+    Items,
+    Metadata,
+    MetadataRules,
+    require_key,
+)
 
 _KEY = r"^[a-zA-Z0-9-_:. ]{1,255}$"
+_META = INVALID_INPUT.format(name="meta", value="{input}")
+_ONE_ITEM = [
+    Length(min=1, error=_META + "{input!r} should be non-empty"),
+    Length(max=1, error=_META + "{input!r} has too many properties"),
+]
 
 
-class _Items(fields.Field[Metadata]):
-    """Metadata items: keys of the pattern, values as `check_value` takes them."""
+class _StrictItems(Items):
+    """Metadata items whose keys match a pattern."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Metadata:  # noqa: ARG002
-        if not isinstance(value, dict):
-            raise _invalid(attr, value, f"{value!r} is not of type 'object'")
-        bad = sorted(key for key in value if not re.match(_KEY, key))
-        for key, item in value.items():
-            if key not in bad:
-                check_value(key, item)
-        if bad:
-            verb = "does" if len(bad) == 1 else "do"
-            named = ", ".join(map(repr, bad))
-            raise _invalid(attr, value, f"{named} {verb} not match any of the regexes: {_KEY!r}")
-        return value
-
-
-class _Item(_Items):
-    """Metadata items of which there is exactly one."""
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Metadata:
-        items = super()._deserialize(value, attr, data, **kwargs)
-        if not items:
-            raise _invalid(attr, items, f"{items!r} should be non-empty")
-        if len(items) > 1:
-            raise _invalid(attr, items, f"{items!r} has too many properties")
-        return items
-
-
-def _invalid(attr: str, value: Any, problem: str) -> ValidationError:
-    return ValidationError(f"Invalid input for field/attribute {attr}. Value: {value}. {problem}")
-
-
-def _messages(name: str) -> dict[str, Any]:
-    return {
-        "required": f"{name!r} is a required property",
-        "null": str(_invalid(name, None, "None is not of type 'object'").messages[0]),
+    default_error_messages = {  # noqa: RUF012 - as marshmallow has it
+        "null": INVALID_INPUT + "{value!r} is not of type 'object'",
+        "invalid": INVALID_INPUT + "{value!r} is not of type 'object'",
+        "keys": INVALID_INPUT + "{keys} {verb} not match any of the regexes: {pattern!r}",
     }
 
+    def check_items(self, items: Metadata) -> None:
+        """Raise ValidationError for the first invalid value, or for all invalid keys."""
+        bad = sorted(key for key in items if not re.match(_KEY, key))
+        for key, value in items.items():
+            if key not in bad:
+                self.check_value(key, value)
+        if bad:
+            keys, verb = ", ".join(map(repr, bad)), "does" if len(bad) == 1 else "do"
+            raise self.make_error("keys", value=items, keys=keys, verb=verb, pattern=_KEY)
 
-class _Body(Schema):
-    class Meta:
-        """marshmallow's options."""
 
-        unknown = INCLUDE  # its own message for these is another one
-
+class _StrictBody(Schema):
     @validates_schema(pass_original=True, skip_on_field_errors=True)
     def refuse_other_keys(self, _data: Any, original: Any, **_kwargs: Any) -> None:
-        """Let nothing stand beside the items."""
-        if extra := sorted(key for key in original if key not in self.fields):
-            verb = "was" if len(extra) == 1 else "were"
+        """Raise jsonschema's message, which marshmallow's RAISE cannot give."""
+        if extra := sorted(original.keys() - self.fields.keys()):
+            keys, verb = ", ".join(map(repr, extra)), "was" if len(extra) == 1 else "were"
             raise ValidationError(
-                f"Additional properties are not allowed ({', '.join(map(repr, extra))} "
-                f"{verb} unexpected)"
+                f"Additional properties are not allowed ({keys} {verb} unexpected)"
             )
 
 
-class MetadataSchema(_Body):
-    """`{"metadata": {KEY: value, …}}`, of POST and PUT of all metadata."""
+class MetadataSchema(_StrictBody):
+    """`{"metadata": {KEY: value, …}}`, the body that adds or replaces many items."""
 
-    metadata = _Items(required=True, error_messages=_messages("metadata"))
-
-
-class MetaSchema(_Body):
-    """`{"meta": {KEY: value}}`, of PUT of one key."""
-
-    meta = _Item(required=True, error_messages=_messages("meta"))
+    metadata = _StrictItems(required=True)
 
 
-_METADATA, _META = MetadataSchema(), MetaSchema()
+class MetaSchema(_StrictBody):
+    """`{"meta": {KEY: value}}`, the body that sets one item."""
+
+    meta = _StrictItems(required=True, validate=_ONE_ITEM)
 
 
-def parse_body(data: bytes) -> dict[str, Any]:
-    """Return the JSON object that a body is; no body is null.
+class StrictMetadataRules(MetadataRules):
+    """The checks of `/v2.1`."""
 
-    Raises:
-        ValidationError: it is none, or holds text that is no Unicode.
-    """
-    return metadata_schemas.parse_body(data or b"null")
+    metadata = MetadataSchema(unknown=INCLUDE)
+    meta = MetaSchema(unknown=INCLUDE)
 
+    def parse_body(self, data: bytes) -> dict[str, Any]:
+        """Return the JSON object in a body; an empty body counts as null."""
+        return super().parse_body(data or b"null")
 
-def load_metadata(body: dict[str, Any]) -> Metadata:
-    """Return the items of a `metadata` body.
-
-    Raises:
-        ValidationError: the body or an item is bad.
-    """
-    items: Metadata = _METADATA.load(body)["metadata"]
-    return items
+    def load_meta(self, body: dict[str, Any], key: str) -> Metadata:
+        """Return the item of a `meta` body, which must have the key in the path."""
+        item: Metadata = self.meta.load(body)["meta"]
+        require_key(item, key)
+        return item
 
 
-def load_meta(body: dict[str, Any], key: str) -> Metadata:
-    """Return the one item of a `meta` body, whose key must be the path's.
-
-    Raises:
-        ValidationError: the body or the item is bad.
-    """
-    item: Metadata = _META.load(body)["meta"]
-    require_same_key(item, key)
-    return item
+RULES = StrictMetadataRules()
