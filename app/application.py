@@ -77,23 +77,28 @@ def create_app(
 
 
 def _register_blueprints(app: Flask, settings: Settings) -> None:
-    version = "/<any({}):version>".format(", ".join(map(repr, settings.mounts)))
     app.register_blueprint(versions.blueprint)
     app.register_blueprint(health.blueprint)
+    if settings.mounts:
+        _register_versions(app, settings.mounts)
+    if settings.serves_docs:
+        from nova_image_shim import api_docs  # noqa: PLC0415 - needs the extra `fake`
+
+        app.register_blueprint(api_docs.blueprint)
+
+
+def _register_versions(app: Flask, mounts: tuple[str, ...]) -> None:
+    version = "/<any({}):version>".format(", ".join(map(repr, mounts)))
     # Both forms are the document itself: some clients follow no redirect.
     app.add_url_rule(version, "version", versions.show)
     app.add_url_rule(f"{version}/", "version", versions.show)
     for module in (image_calls, image_metadata):
         app.register_blueprint(module.blueprint, url_prefix=f"{version}/<tenant_id>")
-        if microversions.MOUNT in settings.mounts:  # where the project may be left out
+        if microversions.MOUNT in mounts:  # where the project may be left out
             name = f"{module.blueprint.name} without project"
             app.register_blueprint(
                 module.blueprint, name=name, url_prefix=f"/{microversions.MOUNT}"
             )
-    if settings.serves_docs:
-        from nova_image_shim import api_docs  # noqa: PLC0415 - needs the extra `fake`
-
-        app.register_blueprint(api_docs.blueprint)
 
 
 def _register_steps(

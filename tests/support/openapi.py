@@ -11,6 +11,8 @@ from jsonschema import Draft202012Validator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask import Flask
+
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 
 # Headers of HTTP itself, of which the document says nothing.
@@ -130,3 +132,21 @@ class Document:
             elif not re.search(header["schema"].get("pattern", ""), present[name]):
                 yield f"{name}: {present[name]}"
         yield from (f"{name} is not told of" for name in present.keys() - headers - PLAIN_HEADERS)
+
+
+def calls_of(app: Flask) -> set[str]:
+    """Return the calls that an application routes: `GET /v2/{tenant_id}/images`, without HEAD."""
+    return {
+        f"{method} {path}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD"}
+        for path in _paths(rule.rule)
+    }
+
+
+def _paths(rule: str) -> list[str]:
+    """Return a rule's paths, one for each version that `any` allows."""
+    allowed = re.search(r"<any\((.*?)\):\w+>", rule)
+    names = re.findall(r"'(.*?)'", allowed[1]) if allowed else [""]
+    rules = [re.sub(r"<any\(.*?\):\w+>", name, rule) for name in names]
+    return [re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", one) for one in rules]
