@@ -9,9 +9,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from nova_image_shim.adapters.limits.limiter import Gate
-from nova_image_shim.adapters.memory.image_file import ImageFileError
 from nova_image_shim.application import create_app
-from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.lists.cache import ListCache
 from nova_image_shim.lists.cached_list import shared_secret
 from nova_image_shim.settings import Settings, SettingsError
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
     from nova_image_shim.adapters.glance.service import GlanceOptions
     from nova_image_shim.adapters.stores.memcached import Memcached
+    from nova_image_shim.fakecloud.seed import Seed
     from nova_image_shim.observability.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -37,11 +36,22 @@ def check(environ: Mapping[str, str]) -> Settings:
     """
     try:
         settings = Settings.from_environ(environ)
-        if settings.backend == "memory":
-            load_seed(settings.memory_images)
-    except (SettingsError, ImageFileError) as error:
+    except SettingsError as error:
         raise SystemExit(f"nova-image-shim cannot start:\n{error}") from error
+    if settings.backend == "memory":
+        _load_seed(settings)
     return settings
+
+
+def _load_seed(settings: Settings) -> Seed:
+    """Return the embedded cloud's seed; nothing of that cloud is imported without it."""
+    from nova_image_shim.fakecloud.items import ImageFileError  # noqa: PLC0415
+    from nova_image_shim.fakecloud.seed import load_seed  # noqa: PLC0415
+
+    try:
+        return load_seed(settings.memory_images)
+    except ImageFileError as error:
+        raise SystemExit(f"nova-image-shim cannot start:\n{error}") from error
 
 
 def application() -> Flask:
@@ -54,7 +64,7 @@ def _over_memory(settings: Settings) -> Flask:
     from nova_image_shim.fakecloud import create_cloud_app  # noqa: PLC0415
     from nova_image_shim.fakecloud.cloud import FakeCloud  # noqa: PLC0415
 
-    seed = load_seed(settings.memory_images)
+    seed = _load_seed(settings)
     _log.warning(
         "SHIM_BACKEND=memory: an embedded cloud of %d images, lost at the end; it is NO security: "
         "its passwords are known to all, and at /_fake/ anyone who reaches it changes everything%s",

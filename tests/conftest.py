@@ -11,11 +11,11 @@ from support.fakes import FakeGlance, FakeKeystone, serve, shim
 from support.figures import count, pytest_terminal_summary, tell
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.settings import Settings
 

@@ -92,7 +92,7 @@ def test_a_bad_seed_is_refused_with_item_and_reason(tmp_path: Path) -> None:
     test = "def test_seed(legacy_cloud):\n    pass\n"
     code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_seed=test)
     assert 1 == code
-    assert "seed.yaml: image 1 (id mine): status: 'odd' is not one of ['queued'" in output
+    assert "seed.yaml: image 1 (id mine): status: Must be one of: queued, saving, " in output
 
 
 def test_importing_it_brings_nothing_along(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from support.contract import ImageServiceContract, new_id
 
 from nova_image_shim.adapters.image_port import Context, ImageNotAuthorized, ImageNotFound
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import complete
 
 if TYPE_CHECKING:
     from nova_image_shim.adapters.image_port import ImageService

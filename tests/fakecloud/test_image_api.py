@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.settings import Settings
 

@@ -14,12 +14,12 @@ import pytest
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
-from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.stores.cache_store import ProcessStore
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.auth.caller import Caller
 from nova_image_shim.auth.errors import Unauthenticated
+from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.lists.cache import ListCache
 from nova_image_shim.lists.cached_list import shared_secret
 from nova_image_shim.settings import Keystone, Settings

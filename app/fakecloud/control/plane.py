@@ -7,10 +7,11 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from nova_image_shim.adapters.image_port import ImageNotFound
-from nova_image_shim.adapters.memory.image_file import ImageFileError, check_images, complete
 from nova_image_shim.fakecloud.control.journal import MOST_REQUESTS, Journal
 from nova_image_shim.fakecloud.control.refusals import AlreadyThere, NothingThere, Refused
 from nova_image_shim.fakecloud.control.rules import Rules
+from nova_image_shim.fakecloud.image_file import check_images, complete
+from nova_image_shim.fakecloud.items import ImageFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
