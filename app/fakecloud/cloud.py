@@ -28,5 +28,5 @@ class FakeCloud:
     def reset(self) -> None:
         """Go back to the seed: its images, no token but the fixed ones, the machine's time."""
         self.clock.reset()
-        self.images.load(self.seed.images)
+        self.images.store.load(self.seed.images)
         self.identity.reset()

@@ -118,7 +118,7 @@ class World:
             )
         self.ids.append(image["id"])
         kept = complete(image | {"created_at": f"{created.replace(' ', 'T')}Z"})
-        self.memory.put(kept)
+        self.memory.store.put(kept)
 
 
 def without_times(body: Any) -> Any:
@@ -177,7 +177,7 @@ class Machine(RuleBasedStateMachine):
             return
         self.world.cloud.share_image(owner, image_id, project, status)
         members = {**image["members"], ids[project]: status}
-        self.world.memory.put({**image, "members": members})
+        self.world.memory.store.put({**image, "members": members})
 
     @rule(user=users, number=numbers, method=st.sampled_from(["POST", "PUT"]), sent=items)
     def write(self, user: str, number: int, method: str, sent: dict[str, str]) -> None:

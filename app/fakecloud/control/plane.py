@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from nova_image_shim.adapters.image_port import ImageNotFound
+from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.control.journal import MOST_REQUESTS, Journal
 from nova_image_shim.fakecloud.control.refusals import AlreadyThere, NothingThere, Refused
 from nova_image_shim.fakecloud.control.rules import Rules
@@ -14,8 +15,6 @@ from nova_image_shim.fakecloud.image_file import check_images, complete
 from nova_image_shim.fakecloud.items import ImageFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from nova_image_shim.fakecloud.cloud import FakeCloud
 
 MOST_IMAGES = 100_000
@@ -42,7 +41,7 @@ class ControlPlane:
 
     def images(self) -> list[dict[str, Any]]:
         """Return every image whole, whoever may see it, `members` included."""
-        return self._cloud.images.all()
+        return self._cloud.images.store.all()
 
     def image(self, image_id: str) -> dict[str, Any]:
         """Return one of `images()`.
@@ -61,7 +60,7 @@ class ControlPlane:
         Raises:
             Refused: it is none; the text names the image.
         """
-        self._cloud.images.load(_checked(images))
+        self._cloud.images.store.load(_checked(images))
 
     def add_image(self, image: Any, /) -> dict[str, Any]:
         """Keep one more image and return it complete.
@@ -80,7 +79,7 @@ class ControlPlane:
         with self._lock:
             if any(added["id"] == kept["id"] for kept in self.images()):
                 raise AlreadyThere(f"image {added['id']} is there: change it, or delete it first")
-            self._cloud.images.put(added)
+            self._cloud.images.store.put(added)
         return added
 
     def change_image(self, image_id: str, changes: Any, /) -> dict[str, Any]:
@@ -100,13 +99,14 @@ class ControlPlane:
         if changes.get("id", image_id) != image_id:
             raise Refused("id: an image keeps its id")
 
-        def change(image: Mapping[str, Any]) -> dict[str, Any]:
-            changed = {**image, "updated_at": self.now(), **changes}
+        def change(stored: StoredImage) -> StoredImage:
+            changed = {**stored.to_dict(), "updated_at": self.now(), **changes}
             removed = {key for key in changes if changes[key] is None and key not in _USUAL}
-            return _checked([{key: changed[key] for key in changed if key not in removed}])[0]
+            kept = {key: changed[key] for key in changed if key not in removed}
+            return StoredImage.from_dict(_checked([kept])[0])
 
         try:
-            return self._cloud.images.change(image_id, change)
+            return self._cloud.images.store.change(image_id, change).to_dict()
         except ImageNotFound as error:
             raise NothingThere(f"there is no image {image_id}") from error
 
@@ -117,7 +117,7 @@ class ControlPlane:
             NothingThere: there is none of this id.
         """
         try:
-            self._cloud.images.remove(image_id)
+            self._cloud.images.store.remove(image_id)
         except ImageNotFound as error:
             raise NothingThere(f"there is no image {image_id}") from error
 

@@ -9,7 +9,7 @@ from flask import Response, request
 from markupsafe import escape
 from werkzeug.exceptions import HTTPException
 
-from nova_image_shim.adapters.image_port import ImageNotFound
+from nova_image_shim.adapters.image_port import ImageBadRequest, ImageNotFound
 from nova_image_shim.translation.ascii_json import JSON, to_json
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def register_glance_errors(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(
         GlanceError, lambda error: glance_error(error.status, error.message)
     )
+    blueprint.register_error_handler(ImageBadRequest, lambda error: glance_error(400, error.text))
     blueprint.register_error_handler(ImageNotFound, _image_not_found)
     blueprint.register_error_handler(HTTPException, from_http_exception)
 
