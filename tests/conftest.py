@@ -22,6 +22,7 @@ from nova_image_shim.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask import Flask
     from flask.testing import FlaskClient
 
     from nova_image_shim.fakecloud.seed import Seed
@@ -99,13 +100,21 @@ def seed() -> Seed:
     return load_seed()
 
 
-@pytest.fixture
-def fake_cloud(seed: Seed) -> FakeCloud:
-    """Return an embedded cloud of the seed that ships with it."""
-    return FakeCloud(seed)
+@pytest.fixture(scope="session")
+def cloud_app(seed: Seed) -> Flask:
+    """Return the application of an embedded cloud; use `cloud_client`, which resets it."""
+    return create_cloud_app(Settings(), FakeCloud(seed))
 
 
 @pytest.fixture
-def cloud_client(fake_cloud: FakeCloud) -> FlaskClient:
+def fake_cloud(cloud_app: Flask) -> FakeCloud:
+    """Return an embedded cloud in the state of its default seed."""
+    cloud: FakeCloud = cloud_app.extensions["fake_cloud"]
+    cloud.reset()
+    return cloud
+
+
+@pytest.fixture
+def cloud_client(cloud_app: Flask, fake_cloud: FakeCloud) -> FlaskClient:
     """Return a client of the embedded cloud; it sends no token of its own."""
-    return create_cloud_app(Settings(), fake_cloud).test_client()
+    return cloud_app.test_client()

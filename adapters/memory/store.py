@@ -59,7 +59,7 @@ class ImageStore:
             ImageNotFound: there is no such image. Errors of the function are passed on.
         """
         with self._lock:
-            changed = change(self._get(image_id))
+            changed = change(self.get(image_id))
             self.images = {**self.images, image_id: changed}
             return changed
 
@@ -72,10 +72,15 @@ class ImageStore:
             ImageNotFound: there is no such image. Errors of the check are passed on.
         """
         with self._lock:
-            check(self._get(image_id))
+            check(self.get(image_id))
             self.images = {key: image for key, image in self.images.items() if key != image_id}
 
-    def _get(self, image_id: str) -> StoredImage:
+    def get(self, image_id: str) -> StoredImage:
+        """Return an image, whoever owns it.
+
+        Raises:
+            ImageNotFound: there is no such image.
+        """
         if image_id not in self.images:
             raise ImageNotFound(f"there is no image {image_id}")
         return self.images[image_id]

@@ -1,7 +1,6 @@
 """The embedded cloud: an identity, a catalog and an image API beside the legacy calls.
 
-Mounted over the memory store only. It checks passwords so that clients can be tested against
-it, not so that anybody is kept out.
+It checks passwords so that clients can be tested against it, not to keep anybody out.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from nova_image_shim.application import create_app
 from nova_image_shim.fakecloud.authenticate import FakeAuthenticate
-from nova_image_shim.fakecloud.control.app import mount
-from nova_image_shim.fakecloud.control.plane import ControlPlane
+from nova_image_shim.fakecloud.control.app import mount_control_plane
 from nova_image_shim.fakecloud.services import register_services
 from nova_image_shim.fakecloud.welcome import welcome
 
@@ -27,22 +25,20 @@ if TYPE_CHECKING:
 def create_cloud_app(
     settings: Settings,
     cloud: FakeCloud,
-    plane: ControlPlane | None = None,
     metrics: Metrics | None = None,
 ) -> Flask:
     """Return the application with the embedded cloud mounted.
 
     Args:
-        settings: what `Settings.from_environ` gave, with the memory backend.
-        cloud: the state behind it, kept in `app.extensions["fake_cloud"]`.
-        plane: what steers it; None to make one.
-        metrics: where requests are counted, None for nowhere.
+        settings: from `Settings.from_environ`, with the memory backend.
+        cloud: its state, stored in `app.extensions["fake_cloud"]`.
+        metrics: counts requests; None for no metrics.
     """
     authenticate = FakeAuthenticate(cloud.identity, accept_any=settings.fake_open)
-    app = create_app(settings, cloud.images, authenticate, metrics=metrics)
+    app = create_app(settings, cloud.image_service, authenticate, metrics=metrics)
     app.extensions["fake_cloud"] = cloud
     app.extensions["fake_authenticate"] = authenticate
     app.extensions["welcome"] = partial(welcome, cloud.seed)
     register_services(app)
-    mount(app, plane or ControlPlane(cloud), settings.bind)
+    mount_control_plane(app, cloud, settings.bind)
     return app

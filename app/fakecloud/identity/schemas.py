@@ -9,8 +9,8 @@ from flask import request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
-from nova_image_shim.fakecloud.identity.responses import KeystoneError
 from nova_image_shim.fakecloud.items import first_error
+from nova_image_shim.web.errors import HTTPError
 
 
 class _Lenient(Schema):
@@ -139,15 +139,15 @@ def load_auth(schema: Schema) -> dict[str, Any]:
     """Return the `auth` of the request's body.
 
     Raises:
-        KeystoneError: 400; the text names the invalid field and shows no value.
+        HTTPError: 400; the text names the invalid field and shows no value.
     """
     try:
         body = orjson.loads(request.get_data())
         auth: dict[str, Any] = schema.load(body)["auth"]
     except orjson.JSONDecodeError as error:
-        raise KeystoneError(400, f"The body is not valid JSON: {error}") from error
+        raise HTTPError(400, f"The body is not valid JSON: {error}") from error
     except ValidationError as error:
         path, message = first_error(error)
         where = "/".join(path) or "the body"
-        raise KeystoneError(400, f"Invalid input for field '{where}': {message}") from error
+        raise HTTPError(400, f"Invalid input for field '{where}': {message}") from error
     return auth

@@ -13,19 +13,17 @@ from flask import Blueprint, Response
 from nova_image_shim.fakecloud.identity.catalog import REGION, facts, services
 from nova_image_shim.fakecloud.identity.identity import API_KEY, Named, Token, Unauthorized
 from nova_image_shim.fakecloud.identity.responses import (
-    KeystoneError,
     keystone_answer,
-    register_keystone_errors,
 )
 from nova_image_shim.fakecloud.identity.schemas import AuthV2, load_auth
 from nova_image_shim.fakecloud.identity.token_bodies import Ref, tenant, token_v2
 from nova_image_shim.fakecloud.state import identity, own_token
+from nova_image_shim.web.errors import HTTPError
 
 if TYPE_CHECKING:
     from nova_image_shim.fakecloud.seed import Project, User
 
 blueprint = Blueprint("identity_v2", __name__)
-register_keystone_errors(blueprint)
 
 _AUTH = AuthV2()
 
@@ -48,7 +46,7 @@ def validate(token_id: str) -> Response:
     own_token()
     token = identity().validate(token_id)
     if token is None:
-        raise KeystoneError(404, "Failed to validate token")
+        raise HTTPError(404, "Failed to validate token")
     return keystone_answer(to_v2(token))
 
 
@@ -57,7 +55,7 @@ def revoke(token_id: str) -> Response:
     """Revoke a token: 204; 404 if it is not good."""
     own_token()
     if identity().validate(token_id) is None:
-        raise KeystoneError(404, "Failed to validate token")
+        raise HTTPError(404, "Failed to validate token")
     identity().revoke(token_id)
     return Response(status=204)
 

@@ -12,20 +12,18 @@ from flask import Blueprint, Response, request
 from nova_image_shim.fakecloud.identity.catalog import facts, services
 from nova_image_shim.fakecloud.identity.identity import DOMAIN, Named, Token, Unauthorized
 from nova_image_shim.fakecloud.identity.responses import (
-    KeystoneError,
     keystone_answer,
-    register_keystone_errors,
 )
 from nova_image_shim.fakecloud.identity.schemas import AuthV3, load_auth
 from nova_image_shim.fakecloud.identity.token_bodies import catalog_v3, token_v3
 from nova_image_shim.fakecloud.state import identity, own_token
 from nova_image_shim.web.current import compute_base
+from nova_image_shim.web.errors import HTTPError
 
 if TYPE_CHECKING:
     from nova_image_shim.fakecloud.seed import Project, User
 
 blueprint = Blueprint("identity_v3", __name__)
-register_keystone_errors(blueprint)
 
 _AUTH = AuthV3()
 
@@ -63,7 +61,7 @@ def show_catalog() -> Response:
     """Show the catalog of the caller's token: 200 `{"catalog": [...], "links": {...}}`."""
     token = own_token()
     if token.project is None:
-        raise KeystoneError(403, "A project-scoped token is required to produce a service catalog.")
+        raise HTTPError(403, "A project-scoped token is required to produce a service catalog.")
     found = catalog_v3(services(token, "v3"))
     return keystone_answer({"catalog": found, "links": {"self": _url("auth/catalog")}})
 
@@ -81,7 +79,7 @@ def projects_of_user(user_id: str) -> Response:
     try:
         user = identity().user(Named(id=user_id))
     except Unauthorized as error:
-        raise KeystoneError(404, f"Could not find user: {user_id}.") from error
+        raise HTTPError(404, f"Could not find user: {user_id}.") from error
     return _projects(user, f"users/{user_id}/projects")
 
 
@@ -137,7 +135,7 @@ def _named(asked: dict[str, Any]) -> tuple[Named, Named]:
 def _subject() -> Token:
     token = identity().validate(request.headers.get("X-Subject-Token", "").strip())
     if token is None:
-        raise KeystoneError(404, "Failed to validate token")
+        raise HTTPError(404, "Failed to validate token")
     return token
 
 

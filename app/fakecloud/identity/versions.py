@@ -11,13 +11,11 @@ from flask import Blueprint, Response, request
 
 from nova_image_shim.fakecloud.identity import v2 as identity_v2
 from nova_image_shim.fakecloud.identity import v3 as identity_v3
-from nova_image_shim.fakecloud.identity.responses import register_keystone_errors
 from nova_image_shim.fakecloud.identity.token_bodies import version_v2, version_v3
 from nova_image_shim.translation.ascii_json import JSON, to_json
 from nova_image_shim.web.current import compute_base
 
 blueprint = Blueprint("identity_versions", __name__)
-register_keystone_errors(blueprint)
 
 
 @blueprint.get("/identity")

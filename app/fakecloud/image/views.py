@@ -15,13 +15,13 @@ from werkzeug.exceptions import NotFound
 
 from nova_image_shim.adapters.memory.query import ImageQuery
 from nova_image_shim.fakecloud.image.responses import (
-    GlanceError,
     glance_answer,
     register_glance_errors,
 )
 from nova_image_shim.fakecloud.image.schema import IMAGE, IMAGES, PROPERTIES
 from nova_image_shim.fakecloud.state import cloud
 from nova_image_shim.web.current import compute_base, image_service, make_context, set_caller
+from nova_image_shim.web.errors import HTTPError
 
 if TYPE_CHECKING:
     from nova_image_shim.adapters.image_port import Image
@@ -63,7 +63,7 @@ def index() -> Response:
     Errors: 400 for a bad parameter or marker.
     """
     pairs = [(name, value.strip()) for name, value in request.args.items(multi=True)]
-    images, next_marker = cloud().images.find(make_context(), ImageQuery.from_pairs(pairs))
+    images, next_marker = cloud().image_service.find(make_context(), ImageQuery.from_pairs(pairs))
     body = {
         "images": [_shown(image) for image in images],
         "first": _page_path(None),
@@ -97,7 +97,7 @@ def refuse(_path: str) -> Response:
     """Refuse all else: 404 for what cannot be read, 403 for every write."""
     if request.method in {"GET", "HEAD"}:
         raise NotFound
-    raise GlanceError(
+    raise HTTPError(
         403,
         "The embedded image API only reads. Use the compute service's image calls, or the control "
         "plane at /_fake/, to change images.",
