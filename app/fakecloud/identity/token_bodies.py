@@ -89,8 +89,12 @@ def token_v2(
 ) -> dict[str, Any]:
     """Return `{"access": {...}}`; `default_region` is what Rackspace adds to the user."""
     roles = token.roles if token.project else ()
-    user = {**token.user._asdict(), "username": token.user.name, "roles_links": []}
-    user["roles"] = [{"name": role.name} for role in roles]
+    user: dict[str, Any] = {
+        **token.user._asdict(),
+        "username": token.user.name,
+        "roles": [{"name": role.name} for role in roles],
+        "roles_links": [],
+    }
     if default_region:
         user["RAX-AUTH:defaultRegion"] = default_region
     body: dict[str, Any] = {
