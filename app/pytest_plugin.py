@@ -1,6 +1,6 @@
 """pytest's fixture `legacy_cloud`, a fake cloud to test a client against.
 
-pytest imports it in every run, so it imports nothing of the cloud before a test asks for one.
+pytest imports this module in every run, so the cloud itself is imported only on first use.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def legacy_cloud_seed() -> Path | None:
-    """Return the seed file of the cloud; override it in `conftest.py` to have your own."""
+    """Return the cloud's seed file; override it in `conftest.py` to use your own."""
     return None
 
 
 @pytest.fixture(scope="session")
 def legacy_cloud_server(legacy_cloud_seed: Path | None) -> Iterator[LegacyCloud]:
-    """Serve one cloud for the whole session; a test asks for `legacy_cloud`."""
-    from nova_image_shim.fakecloud.testing import serve_legacy_cloud  # noqa: PLC0415
-
+    """Serve one cloud for the whole session; tests use `legacy_cloud`."""
+    try:
+        from nova_image_shim.fakecloud.testing import serve_legacy_cloud  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        pytest.fail(f"{error}: run pip install 'nova-image-shim[fake]'", pytrace=False)
     with serve_legacy_cloud(legacy_cloud_seed) as cloud:
         yield cloud
 
 
 @pytest.fixture
 def legacy_cloud(legacy_cloud_server: LegacyCloud) -> LegacyCloud:
-    """Return a running fake cloud as its seed has it, with `url`, `auth_url` and credentials."""
+    """Return a running fake cloud in the state of its seed, with `url`, `auth_url` and a login."""
     legacy_cloud_server.reset()
     return legacy_cloud_server

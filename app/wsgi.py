@@ -55,7 +55,7 @@ def _metrics(settings: Settings) -> Metrics | None:
 
 
 def _require_seed(settings: Settings) -> None:
-    from nova_image_shim.adapters.memory.image_file import ImageFileError  # noqa: PLC0415
+    from nova_image_shim.fakecloud.items import ImageFileError  # noqa: PLC0415
     from nova_image_shim.fakecloud.seed import load_seed  # noqa: PLC0415
 
     try:

@@ -11,17 +11,18 @@ from support.fakes import FakeGlance, FakeKeystone, serve, shim
 from support.figures import count, pytest_terminal_summary, tell
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask import Flask
     from flask.testing import FlaskClient
 
     from nova_image_shim.fakecloud.seed import Seed
@@ -99,13 +100,21 @@ def seed() -> Seed:
     return load_seed()
 
 
-@pytest.fixture
-def fake_cloud(seed: Seed) -> FakeCloud:
-    """Return an embedded cloud of the seed that ships with it."""
-    return FakeCloud(seed)
+@pytest.fixture(scope="session")
+def cloud_app(seed: Seed) -> Flask:
+    """Return the application of an embedded cloud; use `cloud_client`, which resets it."""
+    return create_cloud_app(Settings(backend="memory"), FakeCloud(seed))
 
 
 @pytest.fixture
-def cloud_client(fake_cloud: FakeCloud) -> FlaskClient:
+def fake_cloud(cloud_app: Flask) -> FakeCloud:
+    """Return an embedded cloud in the state of its default seed."""
+    cloud: FakeCloud = cloud_app.extensions["fake_cloud"]
+    cloud.reset()
+    return cloud
+
+
+@pytest.fixture
+def cloud_client(cloud_app: Flask, fake_cloud: FakeCloud) -> FlaskClient:
     """Return a client of the embedded cloud; it sends no token of its own."""
-    return create_cloud_app(Settings(backend="memory"), fake_cloud).test_client()
+    return cloud_app.test_client()

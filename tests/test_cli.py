@@ -13,8 +13,8 @@ import pytest
 import requests
 from support.fakes import clean_environ
 
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.cli import main
+from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 from nova_image_shim.fakecloud.welcome import welcome
 

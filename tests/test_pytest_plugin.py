@@ -49,7 +49,7 @@ def test_the_documented_example_is_a_test_that_passes(tmp_path: Path) -> None:
     assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
 
 
-def test_a_project_has_a_seed_of_its_own(tmp_path: Path) -> None:
+def test_a_project_can_bring_its_own_seed(tmp_path: Path) -> None:
     (tmp_path / "seed.yaml").write_text("- {id: mine, name: my-image}\n", encoding="utf-8")
     test = (
         "def test_seed(legacy_cloud):\n"
@@ -59,7 +59,7 @@ def test_a_project_has_a_seed_of_its_own(tmp_path: Path) -> None:
     assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
 
 
-def test_a_login_is_one_of_the_seed(tmp_path: Path) -> None:
+def test_the_login_is_the_seeds_first_user(tmp_path: Path) -> None:
     seed = (
         "projects: [{id: p-1, name: acme}]\n"
         "users: [{name: ann, password: a-secret, roles: {p-1: [member]}}]\n"
@@ -78,7 +78,7 @@ def test_login(legacy_cloud):
     assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
 
 
-def test_without_a_user_nobody_can_log_in(tmp_path: Path) -> None:
+def test_a_seed_without_users_is_refused(tmp_path: Path) -> None:
     (seed := tmp_path / "seed.yaml").write_text("users: []\n", encoding="utf-8")
     with (
         pytest.raises(ValueError, match=r"^the seed has no user to log in as$"),
@@ -87,15 +87,15 @@ def test_without_a_user_nobody_can_log_in(tmp_path: Path) -> None:
         pass
 
 
-def test_a_bad_seed_is_refused_with_item_and_reason(tmp_path: Path) -> None:
+def test_an_invalid_seed_is_refused_with_item_and_reason(tmp_path: Path) -> None:
     (tmp_path / "seed.yaml").write_text("- {id: mine, status: odd}\n", encoding="utf-8")
     test = "def test_seed(legacy_cloud):\n    pass\n"
     code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_seed=test)
     assert 1 == code
-    assert "seed.yaml: image 1 (id mine): status: 'odd' is not one of ['queued'" in output
+    assert "seed.yaml: image 1 (id mine): status: Must be one of: queued, saving, " in output
 
 
-def test_importing_it_brings_nothing_along(tmp_path: Path) -> None:
+def test_the_plugin_imports_no_web_framework(tmp_path: Path) -> None:
     test = (
         "import sys\n\n\n"
         "def test_modules(pytestconfig):\n"
@@ -108,7 +108,16 @@ def test_importing_it_brings_nothing_along(tmp_path: Path) -> None:
     assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
 
 
-def test_it_can_be_left_out(tmp_path: Path) -> None:
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
+    conftest = "import sys\n\nsys.modules['yaml'] = None\n"
+    test = "def test_one(legacy_cloud):\n    pass\n"
+    code, output = run_pytest(tmp_path, "-p", "no:schemathesis", conftest=conftest, test_one=test)
+    assert 1 == code
+    assert "yaml" in output
+    assert "run pip install 'nova-image-shim[fake]'" in output
+
+
+def test_the_plugin_can_be_disabled(tmp_path: Path) -> None:
     test = "def test_one():\n    pass\n\n\ndef test_two(legacy_cloud):\n    pass\n"
     code, output = run_pytest(tmp_path, "-p", "no:nova_image_shim", test_both=test)
     assert 1 == code
@@ -116,7 +125,7 @@ def test_it_can_be_left_out(tmp_path: Path) -> None:
     assert "1 passed, 1 error" in output
 
 
-def test_each_test_begins_anew(tmp_path: Path) -> None:
+def test_each_test_starts_from_the_seed(tmp_path: Path) -> None:
     test = """
 import pytest
 
@@ -135,7 +144,7 @@ def test_anew(legacy_cloud, number):
     assert (0, "2 passed") == (code, output.splitlines()[-1][:8]), output
 
 
-def test_a_login_is_one_of_the_embedded_identity(legacy_cloud: LegacyCloud) -> None:
+def test_the_login_works_with_the_embedded_identity(legacy_cloud: LegacyCloud) -> None:
     environ = legacy_cloud.environ()
     assert {
         "OS_AUTH_URL": f"{legacy_cloud.url}/identity/v3",
@@ -167,7 +176,7 @@ def test_a_login_is_one_of_the_embedded_identity(legacy_cloud: LegacyCloud) -> N
     assert fixed.json()["images"] == images
 
 
-def test_the_control_plane_is_there_as_methods(legacy_cloud: LegacyCloud) -> None:
+def test_the_fixture_has_the_control_plane_as_methods(legacy_cloud: LegacyCloud) -> None:
     image = legacy_cloud.add_image({"id": "one", "os-distro": "debian"}, status="queued")
     assert ("queued", "debian") == (image["status"], image["os-distro"])
     changed = legacy_cloud.change_image("one", {"os-distro": None}, status="active")
@@ -188,8 +197,9 @@ def test_the_control_plane_is_there_as_methods(legacy_cloud: LegacyCloud) -> Non
     assert 0 == legacy_cloud.ahead_seconds
 
 
+@pytest.mark.live
 @pytest.mark.wheel
-def test_a_project_outside_has_it_from_the_wheel(tmp_path: Path) -> None:
+def test_another_project_can_use_it_from_the_wheel(tmp_path: Path) -> None:
     """Nothing of this repository but the wheel is at hand: files left out of it are missed."""
     subprocess.run(
         [sys.executable, "-m", "build", "--outdir", str(tmp_path / "dist"), str(ROOT)],

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from flask import Flask, Response
 from marshmallow import ValidationError
-from werkzeug.exceptions import HTTPException
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
 from nova_image_shim.api.schemas.list_query import first_message
 from nova_image_shim.auth.errors import Unauthenticated
 from nova_image_shim.translation.ascii_json import JSON, to_json
+from nova_image_shim.web.errors import HTTPError, register_errors
 from nova_image_shim.web.retirement import BrownedOut
 
 _log = logging.getLogger(__name__)
@@ -83,18 +83,8 @@ PORT_ERRORS: dict[type[port.ImageServiceError], Row] = {
 }
 
 
-class Fault(Exception):
-    """A refusal with a text of its own, raised by a view.
-
-    Args:
-        status: the HTTP status, from which the fault's name follows.
-        message: the text; None for the status's default.
-    """
-
-    def __init__(self, status: int, message: str | None = None) -> None:
-        super().__init__(message or DEFAULT_MESSAGES.get(status, _ERRED))
-        self.status = status
-        self.message = message
+class Fault(HTTPError):
+    """A refusal by the legacy API; the fault's name follows from the status."""
 
 
 def fault_response(
@@ -148,14 +138,12 @@ def register_error_handlers(app: Flask, www_authenticate_uri: Callable[[], str])
             response.headers["WWW-Authenticate"] = challenge()
         return response
 
-    app.register_error_handler(Fault, lambda error: fault_response(error.status, error.message))
+    register_errors(app, fault_response)
     app.register_error_handler(Unauthenticated, unauthenticated)
     app.register_error_handler(port.ImageServiceError, port_error)
     app.register_error_handler(KeystoneUnavailable, _keystone_unavailable)
     app.register_error_handler(ValidationError, _validation_error)
     app.register_error_handler(BrownedOut, _browned_out)
-    app.register_error_handler(HTTPException, http_exception)
-    app.register_error_handler(Exception, _unexpected)
 
 
 def _keystone_unavailable(error: KeystoneUnavailable) -> Response:
@@ -169,18 +157,3 @@ def _validation_error(error: ValidationError) -> Response:
 
 def _browned_out(error: BrownedOut) -> Response:
     return fault_response(error.status, _GONE if error.status == 410 else None)
-
-
-def http_exception(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses: no route, a wrong method (with `Allow`), a bad request."""
-    original = error.get_response()
-    response = fault_response(original.status_code)
-    if allow := original.headers.get("Allow"):
-        response.headers["Allow"] = allow
-    return response
-
-
-def _unexpected(_error: Exception) -> Response:
-    """Tell the log everything and the client of a mistake of ours nothing."""
-    _log.exception("unexpected error")
-    return fault_response(500)

@@ -1,7 +1,6 @@
 """The embedded cloud: an identity, a catalog and an image API beside the legacy calls.
 
-Mounted over the memory store only. It checks passwords so that clients can be tested against
-it, not so that anybody is kept out.
+It checks passwords so that clients can be tested against it, not to keep anybody out.
 """
 
 from __future__ import annotations
@@ -10,20 +9,19 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flask import Flask
+
 from nova_image_shim.application import create_app
 from nova_image_shim.fakecloud.authenticate import FakeAuthenticate
 from nova_image_shim.fakecloud.cloud import FakeCloud
-from nova_image_shim.fakecloud.control.app import mount
-from nova_image_shim.fakecloud.control.plane import ControlPlane
+from nova_image_shim.fakecloud.control.app import mount_control_plane
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.fakecloud.services import register_services
 from nova_image_shim.fakecloud.welcome import welcome
+from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
-    from flask import Flask
-
     from nova_image_shim.observability.metrics import Metrics
-    from nova_image_shim.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -49,22 +47,20 @@ def create_seeded_app(settings: Settings, metrics: Metrics | None = None) -> Fla
 def create_cloud_app(
     settings: Settings,
     cloud: FakeCloud,
-    plane: ControlPlane | None = None,
     metrics: Metrics | None = None,
 ) -> Flask:
     """Return the application with the embedded cloud mounted.
 
     Args:
-        settings: what `Settings.from_environ` gave, with the memory backend.
-        cloud: the state behind it, kept in `app.extensions["fake_cloud"]`.
-        plane: what steers it; None to make one.
-        metrics: where requests are counted, None for nowhere.
+        settings: from `Settings.from_environ`, with the memory backend.
+        cloud: its state, stored in `app.extensions["fake_cloud"]`.
+        metrics: counts requests; None for no metrics.
     """
     authenticate = FakeAuthenticate(cloud.identity, accept_any=settings.fake_open)
-    app = create_app(settings, cloud.images, authenticate, metrics=metrics)
+    app = create_app(settings, cloud.image_service, authenticate, metrics=metrics)
     app.extensions["fake_cloud"] = cloud
     app.extensions["fake_authenticate"] = authenticate
     app.extensions["welcome"] = partial(welcome, cloud.seed)
     register_services(app)
-    mount(app, plane or ControlPlane(cloud), str(settings.bind))
+    mount_control_plane(app, cloud, str(settings.bind))
     return app

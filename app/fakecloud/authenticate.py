@@ -1,17 +1,11 @@
 """Who may ask, according to the embedded identity."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from flask import Request
 
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.auth.caller import Caller
 from nova_image_shim.auth.errors import Unauthenticated
-
-if TYPE_CHECKING:
-    from flask import Request
-
-    from nova_image_shim.fakecloud.identity.identity import Identity
+from nova_image_shim.fakecloud.identity.identity import Identity
 
 
 class FakeAuthenticate:

@@ -1,9 +1,9 @@
 """The cloud's clock, which a test can move forward: for token expiry and `updated`."""
 
-from __future__ import annotations
-
 import threading
 from datetime import UTC, datetime, timedelta
+
+from nova_image_shim.web.errors import HTTPError
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
 
     @property
     def ahead_seconds(self) -> float:
-        """Return by how much the clock is ahead of the machine's."""
+        """Return how far the clock is ahead of the machine's."""
         return self._ahead.total_seconds()
 
     def advance(self, seconds: float) -> None:
@@ -29,22 +29,22 @@ class Clock:
             seconds: at least 0; the sum of all moves stays below the year 9999.
 
         Raises:
-            ValueError: it would go backward, or beyond the last year that can be written.
+            HTTPError: 400; it would go backward, or beyond the last year that can be written.
         """
         if not seconds >= 0:
-            raise ValueError("the clock goes forward only: seconds is at least 0")
+            raise HTTPError(400, "the clock only goes forward: seconds must be at least 0")
         with self._lock:
             try:
                 ahead = self._ahead + timedelta(seconds=seconds)
                 datetime.now(UTC) + ahead + _MARGIN
             except OverflowError as error:
-                raise ValueError("the clock would go beyond the year 9999") from error
+                raise HTTPError(400, "the clock would go beyond the year 9999") from error
             self._ahead = ahead
 
     def reset(self) -> None:
-        """Go back to the machine's time."""
+        """Return to the machine's time."""
         with self._lock:
             self._ahead = timedelta()
 
 
-_MARGIN = timedelta(days=366)  # a token issued at the end of time has to expire, too
+_MARGIN = timedelta(days=366)  # a token issued at the end of time must be able to expire

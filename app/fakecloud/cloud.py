@@ -1,32 +1,182 @@
-"""The embedded cloud's whole state: images, identity, clock. Knows no HTTP."""
+"""The embedded cloud: its state, and what a test can do to it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import threading
+import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.clock import Clock
+from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS, Journal
+from nova_image_shim.fakecloud.control.rules import Rules
 from nova_image_shim.fakecloud.identity.identity import Identity
+from nova_image_shim.fakecloud.image_file import check_images, complete
+from nova_image_shim.fakecloud.items import ImageFileError
+from nova_image_shim.fakecloud.seed import Seed
+from nova_image_shim.web.errors import HTTPError
 
-if TYPE_CHECKING:
-    from nova_image_shim.fakecloud.seed import Seed
+MAX_IMAGES = 100_000
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+_ALWAYS_PRESENT = complete({"id": "any"}).keys()
 
 
 class FakeCloud:
-    """One cloud in memory; everything in it may be asked from several threads at once.
+    """One cloud in memory, safe to use from several threads.
+
+    Methods that cannot do what they are asked to raise an `HTTPError` whose text says why.
 
     Args:
-        seed: what it begins with, and what a reset leads back to.
+        seed: what the cloud begins with, and what a reset restores.
     """
 
     def __init__(self, seed: Seed) -> None:
         self.seed = seed
         self.clock = Clock()
-        self.images = MemoryImageService(seed.images, now=self.clock.now)
+        self.image_service = MemoryImageService(seed.images, now=self.clock.now)
         self.identity = Identity(seed, now=self.clock.now)
+        self.journal = Journal(self.clock.now)
+        self.fault_rules = Rules()
+        self._store = self.image_service.store
+        self._lock = threading.Lock()
 
     def reset(self) -> None:
-        """Go back to the seed: its images, no token but the fixed ones, the machine's time."""
+        """Restore the seed: its images, the fixed tokens, the real time, no rule, no request."""
         self.clock.reset()
-        self.images.load(self.seed.images)
+        self._store.load(self.seed.images)
         self.identity.reset()
+        self.fault_rules.clear()
+        self.journal.clear()
+
+    def images(self) -> list[dict[str, Any]]:
+        """Return every image of every project, `members` included."""
+        return self._store.all()
+
+    def image(self, image_id: str) -> dict[str, Any]:
+        """Return one of `images()`."""
+        return self._store.get(image_id).to_dict()
+
+    def load_images(self, images: Any) -> None:
+        """Replace all images by a list as a seed file holds it."""
+        self._store.load(_checked(images))
+
+    def add_image(self, image: Any = _EMPTY, /, **attributes: Any) -> dict[str, Any]:
+        """Add an image, described by an object, by keywords or both, and return it complete.
+
+        What is left out is as in a seed file, but `id` is new and the times are the cloud's.
+        """
+        given = _merged(image, attributes)
+        if isinstance(given, dict):
+            given = {"id": str(uuid.uuid4()), "created_at": self.now(), **given}
+        added = _checked([given])[0]
+        with self._lock:
+            if added["id"] in self._store.images:
+                raise HTTPError(
+                    409, f"image {added['id']} already exists: change it, or delete it first"
+                )
+            self._store.put(added)
+        return added
+
+    def change_image(
+        self, image_id: str, changes: Any = _EMPTY, /, **attributes: Any
+    ) -> dict[str, Any]:
+        """Change an image, by an object, by keywords or both, and return it.
+
+        None removes a property. `updated_at` becomes the cloud's time unless it is given. None of
+        the API's own rules apply.
+        """
+        given = _merged(changes, attributes)
+        if not isinstance(given, dict):
+            raise HTTPError(400, "the changes must be a JSON object")
+        if given.get("id", image_id) != image_id:
+            raise HTTPError(400, "id: cannot be changed")
+
+        def change(stored: StoredImage) -> StoredImage:
+            changed = {**stored.to_dict(), "updated_at": self.now(), **given}
+            removed = {key for key in given if given[key] is None and key not in _ALWAYS_PRESENT}
+            kept = {key: changed[key] for key in changed if key not in removed}
+            return StoredImage.from_dict(_checked([kept])[0])
+
+        return self._store.change(image_id, change).to_dict()
+
+    def delete_image(self, image_id: str) -> None:
+        """Delete an image, protected or not."""
+        self._store.remove(image_id)
+
+    def requests(self, after: int = 0, limit: int = MAX_REQUESTS) -> list[dict[str, Any]]:
+        """Return the recorded requests in order of arrival.
+
+        Args:
+            after: only those with a higher number.
+            limit: of these only the newest.
+        """
+        return self.journal.entries(after, limit)
+
+    def clear_requests(self) -> None:
+        """Delete the recorded requests."""
+        self.journal.clear()
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return the fault rules, each with its `id` and `hits`."""
+        return self.fault_rules.all()
+
+    def rule(self, number: int) -> dict[str, Any]:
+        """Return one of `rules()`."""
+        return self.fault_rules.get(number)
+
+    def add_rule(self, rule: Any = _EMPTY, /, **fields: Any) -> dict[str, Any]:
+        """Add a fault rule, given as an object, by keywords or both; return it with its `id`."""
+        return self.fault_rules.add(_merged(rule, fields))
+
+    def delete_rule(self, number: int) -> None:
+        """Delete a fault rule."""
+        self.fault_rules.remove(number)
+
+    def clear_rules(self) -> None:
+        """Delete all fault rules."""
+        self.fault_rules.clear()
+
+    @property
+    def token_seconds(self) -> float:
+        """Return how long new tokens last."""
+        return self.identity.token_seconds
+
+    def set_token_seconds(self, seconds: float) -> None:
+        """Set how long new tokens last; existing tokens keep their end."""
+        self.identity.token_seconds = seconds
+
+    def forget_tokens(self) -> None:
+        """Revoke all tokens but the fixed ones, and let new ones last as the seed says."""
+        self.identity.reset()
+
+    def now(self) -> str:
+        """Return the cloud's time: UTC, ISO 8601, whole seconds."""
+        return self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def ahead_seconds(self) -> float:
+        """Return how far the cloud's clock is ahead of the machine's."""
+        return self.clock.ahead_seconds
+
+    def advance_clock(self, seconds: float) -> None:
+        """Move the clock forward: tokens expire, and later changes get later times."""
+        self.clock.advance(seconds)
+
+    def reset_clock(self) -> None:
+        """Return to the machine's time."""
+        self.clock.reset()
+
+
+def _merged(value: Any, fields: Mapping[str, Any]) -> Any:
+    return {**value, **fields} if isinstance(value, Mapping) else value
+
+
+def _checked(images: Any) -> list[dict[str, Any]]:
+    if not isinstance(images, list) or len(images) > MAX_IMAGES:
+        raise HTTPError(400, f"must be a list of at most {MAX_IMAGES} images")
+    try:
+        check_images(images)
+    except ImageFileError as error:
+        raise HTTPError(400, str(error)) from error
+    return [complete(image) for image in images]

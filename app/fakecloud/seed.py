@@ -1,62 +1,19 @@
 """What the embedded cloud begins with: images, projects, users, from one file or by default."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from jsonschema import Draft202012Validator
+from marshmallow import ValidationError
 
-from nova_image_shim.adapters.memory.image_file import (
-    ImageFileError,
-    check_images,
-    complete,
-    load_document,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from jsonschema import ValidationError
+from nova_image_shim.fakecloud.image_file import check_images, complete, load_document
+from nova_image_shim.fakecloud.items import ImageFileError, describe, load_items
+from nova_image_shim.fakecloud.schemas import ProjectSchema, SeedSchema, UserSchema
 
 TOKEN_SECONDS = 3600
 _DEFAULT_PROJECTS = ("demo", "alt", "admin")
-_SECRETS = {"password", "api_key"}
-
-# An id stands in paths and a name in logins; neither needs more than Keystone's own length.
-_NAME = {"type": "string", "minLength": 1, "maxLength": 255}
-_ID = {"type": "string", "pattern": r"^[A-Za-z0-9_][A-Za-z0-9._~-]{0,63}$"}
-_SECRET = {"type": "string", "minLength": 1, "maxLength": 4096}
-_PROJECT = {
-    "type": "object",
-    "required": ["name"],
-    "properties": {"name": _NAME, "id": _ID},
-    "additionalProperties": False,
-}
-_USER = {
-    "type": "object",
-    "required": ["name"],
-    "properties": {
-        "name": _NAME,
-        "id": _ID,
-        "password": _SECRET,
-        "api_key": _SECRET,
-        "roles": {"type": "object", "additionalProperties": {"type": "array", "items": _NAME}},
-    },
-    "additionalProperties": False,
-}
-_SEED = {
-    "type": "object",
-    "properties": {
-        "images": {"type": "array"},
-        "projects": {"type": "array"},
-        "users": {"type": "array"},
-        "token_seconds": {"type": "integer", "minimum": 1, "maximum": 10 * 365 * 86400},
-        **{key: {} for key in ("first", "next", "schema")},  # of an answer of Glance's
-    },
-    "additionalProperties": False,
-}
+_UNIQUE = ("id", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +76,10 @@ class Seed:
 
 
 def load_seed(path: Path | None = None) -> Seed:
-    """Return the seed that a file holds; without a path the one that ships with us.
+    """Return the seed in a file, by default the one in this package.
 
     The file holds a list of images, or an object with any of `images`, `projects`, `users` and
-    `token_seconds`; what is absent is as by default.
+    `token_seconds`.
 
     Raises:
         ImageFileError: the file cannot be used; the text names the item and the reason.
@@ -132,80 +89,37 @@ def load_seed(path: Path | None = None) -> Seed:
         document = {"images": document}
     if not isinstance(document, dict):
         raise ImageFileError(
-            f"{name}: a list of images is wanted, or an object with `images`, `projects`, `users`"
+            f"{name}: must be a list of images, or an object with `images`, `projects` or `users`"
         )
-    _check(_SEED, document, name)
-    projects = _projects(document.get("projects"), name)
+    try:
+        found = SeedSchema().load(document)
+    except ValidationError as error:
+        raise ImageFileError(f"{name}: {describe(error)}") from error
+    projects = _projects(found.get("projects"), f"{name}: ")
     return Seed(
-        images=_images(document.get("images"), name),
+        images=_images(found.get("images"), f"{name}: "),
         projects=projects,
-        users=_users(document.get("users"), projects, name),
-        token_seconds=document.get("token_seconds", TOKEN_SECONDS),
+        users=_users(found.get("users"), projects, f"{name}: "),
+        token_seconds=found.get("token_seconds", TOKEN_SECONDS),
     )
 
 
-def _images(given: list[Any] | None, name: str) -> list[dict[str, Any]]:
-    images = load_document()[1] if given is None else given
-    check_images(images, f"{name}: ")
+def _images(items: list[Any] | None, prefix: str) -> list[dict[str, Any]]:
+    images = load_document()[1] if items is None else items
+    check_images(images, prefix)
     return [complete(image) for image in images]
 
 
-def _projects(given: list[Any] | None, name: str) -> tuple[Project, ...]:
-    if given is None:
+def _projects(items: list[Any] | None, prefix: str) -> tuple[Project, ...]:
+    if items is None:
         return _default_projects()
-    for number, item in enumerate(given, 1):
-        _check(_PROJECT, item, f"{name}: {_called('project', number, item)}")
-    projects = tuple(Project(item.get("id", item["name"]), item["name"]) for item in given)
-    _require_distinct("project", projects, name)
-    return projects
+    loaded = load_items("project", items, ProjectSchema(), prefix, _UNIQUE)
+    return tuple(Project(**project) for project in loaded)
 
 
-def _users(given: list[Any] | None, projects: tuple[Project, ...], name: str) -> tuple[User, ...]:
-    if given is None:
+def _users(items: list[Any] | None, projects: tuple[Project, ...], prefix: str) -> tuple[User, ...]:
+    if items is None:
         return _default_users(projects)
-    users = tuple(_user(number, item, projects, name) for number, item in enumerate(given, 1))
-    _require_distinct("user", users, name)
-    return users
-
-
-def _user(number: int, item: Any, projects: tuple[Project, ...], name: str) -> User:
-    where = f"{name}: {_called('user', number, item)}"
-    _check(_USER, item, where)
-    roles = item.get("roles", {})
-    for project_id in roles:
-        if project_id not in {project.id for project in projects}:
-            raise ImageFileError(f"{where}: roles.{project_id}: there is no project of this id")
-    password = item.get("password", item["name"])
-    return User(
-        item.get("id", item["name"]),
-        item["name"],
-        password=password,
-        api_key=item.get("api_key", password),
-        roles={project_id: tuple(names) for project_id, names in roles.items()},
-    )
-
-
-def _check(schema: Mapping[str, Any], item: Any, where: str) -> None:
-    error: ValidationError | None = next(Draft202012Validator(schema).iter_errors(item), None)
-    if error is None:
-        return
-    path = [str(step) for step in error.absolute_path]
-    # jsonschema's own message shows the value, which a password's must not.
-    secret = bool(_SECRETS.intersection(path))
-    reason = f"a text of 1 to {_SECRET['maxLength']} characters is wanted"
-    raise ImageFileError(
-        ": ".join([where, *([".".join(path)] if path else []), reason if secret else error.message])
-    )
-
-
-def _called(kind: str, number: int, item: Any) -> str:
-    known = item.get("name") if isinstance(item, dict) else None
-    return f"{kind} {number} (name {known})" if isinstance(known, str) else f"{kind} {number}"
-
-
-def _require_distinct(kind: str, items: Sequence[Project | User], name: str) -> None:
-    for number, item in enumerate(items, 1):
-        for before in items[: number - 1]:
-            if before.id == item.id or before.name == item.name:
-                shared = f"id {item.id}" if before.id == item.id else f"name {item.name}"
-                raise ImageFileError(f"{name}: {kind} {number}: {shared} was there before")
+    schema = UserSchema({project.id for project in projects})
+    loaded = load_items("user", items, schema, prefix, _UNIQUE)
+    return tuple(User(**user) for user in loaded)

@@ -1,16 +1,9 @@
 """From the Flask request to the embedded cloud that it came to."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from flask import current_app, request
 
-from nova_image_shim.fakecloud.identity.identity import Unauthorized
-
-if TYPE_CHECKING:
-    from nova_image_shim.fakecloud.cloud import FakeCloud
-    from nova_image_shim.fakecloud.identity.identity import Identity, Token
+from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.identity.identity import Identity, Token, Unauthorized
 
 
 def cloud() -> FakeCloud:

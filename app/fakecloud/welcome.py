@@ -1,15 +1,10 @@
 """What to type first: shown when the embedded cloud is ready."""
 
-from __future__ import annotations
-
 import shlex
-from typing import TYPE_CHECKING
 
 from nova_image_shim.fakecloud.identity.catalog import REGION
 from nova_image_shim.fakecloud.identity.identity import FIXED_TOKENS
-
-if TYPE_CHECKING:
-    from nova_image_shim.fakecloud.seed import Project, Seed, User
+from nova_image_shim.fakecloud.seed import Project, Seed, User
 
 
 def welcome(seed: Seed, base: str) -> list[str]:

@@ -9,8 +9,8 @@ import pytest
 from support.contract import ImageServiceContract, new_id
 
 from nova_image_shim.adapters.image_port import Context, ImageNotAuthorized, ImageNotFound
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import complete
 
 if TYPE_CHECKING:
     from nova_image_shim.adapters.image_port import ImageService
@@ -50,35 +50,35 @@ DEMO = Context("demo", "req-test")
 def test_what_is_loaded_is_all_there_is() -> None:
     service = MemoryImageService([image("a"), image("b")])
     loaded = [image("c", members={"alt": "pending"}), image("a", status="killed")]
-    service.load(loaded)
-    assert loaded == service.all()
+    service.store.load(loaded)
+    assert loaded == service.store.all()
     with pytest.raises(ImageNotFound):
         service.get(DEMO, "b")
 
 
 def test_an_image_is_put_in_whatever_there_was() -> None:
     service = MemoryImageService([image("a", protected=True), image("b")])
-    service.put(image("a", owner="alt", status="queued", members={"demo": "accepted"}))
-    service.put(image("c"))
-    assert ["a", "b", "c"] == [found["id"] for found in service.all()]
+    service.store.put(image("a", owner="alt", status="queued", members={"demo": "accepted"}))
+    service.store.put(image("c"))
+    assert ["a", "b", "c"] == [found["id"] for found in service.store.all()]
     assert ("alt", "queued") == ((got := service.get(DEMO, "a"))["owner"], got["status"])
 
 
 def test_an_image_is_removed_whoever_owns_it() -> None:
     service = MemoryImageService([image("a", owner="alt", protected=True), image("b")])
-    service.remove("a")
-    assert ["b"] == [found["id"] for found in service.all()]
+    service.store.remove("a")
+    assert ["b"] == [found["id"] for found in service.store.all()]
     with pytest.raises(ImageNotFound):
-        service.remove("a")
+        service.store.remove("a")
 
 
 def test_what_is_given_out_is_a_copy() -> None:
     given = image("a", members={"alt": "accepted"})
     service = MemoryImageService([given])
     given["name"] = given["members"]["alt"] = "changed"
-    (found,) = service.all()
+    (found,) = service.store.all()
     found["name"] = found["members"]["alt"] = "changed"
-    assert [image("a", members={"alt": "accepted"})] == service.all()
+    assert [image("a", members={"alt": "accepted"})] == service.store.all()
 
 
 def test_a_change_has_the_time_that_it_is_told() -> None:
@@ -111,4 +111,4 @@ def test_an_admin_changes_all_and_deletes_what_is_not_protected() -> None:
     service.delete(ADMIN, "a")
     with pytest.raises(ImageNotAuthorized):
         service.delete(ADMIN, "b")
-    assert ["b"] == [found["id"] for found in service.all()]
+    assert ["b"] == [found["id"] for found in service.store.all()]

@@ -10,8 +10,8 @@ import pytest
 import requests
 from support.fakes import CASES, FakeGlance, says, token_of
 
-from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import load_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft4Validator
 from support.fakes import CASES
 
-from nova_image_shim.adapters.memory.image_file import load_images
+from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 

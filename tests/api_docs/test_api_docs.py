@@ -15,13 +15,13 @@ from support.openapi import Document, Operation, calls_of
 
 from nova_image_shim import api_docs, create_app
 from nova_image_shim.adapters import image_port as port
-from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.api.errors import PORT_ERRORS
 from nova_image_shim.api.schemas import list_query as schemas
 from nova_image_shim.api.schemas import metadata, metadata_v21
 from nova_image_shim.api_docs.document import load_document
 from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.settings import Settings
 from nova_image_shim.settings.brownout import Brownout
 

@@ -12,8 +12,8 @@ import requests
 from conftest import glance_environ
 from support.fakes import FakeGlance, FakeKeystone, ScriptedServer, live_shim, scripted, token_of
 
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import complete
 
 from .upstream import Upstream
 

@@ -16,8 +16,8 @@ import pytest
 from conftest import glance_environ
 from support.fakes import FakeKeystone, Live, live_shim, serve
 
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import complete
 
 from .traffic import SlowGlance, Traffic
 

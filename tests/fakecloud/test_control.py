@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,15 +14,15 @@ from support.fakes import ROOT
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.clock import Clock
 from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.control.app import create_control_app
 from nova_image_shim.fakecloud.control.journal import Journal
-from nova_image_shim.fakecloud.control.plane import ControlPlane
 from nova_image_shim.fakecloud.control.rules import RuleSchema
-from nova_image_shim.fakecloud.control.views import ROUTES
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.fakecloud.testing import LegacyCloud
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
+    from flask import Flask
     from werkzeug.test import TestResponse
 
 NOW = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -51,9 +52,14 @@ class LocalClient(FlaskClient):
         return super().open(*args, **{"base_url": "http://127.0.0.1:8774"} | kwargs)
 
 
-def client_of(**settings: Any) -> FlaskClient:
-    """Return a client of a cloud of its own."""
-    app = create_cloud_app(Settings(**settings), FakeCloud(load_seed()))
+def app_of(bind: str = "127.0.0.1:8774") -> Flask:
+    return create_cloud_app(Settings(bind=bind), FakeCloud(load_seed()))
+
+
+shared_app = cache(app_of)
+
+
+def client_of(app: Flask) -> FlaskClient:
     client = LocalClient(app)
     client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
     return client
@@ -61,7 +67,8 @@ def client_of(**settings: Any) -> FlaskClient:
 
 @pytest.fixture
 def client() -> FlaskClient:
-    return client_of()
+    shared_app().extensions["fake_cloud"].reset()
+    return client_of(shared_app())
 
 
 def error(code: int, title: str, message: str) -> dict[str, Any]:
@@ -91,7 +98,7 @@ def names(client: FlaskClient) -> list[str]:
 def test_it_says_what_it_is_and_that_nothing_is_secure(client: FlaskClient) -> None:
     expected = {
         "notice": "This is a fake cloud for tests. Nothing here is secure: passwords are known "
-        "to all, and whoever reaches this address may read and change everything.",
+        "to all, and whoever reaches this address can read and change everything.",
         "links": {
             "images": "/_fake/images",
             "requests": "/_fake/requests",
@@ -133,18 +140,14 @@ def test_a_browser_gets_a_page_and_everyone_else_json(
             "GET",
             "/_fake/nothing",
             404,
-            error(
-                404, "Not Found", "there is nothing at this path: GET /_fake/ names what there is"
-            ),
+            error(404, "Not Found", "there is nothing at this path: GET /_fake/ lists the calls"),
             None,
         ),
         (
             "GET",
             "/_fake/rules/one",
             404,
-            error(
-                404, "Not Found", "there is nothing at this path: GET /_fake/ names what there is"
-            ),
+            error(404, "Not Found", "there is nothing at this path: GET /_fake/ lists the calls"),
             None,
         ),
         (
@@ -224,7 +227,7 @@ def test_an_image_without_id_and_time_gets_both(client: FlaskClient) -> None:
 
 def test_an_id_is_taken_once(client: FlaskClient) -> None:
     client.post("/_fake/images", json=GIVEN)
-    message = "image an-id is there: change it, or delete it first"
+    message = "image an-id already exists: change it, or delete it first"
     expected = 409, error(409, "Conflict", message)
     assert expected == told(client.post("/_fake/images", json=GIVEN))
 
@@ -298,37 +301,43 @@ def test_what_is_listed_can_be_loaded(client: FlaskClient) -> None:
 
 
 STATUS = (
-    "status: 'odd' is not one of ['queued', 'saving', 'active', 'killed', 'deleted', "
-    "'uploading', 'importing', 'pending_delete', 'deactivated']"
+    "status: Must be one of: queued, saving, active, killed, deleted, uploading, importing, "
+    "pending_delete, deactivated."
 )
+SIZE = f"size: Must be greater than or equal to 0 and less than or equal to {2**63 - 1}."
 
 
 @pytest.mark.parametrize(
     ("method", "path", "body", "message"),
     [
-        ("POST", "", [], "image 1: the image: [] is not of type 'object'"),
-        ("POST", "", "text", "image 1: the image: 'text' is not of type 'object'"),
-        ("POST", "", 1, "image 1: the image: 1 is not of type 'object'"),
+        ("POST", "", [], "image 1: Invalid input type."),
+        ("POST", "", "text", "image 1: Invalid input type."),
+        ("POST", "", 1, "image 1: Invalid input type."),
         ("POST", "", {"id": "a", "status": "odd"}, f"image 1 (id a): {STATUS}"),
         (
             "POST",
             "",
             {"id": "a", "size": -1},
-            "image 1 (id a): size: -1 is less than the minimum of 0",
+            f"image 1 (id a): {SIZE}",
         ),
-        ("POST", "", {"id": "a", "n": 1}, "image 1 (id a): n: 1 is not of type 'string', 'null'"),
+        ("POST", "", {"id": "a", "n": 1}, "image 1 (id a): n: Not a valid string."),
         ("PATCH", "/an-id", {"status": "odd"}, f"image 1 (id an-id): {STATUS}"),
-        ("PATCH", "/an-id", {"id": "other"}, "id: an image keeps its id"),
-        ("PATCH", "/an-id", {"id": None}, "id: an image keeps its id"),
-        ("PATCH", "/an-id", ["status"], "a JSON object of changes is wanted"),
-        ("PUT", "", {}, "a list of at most 100000 images is wanted"),
-        ("PUT", "", {"images": {}}, "a list of at most 100000 images is wanted"),
-        ("PUT", "", [{"id": "a"}, {"id": "a"}], "image 2 (id a): this id was there before"),
+        ("PATCH", "/an-id", {"id": "other"}, "id: cannot be changed"),
+        ("PATCH", "/an-id", {"id": None}, "id: cannot be changed"),
+        ("PATCH", "/an-id", ["status"], "the changes must be a JSON object"),
+        ("PUT", "", {}, "must be a list of at most 100000 images"),
+        ("PUT", "", {"images": {}}, "must be a list of at most 100000 images"),
+        (
+            "PUT",
+            "",
+            [{"id": "a"}, {"id": "a"}],
+            "image 2 (id a): id: already used by another image",
+        ),
         (
             "PUT",
             "",
             [{"id": "a"}, {"status": "odd"}],
-            "image 2: the image: 'id' is a required property",
+            "image 2: id: Missing data for required field.",
         ),
     ],
 )
@@ -346,7 +355,7 @@ def test_a_body_that_is_no_json_is_refused(body: bytes, client: FlaskClient) -> 
     with pytest.raises(orjson.JSONDecodeError) as caught:
         orjson.loads(body)
     answer = client.post("/_fake/images", data=body, content_type="application/json")
-    assert bad(f"the body is no JSON: {caught.value}") == told(answer)
+    assert bad(f"the body is not valid JSON: {caught.value}") == told(answer)
 
 
 def test_a_body_has_a_bound(client: FlaskClient) -> None:
@@ -384,7 +393,9 @@ def journal(client: FlaskClient, query: str = "") -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def agent(client: FlaskClient) -> FlaskClient:
+def agent() -> FlaskClient:
+    """Return a client of a new cloud, whose requests and rules are counted from 1."""
+    client = client_of(app_of())
     client.environ_base["HTTP_USER_AGENT"] = "test"
     return client
 
@@ -423,7 +434,7 @@ def test_numbers_go_on_after_a_clear(agent: FlaskClient) -> None:
 )
 def test_a_bad_bound_is_refused(query: str, client: FlaskClient) -> None:
     name = query.partition("=")[0]
-    message = f"{name}: allowed is a whole number of at most 15 digits"
+    message = f"{name}: must be a whole number of at most 15 digits"
     assert bad(message) == told(client.get(f"/_fake/requests?{query}"))
 
 
@@ -481,8 +492,8 @@ def test_all_rules_are_taken_away(client: FlaskClient) -> None:
 
 
 def test_a_bad_rule_is_refused_by_name(client: FlaskClient) -> None:
-    status = "status: allowed is an HTTP status of 400 or more"
-    expected = bad(f"{status}; delay: there is no such field")
+    status = "status: Must be an HTTP status of 400 or more."
+    expected = bad(f"{status}; delay: Unknown field.")
     assert expected == told(client.post("/_fake/rules", json={"status": 200, "delay": 1}))
 
 
@@ -504,19 +515,20 @@ def test_the_clock_goes_forward_and_back_to_now(client: FlaskClient) -> None:
     assert 0 == clock()["ahead_seconds"]
 
 
-SECONDS = "advance_seconds: allowed is a number from 0 to 1000000000000"
+NO_NUMBER = "advance_seconds: Not a valid number."
+RANGE = "Must be greater than or equal to 0 and less than or equal to 1000000000000."
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         ({}, "advance_seconds: Missing data for required field."),
-        ([], "a JSON object is wanted"),
-        ({"advance_seconds": -1}, SECONDS),
-        ({"advance_seconds": "60"}, SECONDS),
-        ({"advance_seconds": True}, SECONDS),
+        ([], "Invalid input type."),
+        ({"advance_seconds": -1}, f"advance_seconds: {RANGE}"),
+        ({"advance_seconds": "60"}, NO_NUMBER),
+        ({"advance_seconds": True}, NO_NUMBER),
         ({"advance_seconds": None}, "advance_seconds: Field may not be null."),
-        ({"advance_seconds": 1, "now": "x"}, "now: there is no such field"),
+        ({"advance_seconds": 1, "now": "x"}, "now: Unknown field."),
         ({"advance_seconds": 10**12}, "the clock would go beyond the year 9999"),
     ],
 )
@@ -531,7 +543,7 @@ def test_new_tokens_last_as_long_as_they_are_told_to(client: FlaskClient) -> Non
     assert (200, {"token_seconds": 60}) == told(client.get("/_fake/tokens"))
     assert (204, None) == told(client.delete("/_fake/tokens"))
     assert (200, {"token_seconds": 3600}) == told(client.get("/_fake/tokens"))
-    message = "token_seconds: allowed is a whole number from 1 to 1000000000"
+    message = "token_seconds: Not a valid integer."
     assert bad(message) == told(client.put("/_fake/tokens", json={"token_seconds": 0.5}))
 
 
@@ -577,7 +589,7 @@ PUBLIC = f"{LOOPBACK}, any address, or a name without a dot"
     ],
 )
 def test_our_own_host_is_good(bind: str, host: str) -> None:
-    assert 200 == client_of(bind=bind).get("/_fake/", headers={"Host": host}).status_code
+    assert 200 == client_of(shared_app(bind)).get("/_fake/", headers={"Host": host}).status_code
 
 
 @pytest.mark.parametrize(
@@ -595,7 +607,7 @@ def test_our_own_host_is_good(bind: str, host: str) -> None:
     ],
 )
 def test_a_foreign_host_is_refused(bind: str, host: str, message: str) -> None:
-    answer = client_of(bind=bind).get("/_fake/images", headers={"Host": host})
+    answer = client_of(shared_app(bind)).get("/_fake/images", headers={"Host": host})
     assert (403, error(403, "Forbidden", message)) == told(answer)
 
 
@@ -614,7 +626,7 @@ def test_a_foreign_host_is_refused(bind: str, host: str, message: str) -> None:
     ],
 )
 def test_a_foreign_origin_is_refused(origin: str, method: str, client: FlaskClient) -> None:
-    message = f"Origin {origin}: the control plane takes orders from its own page"
+    message = f"Origin {origin}: only the control plane's own page may send requests"
     answer = client.open(
         "/_fake/rules", method=method, headers={"Origin": origin}, json={"status": 503}
     )
@@ -646,9 +658,7 @@ def test_what_a_form_could_send_is_refused(
     method: str, path: str, content_type: str | None, client: FlaskClient
 ) -> None:
     answer = client.open(path, method=method, data=b'{"status": 503}', content_type=content_type)
-    message = (
-        f"{method} needs Content-Type: application/json; {{}} will do for a body that says nothing"
-    )
+    message = f"{method} needs Content-Type: application/json; an empty body is {{}}"
     assert (415, error(415, "Unsupported Media Type", message)) == told(answer)
     assert (200, {"rules": []}) == told(client.get("/_fake/rules"))
 
@@ -662,17 +672,16 @@ def test_a_charset_beside_the_type_is_good(client: FlaskClient) -> None:
 # What goes wrong in it
 
 
-class BrokenPlane(ControlPlane):
-    """A control plane with a mistake."""
+class BrokenCloud(FakeCloud):
+    """A cloud with a bug."""
 
     def images(self) -> list[dict[str, Any]]:
         raise RuntimeError("a secret of the inside")
 
 
 def test_a_mistake_of_its_own_is_for_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
-    cloud = FakeCloud(load_seed())
-    client = LocalClient(create_cloud_app(Settings(), cloud, BrokenPlane(cloud)))
-    message = "a mistake of the service's own: see its log"
+    client = LocalClient(create_cloud_app(Settings(), BrokenCloud(load_seed())))
+    message = "an unexpected error: see the service's log"
     expected = 500, error(500, "Internal Server Error", message)
     assert expected == told(client.get("/_fake/images"))
     assert "a secret of the inside" in caplog.text
@@ -684,7 +693,13 @@ def test_a_mistake_of_its_own_is_for_the_log_only(caplog: pytest.LogCaptureFixtu
 def test_every_call_and_every_field_of_a_rule_is_documented() -> None:
     text = (ROOT / "docs" / "fake-cloud.md").read_text("utf-8")
     calls = re.findall(r"^\| `([A-Z]+) /_fake(/\S*)` \|", text, re.MULTILINE)
-    served = [(method, re.sub("<.*>", "{id}", path)) for method, path, _view in ROUTES]
+    rules = create_control_app(FakeCloud(load_seed()), "127.0.0.1:8774").url_map.iter_rules()
+    served = [
+        (method, re.sub("<.*>", "{id}", rule.rule))
+        for rule in rules
+        for method in (rule.methods or set()) - {"HEAD"}
+        if rule.endpoint != "static"
+    ]
     assert sorted(served) == sorted(calls)
     fields = re.findall(r"^\| `(\w+)` \|", text[text.index("### Fault rules") :], re.MULTILINE)
     assert set(RuleSchema().fields) <= set(fields)
@@ -694,6 +709,6 @@ def test_every_method_of_the_fixture_is_documented() -> None:
     text = (ROOT / "docs" / "fake-cloud.md").read_text("utf-8")
     table = text[text.index("| attribute or method | what |") :]
     documented = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", table.partition("\n\n")[0]))
-    offered = {name for name in vars(LegacyCloud) | vars(ControlPlane) if name[0] != "_"}
+    offered = {name for name in vars(LegacyCloud) | vars(FakeCloud) if name[0] != "_"}
     attributes = {"url", "auth_url", "username", "password", "project_name"}
     assert offered | attributes == documented - {"demo"}

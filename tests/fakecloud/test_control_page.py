@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from nova_image_shim.fakecloud.testing import LegacyCloud
 
-pytestmark = pytest.mark.skipif(
-    not IS_THERE and "REQUIRE_BROWSER" not in os.environ, reason=MISSING
-)
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not IS_THERE and "REQUIRE_BROWSER" not in os.environ, reason=MISSING),
+]
 
 MARKUP = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 IMAGE_ID = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
@@ -74,10 +75,10 @@ class Page:
 
     def press(self, label: str, said: str = "Done.") -> None:
         """Press a button and wait for the answer."""
-        self.driver.execute_script('document.getElementById("said").textContent = ""')
+        self.driver.execute_script('document.getElementById("result").textContent = ""')
         self.button(label).click()
-        self.wait(lambda: self.text("said"))
-        assert said == self.text("said")
+        self.wait(lambda: self.text("result"))
+        assert said == self.text("result")
 
     def fill(self, **fields: str) -> None:
         for name, value in fields.items():
@@ -121,7 +122,7 @@ def test_it_says_that_nothing_is_secure(page: Page) -> None:
 
 
 def test_requests_are_shown_as_they_come(page: Page, legacy_cloud: LegacyCloud) -> None:
-    assert "No request yet. Point a client at this address." == page.text("requests")
+    assert "No requests yet. Point a client at this address." == page.text("requests")
     ask(legacy_cloud, "/v2/demo/images?limit=1", "one-client/1.0")
     page.wait(lambda: "one-client/1.0" in page.text("requests"))
     ask(legacy_cloud, "/v2/demo/images/none", "other-client/2.0")
@@ -141,7 +142,7 @@ def test_images_are_shown_as_they_change(page: Page, legacy_cloud: LegacyCloud) 
     expected = ["lonely\none", "queued", "shared", "alt", "1970-01-01T00:00:00Z", "Delete"]
     assert expected == [cell.text for cell in cells]
     page.press("Delete image one")
-    page.wait(lambda: page.text("images") == "No image. A reset brings those of the seed back.")
+    page.wait(lambda: page.text("images") == "No images. Reset to restore those of the seed.")
     assert [] == legacy_cloud.images()
 
 
@@ -176,7 +177,7 @@ def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud)
     assert expected == {key: rule[key] for key in rule if key != "id"}
     assert 503 == ask(legacy_cloud, "/v2/demo/images", "one-client/1.0")
     page.wait(lambda: "1 of 2" in page.text("rules"))
-    for word in ("GET /v2/* by *client*", "503", "Retry-After 7", "0.01 s late", "body garbage"):
+    for word in ("GET /v2/* by *client*", "503", "Retry-After 7", "0.01 s delay", "body garbage"):
         assert word in page.text("rules")
     page.press(f"Delete rule {rule['id']}")
     assert [] == legacy_cloud.rules()
@@ -238,7 +239,7 @@ def test_markup_is_shown_as_text(page: Page, legacy_cloud: LegacyCloud) -> None:
 def test_it_says_when_the_cloud_is_gone(page: Page, legacy_cloud: LegacyCloud) -> None:
     page.driver.set_network_conditions(offline=True, latency=0, throughput=1)
     try:
-        page.press("Clear", "The fake cloud does not answer.")
+        page.press("Clear", "The fake cloud is not responding.")
         page.wait(lambda: page.driver.find_elements(By.CSS_SELECTOR, "body.lost"))
     finally:
         page.driver.delete_network_conditions()

@@ -76,10 +76,10 @@ def test_a_version_is_shown(
 
 
 ANY_BODY = [
-    (b"", "The body is no JSON: "),
-    (b"{", "The body is no JSON: "),
-    (b"\xff", "The body is no JSON: "),
-    (b"[" * 5000, "The body is no JSON: "),
+    (b"", "The body is not valid JSON: "),
+    (b"{", "The body is not valid JSON: "),
+    (b"\xff", "The body is not valid JSON: "),
+    (b"[" * 5000, "The body is not valid JSON: "),
     (b"[]", f"{FIELD} 'the body': Invalid input type."),
     (b"null", f"{FIELD} 'the body': Invalid input type."),
     (b"{}", f"{FIELD} 'auth': {REQUIRED}"),
@@ -98,7 +98,7 @@ def test_a_login_gone_astray_is_one_of_the_version_that_its_body_means(
     assert (201, catalog_v3()) == (v3.status_code, v3.json["token"]["catalog"])
     v2: Any = cloud_client.post(path, json={"auth": {"passwordCredentials": CREDENTIALS}})
     assert (200, "demo") == (v2.status_code, v2.json["access"]["user"]["id"])
-    refused(cloud_client.post(path, data=b"{"), "The body is no JSON: ")
+    refused(cloud_client.post(path, data=b"{"), "The body is not valid JSON: ")
     refused(cloud_client.post(path, json=[]), f"{FIELD} 'the body': Invalid input type.")
     wrong: Any = cloud_client.post(path, json={"auth": {"token": {"id": "x"}}})
     assert (401, UNAUTHORIZED) == (wrong.status_code, wrong.json)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from flask import Flask
     from flask.testing import FlaskClient
 
 BASE = "http://localhost"
@@ -34,8 +36,17 @@ def image(number: int, **fields: Any) -> dict[str, Any]:
     return complete({"id": f"i{number}", "name": f"n{number}", **PRIVATE, **times, **fields})
 
 
+@cache
+def app_and_cloud() -> tuple[Flask, FakeCloud]:
+    cloud = FakeCloud(Seed())
+    return create_cloud_app(Settings(), cloud), cloud
+
+
 def over(images: Iterable[dict[str, Any]]) -> FlaskClient:
-    return create_cloud_app(Settings(), FakeCloud(Seed(list(images)))).test_client()
+    """Return a client of a cloud with these images."""
+    app, cloud = app_and_cloud()
+    cloud.load_images(list(images))
+    return app.test_client()
 
 
 def ids(client: FlaskClient, query: str = "", token: str = "demo") -> str:

@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 
-from nova_image_shim.fakecloud.control.refusals import Refused
 from nova_image_shim.fakecloud.control.rules import Rules
+from nova_image_shim.web.errors import HTTPError
 
 EFFECTS = "a rule needs one of status, latency_seconds, body, close"
-PATTERN = "allowed is a pattern of 1 to 255 characters"
-STATUS = "status: allowed is an HTTP status of 400 or more"
-RETRY_AFTER = "retry_after: allowed is a whole number of seconds, or a text for the header"
-LATENCY = "latency_seconds: allowed is a number from 0 to 60"
-SEED = "seed: allowed is a whole number from 0 to 9007199254740992"
-TIMES = "times: allowed is a whole number from 1 to 1000000000"
+PATTERN = "Length must be between 1 and 255."
+NO_STRING, NO_NUMBER = "Not a valid string.", "Not a valid number."
+NO_INTEGER = "Not a valid integer."
+STATUS = "status: Must be an HTTP status of 400 or more."
+RETRY_AFTER = "retry_after: Must be seconds, or a text for the header."
+BETWEEN = "Must be greater than or equal to {} and less than or equal to {}."
+LATENCY = f"latency_seconds: {BETWEEN.format(0, 60)}"
+SEED = f"seed: {BETWEEN.format(0, 2**53)}"
+TIMES = f"times: {BETWEEN.format(1, 10**9)}"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,7 @@ def test_a_rule_is_shown_as_given(rule: dict[str, Any]) -> None:
     rules = Rules()
     expected = {"id": 1, **rule, "hits": 0}
     assert expected == rules.add(rule)
-    assert [expected] == rules.shown()
+    assert [expected] == rules.all()
 
 
 def test_retry_after_may_be_a_number() -> None:
@@ -55,45 +58,45 @@ def test_retry_after_may_be_a_number() -> None:
 @pytest.mark.parametrize(
     ("rule", "text"),
     [
-        ([], "a JSON object is wanted"),
-        (None, "a JSON object is wanted"),
+        ([], "Invalid input type."),
+        (None, "Invalid input type."),
         ({}, EFFECTS),
         ({"path": "/v2/*", "times": 1}, EFFECTS),
-        ({"status": 503, "delay": 2}, "delay: there is no such field"),
+        ({"status": 503, "delay": 2}, "delay: Unknown field."),
         ({"status": 200}, STATUS),
         ({"status": 499}, STATUS),
         ({"status": 600}, STATUS),
         ({"status": "503"}, "status: Not a valid integer."),
         ({"status": None}, "status: Field may not be null."),
-        ({"status": 503, "method": "get"}, "method: allowed is a method such as GET"),
+        ({"status": 503, "method": "get"}, "method: Must be a method such as GET."),
         ({"status": 503, "method": 1}, "method: Not a valid string."),
         ({"status": 503, "path": ""}, f"path: {PATTERN}"),
         ({"status": 503, "path": "x" * 256}, f"path: {PATTERN}"),
         ({"status": 503, "user_agent": ""}, f"user_agent: {PATTERN}"),
         ({"status": 503, "retry_after": ""}, RETRY_AFTER),
         ({"status": 503, "retry_after": "1\r\nX: y"}, RETRY_AFTER),
-        ({"status": 503, "retry_after": True}, RETRY_AFTER),
-        ({"status": 503, "retry_after": 1.5}, RETRY_AFTER),
-        ({"body": "cut", "retry_after": 1}, "retry_after: goes with status only"),
+        ({"status": 503, "retry_after": True}, f"retry_after: {NO_STRING}"),
+        ({"status": 503, "retry_after": 1.5}, f"retry_after: {NO_STRING}"),
+        ({"body": "cut", "retry_after": 1}, "retry_after: Only allowed with status."),
         ({"latency_seconds": -1}, LATENCY),
         ({"latency_seconds": 60.1}, LATENCY),
-        ({"latency_seconds": "1"}, LATENCY),
-        ({"latency_seconds": float("nan")}, LATENCY),
-        ({"body": "half"}, "body: allowed is cut or garbage"),
-        ({"close": False}, "close: allowed is true"),
-        ({"close": "yes"}, "close: allowed is true"),
+        ({"latency_seconds": "1"}, f"latency_seconds: {NO_NUMBER}"),
+        ({"latency_seconds": float("nan")}, f"latency_seconds: {NO_NUMBER}"),
+        ({"body": "half"}, "body: Must be one of: cut, garbage."),
+        ({"close": False}, "close: Must be true."),
+        ({"close": "yes"}, "close: Must be true."),
         (
             {"close": True, "status": 503},
-            "close: a closed connection has no answer: leave out status and body",
+            "close: A closed connection has no response: leave out status and body.",
         ),
         (
             {"close": True, "body": "cut"},
-            "close: a closed connection has no answer: leave out status and body",
+            "close: A closed connection has no response: leave out status and body.",
         ),
-        ({"status": 503, "probability": 1.1}, "probability: allowed is a number from 0 to 1"),
+        ({"status": 503, "probability": 1.1}, f"probability: {BETWEEN.format(0, 1)}"),
         ({"status": 503, "probability": 1, "seed": -1}, SEED),
-        ({"status": 503, "probability": 1, "seed": 0.5}, SEED),
-        ({"status": 503, "seed": 1}, "seed: goes with probability only"),
+        ({"status": 503, "probability": 1, "seed": 0.5}, f"seed: {NO_INTEGER}"),
+        ({"status": 503, "seed": 1}, "seed: Only allowed with probability."),
         ({"status": 503, "times": 0}, TIMES),
         ({"status": 503, "times": 10**9 + 1}, TIMES),
         ({"status": 200, "times": 0}, f"{STATUS}; {TIMES}"),
@@ -101,17 +104,17 @@ def test_retry_after_may_be_a_number() -> None:
 )
 def test_a_bad_rule_is_refused_with_all_that_is_wrong(rule: Any, text: str) -> None:
     rules = Rules()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HTTPError) as caught:
         rules.add(rule)
-    assert text == str(caught.value)
-    assert [] == rules.shown()
+    assert (400, text) == (caught.value.status, str(caught.value))
+    assert [] == rules.all()
 
 
 def test_there_are_at_most_100() -> None:
     rules = Rules()
     for _ in range(100):
         rules.add({"status": 503})
-    with pytest.raises(Refused, match=r"^allowed are 100 rules: delete some first$"):
+    with pytest.raises(HTTPError, match=r"^at most 100 rules are allowed: delete some first$"):
         rules.add({"status": 503})
 
 
@@ -140,7 +143,7 @@ def test_patterns_cover_the_whole_of_what_they_match(rule: dict[str, str], acts:
     rules.add({"status": 503, **rule})
     found = rules.take("GET", "/v2/demo/images/one two", "apache-libcloud/3.8")
     assert acts == (found is not None)
-    assert [int(acts)] == [shown["hits"] for shown in rules.shown()]
+    assert [int(acts)] == [shown["hits"] for shown in rules.all()]
 
 
 def test_the_first_rule_that_acts_is_the_one() -> None:
@@ -150,7 +153,7 @@ def test_the_first_rule_that_acts_is_the_one() -> None:
     rules.add({"status": 503})
     taken = [rules.take("GET", "/v2", "") for _ in range(4)]
     assert [502, 502, 503, 503] == [rule.wanted["status"] for rule in taken if rule]
-    assert [0, 2, 2] == [shown["hits"] for shown in rules.shown()]
+    assert [0, 2, 2] == [shown["hits"] for shown in rules.all()]
 
 
 def draws(rule: dict[str, Any]) -> list[bool]:
@@ -188,10 +191,10 @@ def test_rules_are_taken_away() -> None:
     for status in (500, 502, 503):
         rules.add({"status": status})
     rules.remove(2)
-    assert [1, 3] == [shown["id"] for shown in rules.shown()]
-    with pytest.raises(KeyError):
+    assert [1, 3] == [shown["id"] for shown in rules.all()]
+    with pytest.raises(HTTPError, match=r"^there is no rule 2$"):
         rules.remove(2)
     rules.clear()
-    assert [] == rules.shown()
+    assert [] == rules.all()
     assert rules.take("GET", "/", "") is None
     assert 4 == rules.add({"status": 503})["id"]

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nova_image_shim.adapters.memory.image_file import ImageFileError, load_images
+from nova_image_shim.fakecloud.image_file import ImageFileError, load_images
 from nova_image_shim.fakecloud.seed import Project, Seed, User, load_seed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ONE_OF_STATUSES = (
+    "Must be one of: queued, saving, active, killed, deleted, uploading, importing, "
+    "pending_delete, deactivated."
+)
+ID = "Must be 1 to 64 letters, digits or ._~- and begin with a letter, a digit or _."
 DEFAULT_PROJECTS = (Project("demo", "demo"), Project("alt", "alt"), Project("admin", "admin"))
 DEFAULT_USERS = (
     User("demo", "demo", "demo", "demo", {"demo": ("member",)}),
@@ -73,37 +78,65 @@ def test_of_a_user_only_its_name_must_be_there(tmp_path: Path) -> None:
     assert Seed([], DEFAULT_PROJECTS, expected) == seed
 
 
-SECRET = "a text of 1 to 4096 characters is wanted"
+NOT_A_SEED = "must be a list of images, or an object with `images`, `projects` or `users`"
 BAD: list[tuple[Any, str]] = [
-    ("x", "a list of images is wanted, or an object with `images`, `projects`, `users`"),
-    (None, "a list of images is wanted, or an object with `images`, `projects`, `users`"),
-    ({"user": []}, "Additional properties are not allowed ('user' was unexpected)"),
-    ({"users": {}}, "users: {} is not of type 'array'"),
-    ({"images": {}}, "images: {} is not of type 'array'"),
-    ({"token_seconds": 0}, "token_seconds: 0 is less than the minimum of 1"),
-    ({"token_seconds": "1h"}, "token_seconds: '1h' is not of type 'integer'"),
-    ({"images": [{"id": "a", "status": "x"}]}, "image 1 (id a): status: 'x' is not one of ["),
-    ([{"id": "a"}, {"id": "a"}], "image 2 (id a): this id was there before"),
-    ({"projects": ["acme"]}, "project 1: 'acme' is not of type 'object'"),
-    ({"projects": [{"id": "a"}]}, "project 1: 'name' is a required property"),
+    ("x", NOT_A_SEED),
+    (None, NOT_A_SEED),
+    ({"user": []}, "user: Unknown field."),
+    ({"users": {}}, "users: Not a valid list."),
+    ({"images": {}}, "images: Not a valid list."),
     (
-        {"projects": [{"name": "a/b", "id": "a/b"}]},
-        "project 1 (name a/b): id: 'a/b' does not match",
+        {"token_seconds": 0},
+        "token_seconds: Must be greater than or equal to 1 and less than or equal to 315360000.",
     ),
-    ({"projects": [{"name": "a", "x": 1}]}, "project 1 (name a): Additional properties are not"),
-    ({"projects": [{"name": "a"}, {"name": "a", "id": "b"}]}, "project 2: name a was there before"),
-    ({"projects": [{"name": "a"}, {"name": "b", "id": "a"}]}, "project 2: id a was there before"),
-    ({"users": [{"id": "a"}]}, "user 1: 'name' is a required property"),
-    ({"users": [{"name": "a", "id": "b"}, {"name": "b", "id": "b"}]}, "user 2: id b was there"),
+    ({"token_seconds": "1h"}, "token_seconds: Not a valid integer."),
+    ({"images": [{"id": "a", "status": "x"}]}, f"image 1 (id a): status: {ONE_OF_STATUSES}"),
+    ([{"id": "a"}, {"id": "a"}], "image 2 (id a): id: already used by another image"),
+    ({"projects": ["acme"]}, "project 1: Invalid input type."),
+    ({"projects": [{"id": "a"}]}, "project 1: name: Missing data for required field."),
+    ({"projects": [{"name": "a/b", "id": "a/b"}]}, f"project 1 (name a/b): id: {ID}"),
+    ({"projects": [{"name": "a", "x": 1}]}, "project 1 (name a): x: Unknown field."),
+    (
+        {"projects": [{"name": "a"}, {"name": "a", "id": "b"}]},
+        "project 2 (name a): name: already used by another project",
+    ),
+    (
+        {"projects": [{"name": "a"}, {"name": "b", "id": "a"}]},
+        "project 2 (name b): id: already used by another project",
+    ),
+    ({"users": [{"id": "a"}]}, "user 1: name: Missing data for required field."),
+    (
+        {"users": [{"name": "a", "id": "b"}, {"name": "b", "id": "b"}]},
+        "user 2 (name b): id: already used by another user",
+    ),
     (
         {"users": [{"name": "a", "roles": {"x": ["member"]}}]},
-        "user 1 (name a): roles.x: there is no",
+        "user 1 (name a): roles.x: There is no project with this id.",
     ),
-    ({"users": [{"name": "a", "roles": ["x"]}]}, "user 1 (name a): roles: ['x'] is not of type"),
-    ({"users": [{"name": "a", "roles": {"demo": "x"}}]}, "user 1 (name a): roles.demo: 'x' is not"),
-    ({"users": [{"name": "a", "password": 12345}]}, f"user 1 (name a): password: {SECRET}"),
-    ({"users": [{"name": "a", "api_key": ["12345"]}]}, f"user 1 (name a): api_key: {SECRET}"),
-    ({"users": [{"name": "a", "password": ""}]}, f"user 1 (name a): password: {SECRET}"),
+    (
+        {"users": [{"name": "a", "roles": ["x"]}]},
+        "user 1 (name a): roles: Not a valid mapping type.",
+    ),
+    (
+        {"users": [{"name": "a", "roles": {"demo": "x"}}]},
+        "user 1 (name a): roles.demo: Not a valid list.",
+    ),
+    (
+        {"users": [{"name": "a", "password": 12345}]},
+        "user 1 (name a): password: Not a valid string.",
+    ),
+    (
+        {"users": [{"name": "a", "api_key": ["12345"]}]},
+        "user 1 (name a): api_key: Not a valid string.",
+    ),
+    (
+        {"users": [{"name": "a", "password": ""}]},
+        "user 1 (name a): password: Length must be between 1 and 4096.",
+    ),
+    (
+        {"users": [{"name": "a", "password": "12345" * 1000}]},
+        "user 1 (name a): password: Length must be between 1 and 4096.",
+    ),
 ]
 
 
@@ -114,8 +147,7 @@ def test_a_bad_file_is_refused_with_the_item_and_the_reason(
     path = write(tmp_path, document)
     with pytest.raises(ImageFileError) as refusal:
         load_seed(path)
-    assert str(refusal.value).startswith(f"{path}: {reason}")
-    assert "12345" not in str(refusal.value)
+    assert f"{path}: {reason}" == str(refusal.value)
 
 
 def test_yaml_reads_as_json_does(tmp_path: Path) -> None:

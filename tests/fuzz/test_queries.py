@@ -14,9 +14,9 @@ from support.fakes import FakeGlance, serve, token_of
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
-from nova_image_shim.adapters.memory.image_file import complete, load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.caller import Caller
+from nova_image_shim.fakecloud.image_file import complete, load_images
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.adapters.limits.limiter import Limiter
-from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.auth.caller import Caller
 from nova_image_shim.auth.errors import Unauthenticated
+from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.realcloud import create_glance_app
 from nova_image_shim.settings import Keystone, Settings

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from conftest import glance_environ
 from support.fakes import FakeGlance, FakeKeystone, token_of
 
-from nova_image_shim.adapters.memory.image_file import load_images
+from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.realcloud import create_glance_app
 from nova_image_shim.settings import Settings
 
@@ -23,7 +24,7 @@ MOST_FILES, MOST_CALLS = 17, 75
 
 
 def test_a_list_crosses_few_files_and_calls(keystone: FakeKeystone, glance: FakeGlance) -> None:
-    glance.service.load(load_images()[:1])  # type: ignore[attr-defined]
+    glance.service = MemoryImageService(load_images()[:1])
     app = create_glance_app(Settings.from_environ(glance_environ(keystone)))
     view = app.view_functions["images.detail"]
     calls: Counter[str] = Counter()

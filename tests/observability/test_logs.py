@@ -13,8 +13,8 @@ import requests
 from conftest import glance_environ
 from support.fakes import shim, token_of
 
-from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.observability.client_families import client_of
 from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
 from nova_image_shim.observability.trace import ACCESS_LOGGER, CURRENT, Trace

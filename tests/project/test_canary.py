@@ -11,8 +11,8 @@ from flask import Flask, Response
 from support import canary
 from support.fakes import FakeGlance, FakeKeystone, live_shim, serve, token_of
 
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import complete
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,8 +31,8 @@ from support.fakes import (
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

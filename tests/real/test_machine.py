@@ -17,9 +17,9 @@ from keystoneauth1.token_endpoint import Token
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.caller import Caller
+from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class World:
             )
         self.ids.append(image["id"])
         kept = complete(image | {"created_at": f"{created.replace(' ', 'T')}Z"})
-        self.memory.put(kept)
+        self.memory.store.put(kept)
 
 
 def without_times(body: Any) -> Any:
@@ -177,7 +177,7 @@ class Machine(RuleBasedStateMachine):
             return
         self.world.cloud.share_image(owner, image_id, project, status)
         members = {**image["members"], ids[project]: status}
-        self.world.memory.put({**image, "members": members})
+        self.world.memory.store.put({**image, "members": members})
 
     @rule(user=users, number=numbers, method=st.sampled_from(["POST", "PUT"]), sent=items)
     def write(self, user: str, number: int, method: str, sent: dict[str, str]) -> None:

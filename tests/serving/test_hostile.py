@@ -14,8 +14,8 @@ import requests
 from conftest import glance_environ
 from support.fakes import FakeGlance, FakeKeystone, Live, live_shim, serve, token_of
 
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
+from nova_image_shim.fakecloud.image_file import complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from nova_image_shim import create_app
-from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.settings import Settings
 from nova_image_shim.settings.settings import COMPAT
 

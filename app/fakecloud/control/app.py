@@ -1,105 +1,86 @@
 """The control plane's HTTP face: an application of its own, mounted at `/_fake`.
 
-It is apart from the one that clients see, so that nothing of it is in the journal, within reach
-of a fault rule, or in legacy form.
+It is separate from the one that clients see, so that the journal does not record its requests,
+fault rules do not apply to it, and its errors are not in legacy form.
 """
 
-from __future__ import annotations
-
-import logging
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from http import HTTPStatus
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import BadRequest, Conflict, HTTPException, InternalServerError, NotFound
+from werkzeug.exceptions import default_exceptions
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from nova_image_shim.fakecloud.control import csrf as guard
-from nova_image_shim.fakecloud.control.faults import Faults
-from nova_image_shim.fakecloud.control.refusals import AlreadyThere, NothingThere, Refused
-from nova_image_shim.fakecloud.control.views import ROUTES, json_answer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from wsgiref.types import StartResponse, WSGIEnvironment
-
-    from nova_image_shim.fakecloud.control.plane import ControlPlane
-
-_log = logging.getLogger(__name__)
+from nova_image_shim.adapters.image_port import ImageNotFound
+from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.control import csrf, views
+from nova_image_shim.fakecloud.control.faults import FaultInjector
+from nova_image_shim.web.errors import register_errors
 
 _MAX_BODY_BYTES = 64 * 2**20
-_LONGEST_MESSAGE = 2000
-_NO_PATH = "there is nothing at this path: GET /_fake/ names what there is"
-_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+_MAX_MESSAGE = 2000
+_MESSAGES = {
+    404: "there is nothing at this path: GET /_fake/ lists the calls",
+    500: "an unexpected error: see the service's log",
+}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
-def mount(app: Flask, plane: ControlPlane, bind: str) -> None:
-    """Put the control plane at an application's `/_fake`, and faults in front of all the rest."""
-    spoilt = Faults(app, plane.journal, plane.rules_in_force)
-    control = DispatcherMiddleware(spoilt, {"/_fake": create_control_app(plane, bind)})
+def mount_control_plane(app: Flask, cloud: FakeCloud, bind: str) -> None:
+    """Mount the control plane at `/_fake`, and apply fault rules to everything else."""
+    faulty_app = FaultInjector(app, cloud.journal, cloud.fault_rules)
+    control = DispatcherMiddleware(faulty_app, {"/_fake": create_control_app(cloud, bind)})
 
     def either(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # The dispatcher would take the `*` of `OPTIONS *` for an application's root.
-        chosen = control if environ["PATH_INFO"].startswith("/_fake") else spoilt
+        chosen = control if environ["PATH_INFO"].startswith("/_fake") else faulty_app
         return chosen(environ, start_response)
 
     app.wsgi_app = either  # type: ignore[method-assign]
 
 
-def create_control_app(plane: ControlPlane, bind: str) -> Flask:
+def create_control_app(cloud: FakeCloud, bind: str) -> Flask:
     """Return the application to mount at `/_fake`.
 
     Args:
-        plane: what it is the face of.
-        bind: where the service listens, `host:port`; which `Host` is ours follows from it.
+        cloud: what it controls.
+        bind: where the service listens, `host:port`, which decides the allowed `Host`.
     """
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.extensions["control_plane"] = plane
+    app.extensions["fake_cloud"] = cloud
 
     @app.before_request
     def admit() -> None:
-        guard.require_own_host(request, bind)
-        guard.require_own_origin(request)
-        guard.require_json(request)
+        csrf.require_own_host(request, bind)
+        csrf.require_own_origin(request)
+        csrf.require_json(request)
 
-    for method, path, view in ROUTES:
-        app.add_url_rule(path, f"{method} {path}", view, methods=[method])
-    app.register_error_handler(HTTPException, _http_exception)
-    app.register_error_handler(Refused, lambda error: _http_exception(BadRequest(str(error))))
-    app.register_error_handler(NothingThere, lambda error: _http_exception(NotFound(str(error))))
-    app.register_error_handler(AlreadyThere, lambda error: _http_exception(Conflict(str(error))))
-    app.register_error_handler(Exception, _unexpected)
-    app.after_request(_harden)
+    @app.after_request
+    def harden(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        return response
+
+    app.register_blueprint(views.blueprint)
+    register_errors(app, _render)
+    app.register_error_handler(ImageNotFound, lambda error: _render(404, error.text))
     return app
 
 
-def _http_exception(error: HTTPException) -> Response:
-    """Answer an error as `{"error": {"code": N, "title": "...", "message": "..."}}`."""
-    original = error.get_response()
-    text = _NO_PATH if error.description == NotFound.description else error.description or ""
-    message = text[:_LONGEST_MESSAGE]
-    body = {"code": original.status_code, "title": error.name, "message": message}
-    response = json_answer({"error": body}, original.status_code)
-    if allow := original.headers.get("Allow"):
-        response.headers["Allow"] = allow
-    return response
-
-
-def _unexpected(_error: Exception) -> Response:
-    _log.exception("unexpected error in the control plane")
-    return _http_exception(InternalServerError("a mistake of the service's own: see its log"))
-
-
-def _harden(response: Response) -> Response:
-    """Have a browser keep nothing, run nothing but our files, and show us in no other's page."""
-    response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _render(status: int, message: str | None) -> Response:
+    """Return `{"error": {"code": N, "title": "...", "message": "..."}}`."""
+    text = message or _MESSAGES.get(status) or default_exceptions[status].description or ""
+    title = HTTPStatus(status).phrase
+    body = {"code": status, "title": title, "message": text[:_MAX_MESSAGE]}
+    return views.json_response({"error": body}, status)

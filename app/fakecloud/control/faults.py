@@ -1,42 +1,35 @@
-"""WSGI middleware that keeps the journal and does to a request what a fault rule says."""
-
-from __future__ import annotations
+"""WSGI middleware that records requests and applies fault rules to them."""
 
 import contextlib
 import errno
 import socket
 import time
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
+from wsgiref.types import StartResponse, WSGIEnvironment
 
+from flask import Flask
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
 from nova_image_shim.api.errors import fault_response
+from nova_image_shim.fakecloud.control.journal import Entry, Journal
+from nova_image_shim.fakecloud.control.rules import Rules
+from nova_image_shim.fakecloud.errors import renderer_for
 from nova_image_shim.fakecloud.identity.responses import keystone_error
 from nova_image_shim.fakecloud.image.responses import glance_error
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from wsgiref.types import StartResponse, WSGIEnvironment
-
-    from flask import Flask
-
-    from nova_image_shim.fakecloud.control.journal import Entry, Journal
-    from nova_image_shim.fakecloud.control.rules import Rules
-
-GARBAGE = b'{"this is no JSON": \x00\xff'
-_IDENTITY = ("/identity", "/v3", "/v2.0")
-_IMAGE = ("/image",)
+GARBAGE = b'{"this is not JSON": \x00\xff'
 
 
-class Faults:
-    """Stand in front of an application: every request is written down, some are spoilt.
+class FaultInjector:
+    """Record every request of an application, and let fault rules spoil some responses.
 
     Args:
-        app: what answers where no rule says otherwise; errors are made in its context.
+        app: answers the requests; errors are rendered in its context.
         journal: gets an entry for each request.
-        rules: say which requests are spoilt.
+        rules: decide which requests get a fault.
     """
 
     def __init__(self, app: Flask, journal: Journal, rules: Rules) -> None:
@@ -46,20 +39,20 @@ class Faults:
         self._rules = rules
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request, well or badly."""
+        """Answer a request, by a fault if a rule matches."""
         if environ["PATH_INFO"] == "/healthcheck":
             return self._app(environ, start_response)
         entry = self._journal.begin(environ)
-        start = _noting(entry, start_response)
+        start = _recording(entry, start_response)
         rule = self._rules.take(
             environ["REQUEST_METHOD"], _path(environ), environ.get("HTTP_USER_AGENT", "")
         )
         if rule is None:
             return self._app(environ, start)
         entry.rule = rule.number
-        return self._spoilt(rule.wanted, environ, start)
+        return self._apply(rule.wanted, environ, start)
 
-    def _spoilt(
+    def _apply(
         self, wanted: Any, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         time.sleep(wanted.get("latency_seconds", 0))
@@ -80,13 +73,13 @@ class Faults:
 
 
 def _path(environ: WSGIEnvironment) -> str:
-    """Return the path as it reads: percent-decoded."""
+    """Return the percent-decoded path."""
     path: str = environ["PATH_INFO"]
     return path.encode("latin-1").decode(errors="replace")
 
 
-def _noting(entry: Entry, start_response: StartResponse) -> StartResponse:
-    """Return a `start_response` that tells the journal first."""
+def _recording(entry: Entry, start_response: StartResponse) -> StartResponse:
+    """Return a `start_response` that records the status first."""
 
     def start(status: str, *args: Any) -> Any:
         entry.status = int(status[:3])
@@ -97,19 +90,20 @@ def _noting(entry: Entry, start_response: StartResponse) -> StartResponse:
 
 def _fault(path: str, status: int, retry_after: str | None) -> Response:
     """Return an error in the form of the service that the path belongs to."""
-    if path.startswith(_IMAGE):
-        response: Response = glance_error(status, HTTPStatus(status).phrase)
-    elif path.startswith(_IDENTITY) or status == 401:  # keystonemiddleware's, in front of Nova
-        response = keystone_error(status)
-    else:
+    render = renderer_for(path)
+    if render is fault_response and status != 401:  # keystonemiddleware answers 401 for Nova
         return fault_response(status, retry_after=retry_after)
+    if render is glance_error:
+        response: Response = glance_error(status, HTTPStatus(status).phrase)
+    else:
+        response = keystone_error(status)
     if retry_after is not None:
         response.headers["Retry-After"] = retry_after
     return response
 
 
 def _read_body(environ: WSGIEnvironment) -> None:
-    """Read a body that nobody wants: a close with bytes unread would reset the connection."""
+    """Read the unused body: a close with unread bytes would reset the connection."""
     stream = get_input_stream(environ)
     while stream.read(2**16):
         pass
@@ -118,7 +112,7 @@ def _read_body(environ: WSGIEnvironment) -> None:
 def _cut(
     response: Response, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterator[bytes]:
-    """Give the answer's whole head, half of its body, and then no more."""
+    """Send the whole head and half of the body, then close the connection."""
     data = response.get_data()
     start_response(response.status, response.get_wsgi_headers(environ).to_wsgi_list())
     yield data[: len(data) // 2]
@@ -126,7 +120,7 @@ def _cut(
 
 
 def _hang_up(environ: WSGIEnvironment) -> NoReturn:
-    """Close the connection under the server, which takes it for the client's doing."""
+    """Close the connection below the server, which sees it as closed by the client."""
     sock = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
     if sock is not None:
         with contextlib.suppress(OSError):

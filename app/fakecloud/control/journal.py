@@ -1,21 +1,17 @@
-"""The requests that the embedded cloud has seen, newest last; no token and no body among them."""
-
-from __future__ import annotations
+"""The requests that the embedded cloud received, newest last, without tokens and bodies."""
 
 import re
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
+from wsgiref.types import WSGIEnvironment
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-    from wsgiref.types import WSGIEnvironment
-
-MOST_REQUESTS = 10_000
+MAX_REQUESTS = 10_000
 _LONGEST = 2048  # characters kept of a path, a query or a user agent
-_SECRET_LENGTH = 8  # a shorter token is a word such as `demo`, and no secret
+_SECRET_LENGTH = 8  # a shorter token is a word such as `demo`, not a secret
 _SECRET_HEADERS = ("HTTP_X_AUTH_TOKEN", "HTTP_X_SUBJECT_TOKEN")
 _TOKEN_IN_PATH = re.compile(r"(/v2\.0/tokens/)[^/]+")  # Identity v2.0 has them there
 
@@ -25,14 +21,13 @@ class Entry:
     """One request.
 
     Args:
-        number: 1, 2, 3 ... in order of arrival; goes on after a clear.
-        time: when it came, by the cloud's clock: UTC, ISO 8601 with milliseconds.
+        number: 1, 2, 3 ... in order of arrival; continues after a clear.
+        time: of arrival, by the cloud's clock: UTC, ISO 8601 with milliseconds.
         method: as sent.
         path: as sent, still percent-encoded.
         query: as sent, without the question mark; empty for none.
         user_agent: empty for none.
-        status: of the answer; None while there is none, for good where a rule closed the
-            connection.
+        status: of the response; None until there is one, and where a rule closed the connection.
         rule: the id of the fault rule that acted, None for none.
     """
 
@@ -56,11 +51,11 @@ class Journal:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._entries: deque[Entry] = deque(maxlen=MOST_REQUESTS)
+        self._entries: deque[Entry] = deque(maxlen=MAX_REQUESTS)
         self._last = 0
 
     def begin(self, environ: WSGIEnvironment) -> Entry:
-        """Add a request that has just come; its status is set on the entry later."""
+        """Add a request that has just arrived; its status is set on the entry later."""
         path, query = _target(environ)
         time = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         hide = _hider(environ)
@@ -77,7 +72,7 @@ class Journal:
             self._entries.append(entry)
         return entry
 
-    def entries(self, after: int = 0, limit: int = MOST_REQUESTS) -> list[dict[str, Any]]:
+    def entries(self, after: int = 0, limit: int = MAX_REQUESTS) -> list[dict[str, Any]]:
         """Return requests in order of arrival.
 
         Args:
@@ -89,19 +84,19 @@ class Journal:
         return found[-limit:]
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Delete all requests."""
         with self._lock:
             self._entries.clear()
 
 
 def _target(environ: WSGIEnvironment) -> tuple[str, str]:
-    """Return path and query as the client sent them, where the server tells."""
+    """Return path and query as the client sent them, where the server knows."""
     target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"])
     return target.partition("?")[0], str(environ.get("QUERY_STRING", ""))
 
 
 def _hider(environ: WSGIEnvironment) -> Callable[[str], str]:
-    """Return what shortens a text and strikes the request's own tokens out of it."""
+    """Return a function that removes the request's own tokens from a text and shortens it."""
     secrets = [environ.get(name, "").strip() for name in _SECRET_HEADERS]
 
     def hide(text: str) -> str:

@@ -1,143 +1,116 @@
 """Fault rules: which requests are answered badly, how, and how often."""
 
-from __future__ import annotations
-
+import math
 import random
 import re
 import threading
+from collections.abc import Mapping
 from fnmatch import translate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.exceptions import SCHEMA
+from marshmallow.validate import Length, OneOf, Range, Regexp
 
-from nova_image_shim.fakecloud.control.refusals import Refused
+from nova_image_shim.web.errors import HTTPError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-MOST_RULES = 100
-MOST_LATENCY_SECONDS = 60
-STATUSES = [int(status) for status in HTTPStatus if status >= 400]
+MAX_RULES = 100
 EFFECTS = ("status", "latency_seconds", "body", "close")
+_STATUSES = [int(status) for status in HTTPStatus if status >= 400]
+_GLOB = Length(1, 255)
 
 
 class Number(fields.Field[float]):
-    """A JSON number within bounds; text that looks like one is none.
+    """A JSON number; text that looks like one is refused."""
 
-    Args:
-        low, high: the bounds, both allowed.
-        whole: whether it has to be a whole one.
-    """
-
-    def __init__(self, low: float, high: float, *, whole: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._kinds = int if whole else int | float
-        self._low, self._high = low, high
-        self._text = f"a {'whole ' if whole else ''}number from {low} to {high}"
+    default_error_messages = {"invalid": "Not a valid number."}  # noqa: RUF012 - marshmallow's
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> float:  # noqa: ARG002
-        is_number = isinstance(value, self._kinds) and not isinstance(value, bool)
-        if not is_number or not self._low <= value <= self._high:
-            raise ValidationError(f"allowed is {self._text}")
-        return value  # type: ignore[no-any-return]
+        if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
+            raise self.make_error("invalid")
+        return value
 
 
-class RetryAfter(fields.Field[str]):
-    """Seconds, or any text: what a client makes of a bad `Retry-After` is worth a test, too."""
+class RetryAfter(fields.String):
+    """Seconds, or any text: how a client reads a bad `Retry-After` is worth a test, too."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:  # noqa: ARG002
-        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if not isinstance(text, str) or not re.fullmatch(r"[\x21-\x7e][\x20-\x7e]{0,63}", text):
-            raise ValidationError("allowed is a whole number of seconds, or a text for the header")
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        text: str = super()._deserialize(str(value) if is_number else value, *args, **kwargs)
         return text
 
 
-_GLOB = validate.Length(1, 255, error="allowed is a pattern of 1 to 255 characters")
-
-
-class StrictSchema(Schema):
-    """A JSON object in which nothing may stand but the fields that are named."""
-
-    error_messages = {  # noqa: RUF012 - as marshmallow declares it
-        "unknown": "there is no such field",
-        "type": "a JSON object is wanted",
-    }
-
-    def checked(self, value: Any) -> dict[str, Any]:
-        """Return the fields that were given.
-
-        Raises:
-            Refused: some are wrong; the text names each.
-        """
-        try:
-            return self.load(value)  # type: ignore[no-any-return]
-        except ValidationError as error:
-            found: Any = error.messages_dict
-            texts = [
-                text if name == SCHEMA else f"{name}: {text}"
-                for name, messages in found.items()
-                for text in messages
-            ]
-            raise Refused("; ".join(texts)) from error
-
-
-class RuleSchema(StrictSchema):
+class RuleSchema(Schema):
     """A rule as JSON."""
 
-    method = fields.String(
-        validate=validate.Regexp(r"[A-Z]{1,20}\Z", error="allowed is a method such as GET")
-    )
+    method = fields.String(validate=Regexp(r"[A-Z]{1,20}\Z", error="Must be a method such as GET."))
     path = fields.String(validate=_GLOB)
     user_agent = fields.String(validate=_GLOB)
     status = fields.Integer(
-        strict=True,
-        validate=validate.OneOf(STATUSES, error="allowed is an HTTP status of 400 or more"),
+        strict=True, validate=OneOf(_STATUSES, error="Must be an HTTP status of 400 or more.")
     )
-    retry_after = RetryAfter()
-    latency_seconds = Number(0, MOST_LATENCY_SECONDS)
-    body = fields.String(
-        validate=validate.OneOf(["cut", "garbage"], error="allowed is cut or garbage")
+    retry_after = RetryAfter(
+        validate=Regexp(
+            r"[\x21-\x7e][\x20-\x7e]{0,63}\Z", error="Must be seconds, or a text for the header."
+        )
     )
-    close = fields.Boolean(
-        truthy={True}, falsy=set(), error_messages={"invalid": "allowed is true"}
-    )
-    probability = Number(0, 1)
-    seed = Number(0, 2**53, whole=True)
-    times = Number(1, 10**9, whole=True)
+    latency_seconds = Number(validate=Range(0, 60))
+    body = fields.String(validate=OneOf(["cut", "garbage"]))
+    close = fields.Boolean(truthy={True}, falsy=set(), error_messages={"invalid": "Must be true."})
+    probability = Number(validate=Range(0, 1))
+    seed = fields.Integer(strict=True, validate=Range(0, 2**53))
+    times = fields.Integer(strict=True, validate=Range(1, 10**9))
 
     @validates_schema
     def check_effects(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        """Refuse what would do nothing, or cannot go together."""
+        """Refuse a rule without effect, and effects that exclude each other."""
         if not any(name in data for name in EFFECTS):
             raise ValidationError(f"a rule needs one of {', '.join(EFFECTS)}")
         if "close" in data and ("status" in data or "body" in data):
             raise ValidationError(
-                "a closed connection has no answer: leave out status and body", "close"
+                "A closed connection has no response: leave out status and body.", "close"
             )
         if "retry_after" in data and "status" not in data:
-            raise ValidationError("goes with status only", "retry_after")
+            raise ValidationError("Only allowed with status.", "retry_after")
         if "seed" in data and "probability" not in data:
-            raise ValidationError("goes with probability only", "seed")
+            raise ValidationError("Only allowed with probability.", "seed")
 
 
 _SCHEMA = RuleSchema()
 
 
+def load_object(schema: Schema, value: Any) -> dict[str, Any]:
+    """Return the fields of a JSON object as a schema loads them.
+
+    Raises:
+        HTTPError: 400; the text names every invalid field.
+    """
+    try:
+        return schema.load(value)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        found: Any = error.messages_dict
+        texts = [
+            text if name == SCHEMA else f"{name}: {text}"
+            for name, messages in found.items()
+            for text in messages
+        ]
+        raise HTTPError(400, "; ".join(texts)) from error
+
+
 class Rule:
-    """One rule in force.
+    """One active rule.
 
     Args:
         number: its id.
-        wanted: what `RuleSchema` let pass: the fields that were given, and no others.
+        wanted: its fields as `RuleSchema` loads them.
     """
 
     def __init__(self, number: int, wanted: Mapping[str, Any]) -> None:
         self.number = number
         self.wanted = wanted
         self.hits = 0
-        self._random = random.Random(wanted.get("seed", 0))  # noqa: S311 - to be repeated
+        self._random = random.Random(wanted.get("seed", 0))  # noqa: S311 - must be repeatable
         self._path = re.compile(translate(wanted.get("path", "*")))
         self._user_agent = re.compile(translate(wanted.get("user_agent", "*")))
 
@@ -153,13 +126,13 @@ class Rule:
         self.hits += acts
         return acts
 
-    def shown(self) -> dict[str, Any]:
-        """Return the rule as it was given, with its `id` and how often it acted, `hits`."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule's fields with its `id` and `hits`, how often it acted."""
         return {"id": self.number, **self.wanted, "hits": self.hits}
 
 
 class Rules:
-    """The rules in force, in the order in which they were added: the first that acts is the one."""
+    """The active rules in order of addition: the first that matches a request acts on it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -167,35 +140,47 @@ class Rules:
         self._last = 0
 
     def add(self, wanted: Any) -> dict[str, Any]:
-        """Add a rule and return it as shown.
+        """Add a rule and return it as in `all`.
 
         Raises:
-            Refused: it is none, or there are 100 already; the text says what is wrong.
+            HTTPError: 400; the rule is invalid, or there are 100 already.
         """
-        checked = _SCHEMA.checked(wanted)
+        checked = load_object(_SCHEMA, wanted)
         with self._lock:
-            if len(self._rules) >= MOST_RULES:
-                raise Refused(f"allowed are {MOST_RULES} rules: delete some first")
+            if len(self._rules) >= MAX_RULES:
+                raise HTTPError(400, f"at most {MAX_RULES} rules are allowed: delete some first")
             self._last += 1
             rule = self._rules[self._last] = Rule(self._last, checked)
-            return rule.shown()
+            return rule.to_dict()
 
-    def shown(self) -> list[dict[str, Any]]:
-        """Return all rules as shown."""
+    def all(self) -> list[dict[str, Any]]:
+        """Return every rule with its `id` and `hits`."""
         with self._lock:
-            return [rule.shown() for rule in self._rules.values()]
+            return [rule.to_dict() for rule in self._rules.values()]
 
-    def remove(self, number: int) -> None:
-        """Take a rule away.
+    def get(self, number: int) -> dict[str, Any]:
+        """Return one rule.
 
         Raises:
-            KeyError: there is none of this id.
+            HTTPError: 404; there is no such rule.
         """
         with self._lock:
-            del self._rules[number]
+            if number not in self._rules:
+                raise HTTPError(404, f"there is no rule {number}")
+            return self._rules[number].to_dict()
+
+    def remove(self, number: int) -> None:
+        """Delete a rule.
+
+        Raises:
+            HTTPError: 404; there is no such rule.
+        """
+        with self._lock:
+            if self._rules.pop(number, None) is None:
+                raise HTTPError(404, f"there is no rule {number}")
 
     def clear(self) -> None:
-        """Take all rules away."""
+        """Delete all rules."""
         with self._lock:
             self._rules.clear()
 

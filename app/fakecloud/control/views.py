@@ -1,241 +1,231 @@
-"""The views of the control plane: what each call takes and gives."""
+"""The views of the control plane."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
-from flask import Response, current_app, render_template, request
-from werkzeug.exceptions import BadRequest
+from flask import Blueprint, Response, render_template, request
+from flask.typing import ResponseReturnValue
+from marshmallow import Schema, fields
+from marshmallow.validate import Range
 
-from nova_image_shim.fakecloud.control.journal import MOST_REQUESTS
-from nova_image_shim.fakecloud.control.rules import Number, StrictSchema
+from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS
+from nova_image_shim.fakecloud.control.rules import Number, load_object
+from nova_image_shim.fakecloud.state import cloud
 from nova_image_shim.translation.ascii_json import JSON, to_json
-
-if TYPE_CHECKING:
-    from flask.typing import ResponseReturnValue
-
-    from nova_image_shim.fakecloud.control.plane import ControlPlane
+from nova_image_shim.web.errors import HTTPError
 
 NOTICE = (
     "This is a fake cloud for tests. Nothing here is secure: passwords are known to all, and "
-    "whoever reaches this address may read and change everything."
+    "whoever reaches this address can read and change everything."
 )
 _PAGE_IMAGES = 200
 _PAGE_REQUESTS = 50
 
 
-class _ClockSchema(StrictSchema):
+blueprint = Blueprint("control", __name__)
+
+
+class _ClockSchema(Schema):
     """The body of `POST /_fake/clock`."""
 
-    advance_seconds = Number(0, 10**12, required=True)
+    advance_seconds = Number(required=True, validate=Range(0, 10**12))
 
 
-class _TokensSchema(StrictSchema):
+class _TokensSchema(Schema):
     """The body of `PUT /_fake/tokens`."""
 
-    token_seconds = Number(1, 10**9, whole=True, required=True)
+    token_seconds = fields.Integer(strict=True, required=True, validate=Range(1, 10**9))
 
 
+@blueprint.get("/")
 def index() -> ResponseReturnValue:
-    """Say what this is: 200, a page for a browser, else JSON `{"notice", "links"}`."""
+    """Describe the control plane: 200, a page for a browser, or JSON `{"notice", "links"}`."""
     if request.accept_mimetypes.best_match([JSON, "text/html"]) == "text/html":
         return _page()
     names = ("images", "requests", "rules", "clock", "tokens", "reset")
     root = request.script_root
-    return json_answer({"notice": NOTICE, "links": {name: f"{root}/{name}" for name in names}})
+    return json_response({"notice": NOTICE, "links": {name: f"{root}/{name}" for name in names}})
 
 
+@blueprint.post("/reset")
 def reset() -> ResponseReturnValue:
-    """Go back to the seed: 204."""
-    _plane().reset()
+    """Restore the seed: 204."""
+    cloud().reset()
     return "", 204
 
 
+@blueprint.get("/images")
 def list_images() -> ResponseReturnValue:
-    """List every image whole: 200 `{"images": [...]}`."""
-    return json_answer({"images": _plane().images()})
+    """List every image of every project: 200 `{"images": [...]}`."""
+    return json_response({"images": cloud().images()})
 
 
+@blueprint.put("/images")
 def load_images() -> ResponseReturnValue:
-    """Replace all images, the body being a list of them or what `list_images` gives: 204."""
+    """Replace all images, by a list of images or by what `list_images` returns: 204."""
     body = _body()
-    _plane().load_images(body.get("images") if isinstance(body, dict) else body)
+    cloud().load_images(body.get("images") if isinstance(body, dict) else body)
     return "", 204
 
 
+@blueprint.post("/images")
 def add_image() -> ResponseReturnValue:
-    """Add an image: 201, the image, `Location`; 409 where its id is taken."""
-    image = _plane().add_image(_body())
-    return json_answer(image, 201, Location=f"{request.script_root}/images/{image['id']}")
+    """Add an image: 201, the image, `Location`; 409 if the id exists."""
+    image = cloud().add_image(_body())
+    return json_response(image, 201, Location=f"{request.script_root}/images/{image['id']}")
 
 
+@blueprint.get("/images/<image_id>")
 def show_image(image_id: str) -> ResponseReturnValue:
     """Show an image: 200, or 404."""
-    return json_answer(_plane().image(image_id))
+    return json_response(cloud().image(image_id))
 
 
+@blueprint.patch("/images/<image_id>")
 def change_image(image_id: str) -> ResponseReturnValue:
-    """Change any attribute or property, null takes a property away: 200, the image; or 404."""
-    return json_answer(_plane().change_image(image_id, _body()))
+    """Change any attribute or property; null removes a property: 200, the image; or 404."""
+    return json_response(cloud().change_image(image_id, _body()))
 
 
+@blueprint.delete("/images/<image_id>")
 def delete_image(image_id: str) -> ResponseReturnValue:
     """Delete an image, protected or not: 204, or 404."""
-    _plane().delete_image(image_id)
+    cloud().delete_image(image_id)
     return "", 204
 
 
+@blueprint.get("/requests")
 def list_requests() -> ResponseReturnValue:
-    """List the requests seen, oldest first: 200 `{"requests": [...]}`.
+    """List the recorded requests, oldest first: 200 `{"requests": [...]}`.
 
-    `after`, a number, gives only later ones; `limit` only the newest of these.
+    `after=N` returns only later ones, `limit=N` only the newest of these.
     """
     after = _count("after", 0)
-    return json_answer({"requests": _plane().requests(after, _count("limit", MOST_REQUESTS) or 1)})
+    return json_response({"requests": cloud().requests(after, _count("limit", MAX_REQUESTS) or 1)})
 
 
+@blueprint.delete("/requests")
 def clear_requests() -> ResponseReturnValue:
-    """Forget the requests seen: 204."""
-    _plane().clear_requests()
+    """Delete the recorded requests: 204."""
+    cloud().clear_requests()
     return "", 204
 
 
+@blueprint.get("/rules")
 def list_rules() -> ResponseReturnValue:
-    """List the fault rules in the order in which they are tried: 200 `{"rules": [...]}`."""
-    return json_answer({"rules": _plane().rules()})
+    """List the fault rules in the order in which they apply: 200 `{"rules": [...]}`."""
+    return json_response({"rules": cloud().rules()})
 
 
+@blueprint.post("/rules")
 def add_rule() -> ResponseReturnValue:
     """Add a fault rule: 201, the rule with its `id`, `Location`."""
-    rule = _plane().add_rule(_body())
-    return json_answer(rule, 201, Location=f"{request.script_root}/rules/{rule['id']}")
+    rule = cloud().add_rule(_body())
+    return json_response(rule, 201, Location=f"{request.script_root}/rules/{rule['id']}")
 
 
+@blueprint.get("/rules/<int:number>")
 def show_rule(number: int) -> ResponseReturnValue:
     """Show a rule and how often it acted: 200, or 404."""
-    return json_answer(_plane().rule(number))
+    return json_response(cloud().rule(number))
 
 
+@blueprint.delete("/rules/<int:number>")
 def delete_rule(number: int) -> ResponseReturnValue:
-    """Take a rule away: 204, or 404."""
-    _plane().delete_rule(number)
+    """Delete a rule: 204, or 404."""
+    cloud().delete_rule(number)
     return "", 204
 
 
+@blueprint.delete("/rules")
 def clear_rules() -> ResponseReturnValue:
-    """Take all rules away: 204."""
-    _plane().clear_rules()
+    """Delete all rules: 204."""
+    cloud().clear_rules()
     return "", 204
 
 
+@blueprint.get("/clock")
 def show_clock() -> ResponseReturnValue:
-    """Tell the time: 200 `{"now": "...Z", "ahead_seconds": N}`."""
-    return json_answer(_clock())
+    """Show the time: 200 `{"now": "...Z", "ahead_seconds": N}`."""
+    return json_response(_clock())
 
 
+@blueprint.post("/clock")
 def advance_clock() -> ResponseReturnValue:
     """Move the clock forward by `{"advance_seconds": N}`: 200, the clock."""
-    _plane().advance_clock(_ClockSchema().checked(_body())["advance_seconds"])
-    return json_answer(_clock())
+    cloud().advance_clock(load_object(_ClockSchema(), _body())["advance_seconds"])
+    return json_response(_clock())
 
 
+@blueprint.delete("/clock")
 def reset_clock() -> ResponseReturnValue:
-    """Go back to the machine's time: 204."""
-    _plane().reset_clock()
+    """Return to the machine's time: 204."""
+    cloud().reset_clock()
     return "", 204
 
 
+@blueprint.get("/tokens")
 def show_tokens() -> ResponseReturnValue:
-    """Tell how long new tokens last: 200 `{"token_seconds": N}`."""
-    return json_answer({"token_seconds": _plane().token_seconds})
+    """Show how long new tokens last: 200 `{"token_seconds": N}`."""
+    return json_response({"token_seconds": cloud().token_seconds})
 
 
+@blueprint.put("/tokens")
 def change_tokens() -> ResponseReturnValue:
-    """Let new tokens last `{"token_seconds": N}`: 200, the same."""
-    _plane().set_token_seconds(_TokensSchema().checked(_body())["token_seconds"])
+    """Set how long new tokens last, `{"token_seconds": N}`: 200, the same."""
+    cloud().set_token_seconds(load_object(_TokensSchema(), _body())["token_seconds"])
     return show_tokens()
 
 
+@blueprint.delete("/tokens")
 def forget_tokens() -> ResponseReturnValue:
-    """Make every token bad but the fixed ones, and the length of new ones the seed's: 204."""
-    _plane().forget_tokens()
+    """Revoke all tokens but the fixed ones; new ones last as the seed says: 204."""
+    cloud().forget_tokens()
     return "", 204
 
 
-ROUTES: list[tuple[str, str, Any]] = [
-    ("GET", "/", index),
-    ("POST", "/reset", reset),
-    ("GET", "/images", list_images),
-    ("PUT", "/images", load_images),
-    ("POST", "/images", add_image),
-    ("GET", "/images/<image_id>", show_image),
-    ("PATCH", "/images/<image_id>", change_image),
-    ("DELETE", "/images/<image_id>", delete_image),
-    ("GET", "/requests", list_requests),
-    ("DELETE", "/requests", clear_requests),
-    ("GET", "/rules", list_rules),
-    ("POST", "/rules", add_rule),
-    ("DELETE", "/rules", clear_rules),
-    ("GET", "/rules/<int:number>", show_rule),
-    ("DELETE", "/rules/<int:number>", delete_rule),
-    ("GET", "/clock", show_clock),
-    ("POST", "/clock", advance_clock),
-    ("DELETE", "/clock", reset_clock),
-    ("GET", "/tokens", show_tokens),
-    ("PUT", "/tokens", change_tokens),
-    ("DELETE", "/tokens", forget_tokens),
-]
-
-
-def _plane() -> ControlPlane:
-    found: ControlPlane = current_app.extensions["control_plane"]
-    return found
-
-
 def _clock() -> dict[str, Any]:
-    return {"now": _plane().now(), "ahead_seconds": _plane().ahead_seconds}
+    return {"now": cloud().now(), "ahead_seconds": cloud().ahead_seconds}
 
 
 def _page() -> str:
-    plane = _plane()
-    images = plane.images()
+    images = cloud().images()
     return render_template(
         "control.html",
         notice=NOTICE,
         images=images[:_PAGE_IMAGES],
         image_count=len(images),
-        requests=plane.requests(limit=_PAGE_REQUESTS)[::-1],
-        rules=plane.rules(),
+        requests=cloud().requests(limit=_PAGE_REQUESTS)[::-1],
+        rules=cloud().rules(),
         clock=_clock(),
         root=request.script_root,
     )
 
 
 def _body() -> Any:
-    """Return what the request's body says.
+    """Return the JSON of the request's body.
 
     Raises:
-        BadRequest: it is no JSON.
+        HTTPError: 400; it is not valid JSON.
     """
     try:
         return orjson.loads(request.get_data())
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is no JSON: {error}") from error
+        raise HTTPError(400, f"the body is not valid JSON: {error}") from error
 
 
 def _count(name: str, usual: int) -> int:
     """Return a whole number of the query.
 
     Raises:
-        BadRequest: it is none.
+        HTTPError: 400; it is not a whole number.
     """
     text = request.args.get(name, str(usual))
     if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise BadRequest(f"{name}: allowed is a whole number of at most 15 digits")
+        raise HTTPError(400, f"{name}: must be a whole number of at most 15 digits")
     return int(text)
 
 
-def json_answer(value: Any, status: int = 200, **headers: str) -> Response:
-    """Return a JSON answer."""
+def json_response(value: Any, status: int = 200, **headers: str) -> Response:
+    """Return a JSON response."""
     return Response(to_json(value), status, headers, content_type=JSON)

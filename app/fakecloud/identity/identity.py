@@ -3,22 +3,17 @@
 Nothing here is security: the passwords are known to everyone who reads the documentation.
 """
 
-from __future__ import annotations
-
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cachetools import TLRUCache
 
-from nova_image_shim.fakecloud.seed import Project, User
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nova_image_shim.fakecloud.seed import Seed
+from nova_image_shim.fakecloud.identity.token_bodies import Ref
+from nova_image_shim.fakecloud.seed import Project, Seed, User
 
 FIXED_TOKENS = ("demo", "alt", "admin")
 API_KEY = "apikey"  # the method of a login in Rackspace's dialect
@@ -26,13 +21,13 @@ _MOST_TOKENS = 10_000
 
 
 class Named(NamedTuple):
-    """The one domain there is, and how a request names a domain, a project or a user."""
+    """How a request names a domain, a project or a user: by id, by name or not at all."""
 
     id: str | None = None
     name: str | None = None
 
 
-DOMAIN = Named("default", "Default")
+DOMAIN = Ref("default", "Default")  # the only one
 
 
 class Unauthorized(Exception):
@@ -88,7 +83,7 @@ class Identity:
                 timer=lambda: self._now().timestamp(),
             )
 
-    def user(self, named: Named, domain: Named = DOMAIN) -> User:
+    def user(self, named: Named, domain: Named | Ref = DOMAIN) -> User:
         """Return a user by id, or by name and domain.
 
         Raises:
@@ -99,7 +94,7 @@ class Identity:
                 return user
         raise Unauthorized(f"there is no user {named.id or named.name!r} in the domain")
 
-    def project(self, named: Named, domain: Named = DOMAIN) -> Project:
+    def project(self, named: Named, domain: Named | Ref = DOMAIN) -> Project:
         """Return a project by id, or by name and domain.
 
         Raises:
@@ -176,7 +171,7 @@ class Identity:
         return None
 
 
-def _is(item: User | Project, named: Named, domain: Named) -> bool:
+def _is(item: User | Project, named: Named, domain: Named | Ref) -> bool:
     """Tell whether an id, or a name in a domain, is this one's; a domain's name has any case."""
     if named.id is not None:
         return item.id == named.id

@@ -1,7 +1,5 @@
 """Bodies of the embedded identity, validated by marshmallow; what is not known is ignored."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import orjson
@@ -9,7 +7,8 @@ from flask import request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
-from nova_image_shim.fakecloud.identity.responses import KeystoneError
+from nova_image_shim.fakecloud.items import first_error
+from nova_image_shim.web.errors import HTTPError
 
 
 class _Lenient(Schema):
@@ -138,24 +137,15 @@ def load_auth(schema: Schema) -> dict[str, Any]:
     """Return the `auth` of the request's body.
 
     Raises:
-        KeystoneError: 400; the text names the field that is wrong, and shows no value.
+        HTTPError: 400; the text names the invalid field and shows no value.
     """
     try:
         body = orjson.loads(request.get_data())
-    except orjson.JSONDecodeError as error:
-        raise KeystoneError(400, f"The body is no JSON: {error}") from error
-    try:
         auth: dict[str, Any] = schema.load(body)["auth"]
+    except orjson.JSONDecodeError as error:
+        raise HTTPError(400, f"The body is not valid JSON: {error}") from error
     except ValidationError as error:
-        raise KeystoneError(400, _first(error.messages)) from error
+        path, message = first_error(error)
+        where = "/".join(path) or "the body"
+        raise HTTPError(400, f"Invalid input for field '{where}': {message}") from error
     return auth
-
-
-def _first(messages: Any) -> str:
-    """Return the first message, as Keystone says which field it is about."""
-    path = []
-    while isinstance(messages, dict):
-        key, messages = next(iter(messages.items()))
-        path += [] if key == "_schema" else [str(key)]
-    where = "/".join(path) or "the body"
-    return f"Invalid input for field '{where}': {messages[0]}"

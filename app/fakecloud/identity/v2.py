@@ -4,30 +4,22 @@ Source: keystone at 8.0.0, keystone/token/controllers.py and keystone/common/con
 extension RAX-KSKEY is Rackspace's.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response
-from keystoneauth1 import fixture
 
-from nova_image_shim.fakecloud.identity.catalog import REGION, services, stable_id
+from nova_image_shim.fakecloud.identity.catalog import REGION, facts, services
 from nova_image_shim.fakecloud.identity.identity import API_KEY, Named, Token, Unauthorized
 from nova_image_shim.fakecloud.identity.responses import (
-    KeystoneError,
     keystone_answer,
-    register_keystone_errors,
 )
 from nova_image_shim.fakecloud.identity.schemas import AuthV2, load_auth
+from nova_image_shim.fakecloud.identity.token_bodies import Ref, tenant, token_v2
+from nova_image_shim.fakecloud.seed import Project, User
 from nova_image_shim.fakecloud.state import identity, own_token
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from nova_image_shim.fakecloud.seed import Project, User
+from nova_image_shim.web.errors import HTTPError
 
 blueprint = Blueprint("identity_v2", __name__)
-register_keystone_errors(blueprint)
 
 _AUTH = AuthV2()
 
@@ -50,7 +42,7 @@ def validate(token_id: str) -> Response:
     own_token()
     token = identity().validate(token_id)
     if token is None:
-        raise KeystoneError(404, "Failed to validate token")
+        raise HTTPError(404, "Failed to validate token")
     return keystone_answer(to_v2(token))
 
 
@@ -59,7 +51,7 @@ def revoke(token_id: str) -> Response:
     """Revoke a token: 204; 404 if it is not good."""
     own_token()
     if identity().validate(token_id) is None:
-        raise KeystoneError(404, "Failed to validate token")
+        raise HTTPError(404, "Failed to validate token")
     identity().revoke(token_id)
     return Response(status=204)
 
@@ -68,43 +60,14 @@ def revoke(token_id: str) -> Response:
 def tenants() -> Response:
     """List the caller's projects: 200 `{"tenants": [...], "tenants_links": []}`."""
     projects = identity().projects_of(own_token().user)
-    return keystone_answer(
-        {"tenants": [_to_tenant(item) for item in projects], "tenants_links": []}
-    )
+    found = [tenant(Ref(project.id, project.name)) for project in projects]
+    return keystone_answer({"tenants": found, "tenants_links": []})
 
 
 def to_v2(token: Token) -> dict[str, Any]:
     """Return a token as v2.0 shows it: `{"access": {...}}`."""
-    body = fixture.V2Token(
-        token_id=token.id,
-        issued=token.issued_at.strftime("%Y-%m-%dT%H:%M:%S.%f"),
-        expires=_time(token.expires_at),
-        user_id=token.user.id,
-        user_name=token.user.name,
-    )
-    access: Any = body["access"]
-    access["token"]["audit_ids"] = list(token.audit_ids)  # keystoneauth1 5.10 adds a null
-    access["user"] |= {"username": token.user.name, "roles": [], "roles_links": []}
-    access["metadata"] = {"is_admin": 0, "roles": []}
-    access["serviceCatalog"] = []
-    if API_KEY in token.methods:
-        access["user"]["RAX-AUTH:defaultRegion"] = REGION
-    if token.project:
-        access["token"]["tenant"] = _to_tenant(token.project)
-        for name in token.roles:
-            body.add_role(name, stable_id("role", name))
-        _add_catalog(body, token, token.project)
-    return dict(body)
-
-
-def _add_catalog(body: fixture.V2Token, token: Token, project: Project) -> None:
-    for service in services(token, "v2.0"):
-        entry: Any = body.add_service(service.type, service.name)
-        entry["endpoints_links"] = []
-        for region in service.regions:
-            entry.add_endpoint(
-                service.url, tenant_id=project.id, region=region, id=service.id_of(region)
-            )
+    region = REGION if API_KEY in token.methods else None
+    return token_v2(facts(token), services(token, "v2.0"), region)
 
 
 def _who(auth: dict[str, Any]) -> tuple[User, str, Token | None]:
@@ -135,11 +98,3 @@ def _tenant(auth: dict[str, Any], user: User, method: str) -> Project | None:
         return identity().project(Named(tenant_id or None, auth.get("tenant_name")))
     projects = identity().projects_of(user) if method == API_KEY else []
     return projects[0] if projects else None
-
-
-def _to_tenant(project: Project) -> dict[str, Any]:
-    return {"id": project.id, "name": project.name, "enabled": True, "description": None}
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,31 +3,23 @@
 Source: keystone at 30.0.0, keystone/api/auth.py and keystone/common/render_token.py.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response, request
-from keystoneauth1 import fixture
 
-from nova_image_shim.fakecloud.identity.catalog import services, stable_id
+from nova_image_shim.fakecloud.identity.catalog import facts, services
 from nova_image_shim.fakecloud.identity.identity import DOMAIN, Named, Token, Unauthorized
 from nova_image_shim.fakecloud.identity.responses import (
-    KeystoneError,
     keystone_answer,
-    register_keystone_errors,
 )
 from nova_image_shim.fakecloud.identity.schemas import AuthV3, load_auth
+from nova_image_shim.fakecloud.identity.token_bodies import catalog_v3, token_v3
+from nova_image_shim.fakecloud.seed import Project, User
 from nova_image_shim.fakecloud.state import identity, own_token
 from nova_image_shim.web.current import compute_base
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from nova_image_shim.fakecloud.seed import Project, User
+from nova_image_shim.web.errors import HTTPError
 
 blueprint = Blueprint("identity_v3", __name__)
-register_keystone_errors(blueprint)
 
 _AUTH = AuthV3()
 
@@ -61,13 +53,13 @@ def revoke() -> Response:
 
 
 @blueprint.get("/auth/catalog")
-def catalog() -> Response:
+def show_catalog() -> Response:
     """Show the catalog of the caller's token: 200 `{"catalog": [...], "links": {...}}`."""
     token = own_token()
     if token.project is None:
-        raise KeystoneError(403, "A project-scoped token is required to produce a service catalog.")
-    body = {"catalog": to_v3(token)["token"]["catalog"], "links": {"self": _url("auth/catalog")}}
-    return keystone_answer(body)
+        raise HTTPError(403, "A project-scoped token is required to produce a service catalog.")
+    found = catalog_v3(services(token, "v3"))
+    return keystone_answer({"catalog": found, "links": {"self": _url("auth/catalog")}})
 
 
 @blueprint.get("/auth/projects")
@@ -83,7 +75,7 @@ def projects_of_user(user_id: str) -> Response:
     try:
         user = identity().user(Named(id=user_id))
     except Unauthorized as error:
-        raise KeystoneError(404, f"Could not find user: {user_id}.") from error
+        raise HTTPError(404, f"Could not find user: {user_id}.") from error
     return _projects(user, f"users/{user_id}/projects")
 
 
@@ -92,36 +84,6 @@ def own_domains() -> Response:
     """List the domains in which the caller has a role: 200, and always none."""
     own_token()
     return keystone_answer({"domains": [], "links": _list_links("auth/domains")})
-
-
-def to_v3(token: Token, *, with_catalog: bool = True) -> dict[str, Any]:
-    """Return a token as v3 shows it: `{"token": {...}}`."""
-    body = fixture.V3Token(
-        user_id=token.user.id,
-        user_name=token.user.name,
-        user_domain_id=DOMAIN.id,
-        user_domain_name=DOMAIN.name,
-        methods=list(token.methods),
-        issued=_time(token.issued_at),
-        expires=_time(token.expires_at),
-    )
-    body["token"]["audit_ids"] = list(token.audit_ids)  # keystoneauth1 5.10 adds a null
-    body["token"]["user"]["password_expires_at"] = None
-    if token.project:
-        body.set_project_scope(token.project.id, token.project.name, DOMAIN.id, DOMAIN.name)
-        for name in token.roles:
-            body.add_role(name, stable_id("role", name))
-        _add_catalog(body, token, with_catalog=with_catalog)
-    return dict(body)
-
-
-def _add_catalog(body: fixture.V3Token, token: Token, *, with_catalog: bool) -> None:
-    for service in services(token, "v3") if with_catalog else []:
-        entry = body.add_service(service.type, service.name, service.id_of())
-        for region in service.regions:
-            for interface in ("public", "internal", "admin"):
-                id_ = service.id_of(region, interface)
-                entry.add_endpoint(interface, service.url, region, id_)
 
 
 def _who(asked: dict[str, Any]) -> tuple[User, Token | None]:
@@ -169,7 +131,7 @@ def _named(asked: dict[str, Any]) -> tuple[Named, Named]:
 def _subject() -> Token:
     token = identity().validate(request.headers.get("X-Subject-Token", "").strip())
     if token is None:
-        raise KeystoneError(404, "Failed to validate token")
+        raise HTTPError(404, "Failed to validate token")
     return token
 
 
@@ -201,12 +163,8 @@ def _url(path: str) -> str:
     return f"{compute_base()}/identity/v3/{path}"
 
 
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def _token_answer(token: Token, status: int) -> Response:
-    body = to_v3(token, with_catalog="nocatalog" not in request.args)
-    response = keystone_answer(body, status)
+    catalog = None if "nocatalog" in request.args else services(token, "v3")
+    response = keystone_answer(token_v3(facts(token), catalog), status)
     response.headers["X-Subject-Token"] = token.id
     return response

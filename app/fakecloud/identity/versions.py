@@ -3,22 +3,17 @@
 Source: keystone at 30.0.0, keystone/api/discovery.py; 12.0.0 was the last with v2.0 beside v3.
 """
 
-from __future__ import annotations
+from typing import Any
 
 from flask import Blueprint, Response, request
-from keystoneauth1 import fixture
 
 from nova_image_shim.fakecloud.identity import v2 as identity_v2
 from nova_image_shim.fakecloud.identity import v3 as identity_v3
-from nova_image_shim.fakecloud.identity.responses import register_keystone_errors
+from nova_image_shim.fakecloud.identity.token_bodies import version_v2, version_v3
 from nova_image_shim.translation.ascii_json import JSON, to_json
 from nova_image_shim.web.current import compute_base
 
 blueprint = Blueprint("identity_versions", __name__)
-register_keystone_errors(blueprint)
-
-# Both are stable here: some clients pass over what is deprecated.
-_STATUS = "stable"
 
 
 @blueprint.get("/identity")
@@ -69,16 +64,9 @@ def log_in() -> Response:
     return identity_v3.issue() if is_v3 else identity_v2.issue()
 
 
-def _v3() -> fixture.V3Discovery:
-    href = f"{compute_base()}/identity/v3/"
-    found = fixture.V3Discovery(href, id="v3.14", xml=False, status=_STATUS)
-    found.updated_str = "2020-04-07T00:00:00Z"
-    return found
+def _v3() -> dict[str, Any]:
+    return version_v3(f"{compute_base()}/identity/v3/")
 
 
-def _v2() -> fixture.V2Discovery:
-    href = f"{compute_base()}/identity/v2.0/"
-    found = fixture.V2Discovery(href, pdf=False, status=_STATUS)
-    found.updated_str = "2014-04-17T00:00:00Z"
-    found.add_media_type("application/json", "application/vnd.openstack.identity-v2.0+json")
-    return found
+def _v2() -> dict[str, Any]:
+    return version_v2(f"{compute_base()}/identity/v2.0/")

@@ -1,19 +1,13 @@
-"""Answers and errors in Glance's own form, for everything below the image API's path."""
-
-from __future__ import annotations
+"""Responses and errors in Glance's form, for everything below the image API's path."""
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flask import Response, request
+from flask import Blueprint, Response, request
 from markupsafe import escape
-from werkzeug.exceptions import HTTPException
 
-from nova_image_shim.adapters.image_port import ImageNotFound
+from nova_image_shim.adapters.image_port import ImageBadRequest, ImageNotFound
 from nova_image_shim.translation.ascii_json import JSON, to_json
-
-if TYPE_CHECKING:
-    from flask import Blueprint
 
 _TEXTS = {
     404: "The embedded image API has nothing at this path.",
@@ -32,26 +26,18 @@ _PAGE = """\
 """
 
 
-class GlanceError(Exception):
-    """A refusal with a status and a text."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
 def glance_answer(body: dict[str, Any], status: int = 200) -> Response:
-    """Return a JSON answer."""
+    """Return a JSON response."""
     return Response(to_json(body), status, content_type=JSON)
 
 
-def glance_error(status: int, message: str) -> Response:
+def glance_error(status: int, message: str | None = None) -> Response:
     """Return a page, or `{"message", "code": "404 Not Found", "title": "Not Found"}`.
 
-    As with Glance, whom JSON is all the same to gets the page: glanceclient reads no other.
+    As with Glance, a client that does not prefer JSON gets the page: glanceclient reads only that.
     """
     phrase = HTTPStatus(status).phrase
+    message = message or _TEXTS.get(status, phrase)
     code = f"{status} {phrase}"
     if request.accept_mimetypes.best_match(["text/html", JSON], "text/html") == JSON:
         text = f"{message}<br /><br />\n\n\n"
@@ -60,23 +46,10 @@ def glance_error(status: int, message: str) -> Response:
     return Response(page, status, content_type="text/html; charset=UTF-8")
 
 
-def from_http_exception(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses: no route, a wrong method (with `Allow`)."""
-    original = error.get_response()
-    status = original.status_code
-    response = glance_error(status, _TEXTS.get(status, error.name))
-    if allow := original.headers.get("Allow"):
-        response.headers["Allow"] = allow
-    return response
-
-
 def register_glance_errors(blueprint: Blueprint) -> None:
-    """Make the errors that a blueprint's views raise Glance's."""
-    blueprint.register_error_handler(
-        GlanceError, lambda error: glance_error(error.status, error.message)
-    )
+    """Render the port's errors that a blueprint's views raise."""
+    blueprint.register_error_handler(ImageBadRequest, lambda error: glance_error(400, error.text))
     blueprint.register_error_handler(ImageNotFound, _image_not_found)
-    blueprint.register_error_handler(HTTPException, from_http_exception)
 
 
 def _image_not_found(_error: ImageNotFound) -> Response:

@@ -4,11 +4,9 @@ Source: glance at 33.0.0, glance/api/v2/images.py, get_base_properties; the desc
 out.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
-from nova_image_shim.adapters.memory.image_file import STATUSES, VISIBILITIES
+from nova_image_shim.fakecloud.schemas import STATUSES, VISIBILITIES
 
 _TEXT = {"type": "string"}
 _TEXT_OR_NULL = {"type": ["null", "string"], "maxLength": 255}

@@ -5,29 +5,22 @@ Some clients look an image's name up there before they ask the compute service.
 Source: glance at 33.0.0, glance/api/v2/images.py and glance/api/versions.py.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from nova_image_shim.adapters.image_port import ImageNotFound
-from nova_image_shim.fakecloud.image.query import ImageQuery
+from nova_image_shim.adapters.image_port import Image
+from nova_image_shim.adapters.memory.query import ImageQuery
 from nova_image_shim.fakecloud.image.responses import (
-    GlanceError,
     glance_answer,
     register_glance_errors,
 )
 from nova_image_shim.fakecloud.image.schema import IMAGE, IMAGES, PROPERTIES
 from nova_image_shim.fakecloud.state import cloud
 from nova_image_shim.web.current import compute_base, make_context, services, set_caller
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from nova_image_shim.adapters.image_port import Context, Image
+from nova_image_shim.web.errors import HTTPError
 
 VERSIONS = ("2.9", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 
@@ -65,19 +58,15 @@ def index() -> Response:
 
     Errors: 400 for a bad parameter or marker.
     """
-    query = ImageQuery.of(request.args)
-    context = make_context()
-    images = {image["id"]: image for image in _listed(context, query.member_status)}
-    if query.marker:  # may be one that is seen but not listed
-        images[query.marker] = _marked(context, query.marker)
-    found, full = query.page(images.values())
+    pairs = [(name, value.strip()) for name, value in request.args.items(multi=True)]
+    images, next_marker = cloud().image_service.find(make_context(), ImageQuery.from_pairs(pairs))
     body = {
-        "images": [_shown(image) for image in found],
+        "images": [_shown(image) for image in images],
         "first": _page_path(None),
         "schema": "/v2/schemas/images",
     }
-    if full:
-        body["next"] = _page_path(found[-1]["id"])
+    if next_marker:
+        body["next"] = _page_path(next_marker)
     return glance_answer(body)
 
 
@@ -104,7 +93,7 @@ def refuse(_path: str) -> Response:
     """Refuse all else: 404 for what cannot be read, 403 for every write."""
     if request.method in {"GET", "HEAD"}:
         raise NotFound
-    raise GlanceError(
+    raise HTTPError(
         403,
         "The embedded image API only reads. Use the compute service's image calls, or the control "
         "plane at /_fake/, to change images.",
@@ -122,42 +111,7 @@ def _versions() -> dict[str, Any]:
     }
 
 
-def _listed(context: Context, member_status: str) -> Iterator[Mapping[str, Any]]:
-    """Give the caller's list; of images of others that are shared, those of that membership."""
-    if member_status == "accepted":
-        yield from _accepted(context)
-        return
-    wanted = ["pending", "accepted", "rejected"] if member_status == "all" else [member_status]
-    yield from (image for image in _accepted(context) if not _is_shared(context, image))
-    for image in cloud().images.all():
-        is_wanted = image.pop("members").get(context.project_id) in wanted
-        if is_wanted and _is_shared(context, image) and not image["os_hidden"]:
-            yield image
-
-
-def _is_shared(context: Context, image: Mapping[str, Any]) -> bool:
-    return bool(image["visibility"] == "shared" and image["owner"] != context.project_id)
-
-
-def _accepted(context: Context) -> Iterator[Image]:
-    """Give what Glance lists if not told otherwise, page by page."""
-    marker: str | None = None
-    while True:
-        page = services().images.list_page(context, {}, limit=1000, marker=marker)
-        yield from page.images
-        marker = page.next_marker
-        if marker is None:
-            return
-
-
-def _marked(context: Context, marker: str) -> Image:
-    try:
-        return services().images.get(context, marker)
-    except ImageNotFound as error:
-        raise GlanceError(400, f"No image found with ID {marker}") from error
-
-
-def _shown(image: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(image: Image) -> dict[str, Any]:
     path = f"/v2/images/{image['id']}"
     links = {"self": path, "file": f"{path}/file", "schema": "/v2/schemas/image"}
     kept = {key: value for key, value in image.items() if key not in _HIDDEN}

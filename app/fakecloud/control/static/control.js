@@ -1,14 +1,14 @@
-// Follows what the server renders, and sends what the buttons and forms say. Nothing is put
-// together from text here: new content comes out of the server's own, escaped page.
+// Polls the page that the server renders, and sends what the buttons and forms describe. No HTML is
+// built here: new content comes from the server's own, escaped page.
 "use strict";
 
 const root = document.body.dataset.root;
-const said = document.getElementById("said");
+const result = document.getElementById("result");
 const INTERVAL = 1000;
 
-function say(text, isError) {
-  said.textContent = text;
-  said.classList.toggle("error", isError);
+function show(text, isError) {
+  result.textContent = text;
+  result.classList.toggle("error", isError);
 }
 
 async function refresh() {
@@ -29,11 +29,11 @@ async function send(method, path, body) {
       body: method === "DELETE" ? undefined : JSON.stringify(body),
     });
     const error = answer.ok ? null : (await answer.json()).error;
-    say(error ? error.message : "Done.", Boolean(error));
+    show(error ? error.message : "Done.", Boolean(error));
     await refresh();
     return answer.ok;
   } catch {
-    say("The fake cloud does not answer.", true);
+    show("The fake cloud is not responding.", true);
     return false;
   }
 }
@@ -59,7 +59,7 @@ for (const form of document.forms) {
 }
 
 async function follow() {
-  // What a reader has selected stays as it is.
+  // Keep what a reader has selected.
   const reading = document.hidden || !getSelection().isCollapsed;
   if (!reading) {
     try {

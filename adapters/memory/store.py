@@ -1,0 +1,88 @@
+"""The images and members of an embedded store, safe to use from several threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, cast
+
+from nova_image_shim.adapters.image_port import Image, ImageNotFound
+
+
+class StoredImage(NamedTuple):
+    """An image and whom it is shared with: project ids to `pending`, `accepted` or `rejected`."""
+
+    image: Image
+    members: Mapping[str, str]
+
+    @classmethod
+    def from_dict(cls, image: Mapping[str, Any]) -> StoredImage:
+        """Separate the members from the image."""
+        bare = {key: value for key, value in image.items() if key != "members"}
+        return cls(cast("Image", bare), dict(image.get("members", {})))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a copy of the image with its members."""
+        return {**cast("dict[str, Any]", self.image), "members": dict(self.members)}
+
+
+class ImageStore:
+    """Images by id, in the order in which they were added.
+
+    Args:
+        images: complete Glance v2 images with the key `members`, as in `to_dict`.
+    """
+
+    def __init__(self, images: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._lock = threading.Lock()
+        # Replaced as a whole, never changed: a list in another thread goes on over the old one.
+        self.images: Mapping[str, StoredImage] = {}
+        self.load(images)
+
+    def load(self, images: Iterable[Mapping[str, Any]]) -> None:
+        """Replace all images."""
+        stored = {image["id"]: StoredImage.from_dict(image) for image in images}
+        with self._lock:
+            self.images = stored
+
+    def put(self, image: Mapping[str, Any]) -> None:
+        """Add an image, or replace the one with its id."""
+        with self._lock:
+            self.images = {**self.images, image["id"]: StoredImage.from_dict(image)}
+
+    def change(self, image_id: str, change: Callable[[StoredImage], StoredImage]) -> StoredImage:
+        """Replace an image by what a function returns, with no other write in between.
+
+        Raises:
+            ImageNotFound: there is no such image. Errors of the function are passed on.
+        """
+        with self._lock:
+            changed = change(self.get(image_id))
+            self.images = {**self.images, image_id: changed}
+            return changed
+
+    def remove(
+        self, image_id: str, check: Callable[[StoredImage], None] = lambda _image: None
+    ) -> None:
+        """Remove an image, unless a check of it raises.
+
+        Raises:
+            ImageNotFound: there is no such image. Errors of the check are passed on.
+        """
+        with self._lock:
+            check(self.get(image_id))
+            self.images = {key: image for key, image in self.images.items() if key != image_id}
+
+    def get(self, image_id: str) -> StoredImage:
+        """Return an image, whoever owns it.
+
+        Raises:
+            ImageNotFound: there is no such image.
+        """
+        if image_id not in self.images:
+            raise ImageNotFound(f"there is no image {image_id}")
+        return self.images[image_id]
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return every image with its members."""
+        return [stored.to_dict() for stored in self.images.values()]
