@@ -90,7 +90,10 @@ def test_a_login_as_shown_works(tmp_path: Path) -> None:
     ("environ", "reason"),
     [
         ({"SHIM_THREADS": "x"}, "SHIM_THREADS='x' must be a whole number from 1 to 256"),
-        ({"SHIM_MEMORY_IMAGES": "seed.json"}, "seed.json: user 1 (name a): password: a text of 1"),
+        (
+            {"SHIM_MEMORY_IMAGES": "seed.json"},
+            "seed.json: user 1 (name a): password: Not a valid string.",
+        ),
         (
             {"GUNICORN_CMD_ARGS": "--workers 2"},
             "SHIM_BACKEND=memory lives in one process at SHIM_BIND",

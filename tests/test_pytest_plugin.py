@@ -43,24 +43,49 @@ def run_pytest(
     return done.returncode, done.stdout
 
 
-def test_the_documented_example_is_a_test_that_passes(tmp_path: Path) -> None:
+FIRST_IMPORTS_NOTHING = """
+import sys
+
+IMPORTED = {"flask", "werkzeug", "requests"} & sys.modules.keys()  # the next file imports some
+
+
+def test_modules(pytestconfig):
+    assert pytestconfig.pluginmanager.has_plugin("nova_image_shim")
+    assert set() == IMPORTED
+"""
+EACH_TEST_STARTS_FROM_THE_SEED = """
+import pytest
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_anew(legacy_cloud, number):
+    assert [] == legacy_cloud.requests() == legacy_cloud.rules()
+    assert legacy_cloud.images()
+    assert 0 == legacy_cloud.ahead_seconds
+    assert 3600 == legacy_cloud.token_seconds
+    legacy_cloud.load_images([])
+    legacy_cloud.add_rule(status=503)
+    legacy_cloud.advance_clock(60)
+    legacy_cloud.set_token_seconds(60)
+"""
+
+
+def test_a_project_uses_the_plugin_as_documented(tmp_path: Path) -> None:
+    """Before the fixture's first use, the plugin has imported no web framework."""
     assert len(EXAMPLE.strip().splitlines()) <= 10
-    code, output = run_pytest(tmp_path, test_example=EXAMPLE)
-    assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
+    files = {
+        "test_1_modules": FIRST_IMPORTS_NOTHING,
+        "test_2_example": EXAMPLE,
+        "test_3_anew": EACH_TEST_STARTS_FROM_THE_SEED,
+    }
+    # schemathesis, which is installed for our own tests, is a plugin that imports much.
+    code, output = run_pytest(tmp_path, "-p", "no:schemathesis", **files)
+    assert (0, "4 passed") == (code, output.splitlines()[-1][:8]), output
 
 
 def test_a_project_can_bring_its_own_seed(tmp_path: Path) -> None:
-    (tmp_path / "seed.yaml").write_text("- {id: mine, name: my-image}\n", encoding="utf-8")
-    test = (
-        "def test_seed(legacy_cloud):\n"
-        "    assert ['my-image'] == [image['name'] for image in legacy_cloud.images()]\n"
-    )
-    code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_seed=test)
-    assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
-
-
-def test_the_login_is_the_seeds_first_user(tmp_path: Path) -> None:
     seed = (
+        "images: [{id: mine, name: my-image}]\n"
         "projects: [{id: p-1, name: acme}]\n"
         "users: [{name: ann, password: a-secret, roles: {p-1: [member]}}]\n"
     )
@@ -68,8 +93,10 @@ def test_the_login_is_the_seeds_first_user(tmp_path: Path) -> None:
     test = """
 import requests
 
+
 def test_login(legacy_cloud):
     cloud = legacy_cloud
+    assert ["my-image"] == [image["name"] for image in cloud.images()]
     assert ("ann", "a-secret", "acme") == (cloud.username, cloud.password, cloud.project_name)
     headers = {"X-Auth-Token": cloud.token}
     assert 200 == requests.get(f"{cloud.url}/v2/p-1/images", headers=headers).status_code
@@ -95,19 +122,6 @@ def test_an_invalid_seed_is_refused_with_item_and_reason(tmp_path: Path) -> None
     assert "seed.yaml: image 1 (id mine): status: Must be one of: queued, saving, " in output
 
 
-def test_the_plugin_imports_no_web_framework(tmp_path: Path) -> None:
-    test = (
-        "import sys\n\n\n"
-        "def test_modules(pytestconfig):\n"
-        "    assert pytestconfig.pluginmanager.has_plugin('nova_image_shim')\n"
-        "    brought = {'flask', 'werkzeug', 'requests'}\n"
-        "    assert set() == brought & sys.modules.keys()\n"
-    )
-    # schemathesis, which is installed for our own tests, is a plugin that brings much along.
-    code, output = run_pytest(tmp_path, "-p", "no:schemathesis", test_modules=test)
-    assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
-
-
 def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
     conftest = "import sys\n\nsys.modules['yaml'] = None\n"
     test = "def test_one(legacy_cloud):\n    pass\n"
@@ -123,25 +137,6 @@ def test_the_plugin_can_be_disabled(tmp_path: Path) -> None:
     assert 1 == code
     assert "fixture 'legacy_cloud' not found" in output
     assert "1 passed, 1 error" in output
-
-
-def test_each_test_starts_from_the_seed(tmp_path: Path) -> None:
-    test = """
-import pytest
-
-@pytest.mark.parametrize("number", range(2))
-def test_anew(legacy_cloud, number):
-    assert [] == legacy_cloud.requests() == legacy_cloud.rules()
-    assert legacy_cloud.images()
-    assert 0 == legacy_cloud.ahead_seconds
-    assert 3600 == legacy_cloud.token_seconds
-    legacy_cloud.load_images([])
-    legacy_cloud.add_rule(status=503)
-    legacy_cloud.advance_clock(60)
-    legacy_cloud.set_token_seconds(60)
-"""
-    code, output = run_pytest(tmp_path, test_anew=test)
-    assert (0, "2 passed") == (code, output.splitlines()[-1][:8]), output
 
 
 def test_the_login_works_with_the_embedded_identity(legacy_cloud: LegacyCloud) -> None:

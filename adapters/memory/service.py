@@ -48,15 +48,15 @@ class MemoryImageService(port.ImageService):
         paging = {"limit": str(limit), "sort_dir": "asc" if oldest_first else "desc"}
         if marker:
             paging["marker"] = marker
-        return self.find(context, ImageQuery.from_pairs({**query, **paging}.items()))
+        return self.find(context, {**query, **paging}.items())
 
-    def find(self, context: port.Context, query: ImageQuery) -> port.Page:
-        """Return the page that a query asks for.
+    def find(self, context: port.Context, pairs: Iterable[tuple[str, str]]) -> port.Page:
+        """Return the page that the parameters of a Glance v2 list ask for.
 
         Raises:
-            MarkerNotFound: the caller cannot see the marker's image.
+            ImageBadRequest: a parameter is invalid, or the caller cannot see the marker's image.
         """
-        return query.page(context, self.store.images)
+        return ImageQuery.from_pairs(pairs).page(context, self.store.images)
 
     def get(self, context: port.Context, image_id: str) -> port.Image:
         """Return an image that the caller may see."""

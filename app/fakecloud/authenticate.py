@@ -1,4 +1,4 @@
-"""Who may ask, according to the embedded identity."""
+"""Authentication by the embedded identity."""
 
 from flask import Request
 
@@ -9,11 +9,11 @@ from nova_image_shim.fakecloud.identity.identity import Identity
 
 
 class FakeAuthenticate:
-    """Ask the embedded identity who a token stands for.
+    """Find the caller of a token in the embedded identity.
 
     Args:
-        identity: which tokens are good.
-        accept_any: take any token instead, as `auth.accept_any_token` does.
+        identity: knows the valid tokens.
+        accept_any: accept any token instead, as `auth.accept_any_token` does.
     """
 
     def __init__(self, identity: Identity, *, accept_any: bool = False) -> None:
@@ -24,7 +24,7 @@ class FakeAuthenticate:
         """Return the caller.
 
         Raises:
-            Unauthenticated: there is no token, or none that is good.
+            Unauthenticated: the token is missing or invalid.
         """
         if self._accept_any:
             return accept_any_token(request, project_id)

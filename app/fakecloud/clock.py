@@ -1,4 +1,4 @@
-"""The cloud's clock, which a test can move forward: for token expiry and `updated`."""
+"""The cloud's clock, for token expiry and `updated`; a test can move it forward."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from nova_image_shim.web.errors import HTTPError
 
 
 class Clock:
-    """The time of day in UTC, plus what it was moved forward by."""
+    """The time in UTC, plus the sum of all moves."""
 
     def __init__(self) -> None:
         self._ahead = timedelta()

@@ -18,7 +18,7 @@ _UNIQUE = ("id", "name")
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project of the one domain there is."""
+    """A project of the only domain."""
 
     id: str
     name: str
@@ -26,10 +26,10 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of the one domain there is.
+    """A user of the only domain.
 
     Args:
-        roles: role names by project id; the first project is the one of a login by API key.
+        roles: role names by project id; a login by API key uses the first project.
     """
 
     id: str
@@ -44,7 +44,7 @@ def _default_projects() -> tuple[Project, ...]:
 
 
 def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
-    """Return a user for each project, of its name, with it as password; `admin` is one."""
+    """Return a user for each project, with its name as name and password."""
     return tuple(
         User(
             project.name,
@@ -62,9 +62,9 @@ class Seed:
     """What a cloud begins with.
 
     Args:
-        images: complete Glance v2 images with `members`, as `image_file.load_images` gives them.
-        projects, users: who there is.
-        token_seconds: how long a new token is good.
+        images: complete Glance v2 images with `members`, as `image_file.load_images` returns them.
+        projects, users: everyone who can log in.
+        token_seconds: the lifetime of a new token.
     """
 
     images: Sequence[Mapping[str, Any]] = ()

@@ -1,4 +1,4 @@
-"""From the Flask request to the embedded cloud that it came to."""
+"""The current request's embedded cloud, its identity and its token."""
 
 from flask import current_app, request
 
@@ -18,12 +18,12 @@ def identity() -> Identity:
 
 
 def own_token() -> Token:
-    """Return the token that the request came with.
+    """Return the request's token.
 
     Raises:
-        Unauthorized: there is none, or no good one.
+        Unauthorized: it is missing or invalid.
     """
     token = identity().validate(request.headers.get("X-Auth-Token", "").strip())
     if token is None:
-        raise Unauthorized("X-Auth-Token holds no good token")
+        raise Unauthorized("X-Auth-Token has no valid token")
     return token

@@ -1,4 +1,4 @@
-"""What to type first: shown when the embedded cloud is ready."""
+"""The first commands to type, shown when the embedded cloud is ready."""
 
 import shlex
 
@@ -8,11 +8,11 @@ from nova_image_shim.fakecloud.seed import Project, Seed, User
 
 
 def welcome(seed: Seed, base: str) -> list[str]:
-    """Return the lines that say how to ask and how to log in.
+    """Return the lines that show a first call and a login.
 
     Args:
-        seed: who there is.
-        base: where the service is, `http://HOST:PORT`.
+        seed: its projects and users.
+        base: the service's address, `http://HOST:PORT`.
     """
     lines = [
         "An embedded cloud for tests: everything is in memory, nothing is secure.",
@@ -31,7 +31,7 @@ def welcome(seed: Seed, base: str) -> list[str]:
 
 
 def _login(user: User, project: Project, base: str) -> list[str]:
-    """Return the variables of a login; a password of a file's own is not shown."""
+    """Return the variables of a login; a password set in a seed file is not shown."""
     password = shlex.quote(user.password) if user.password == user.name else "..."
     name, project_name = shlex.quote(user.name), shlex.quote(project.name)
     return [

@@ -47,7 +47,7 @@ def image(image_id: str, **fields: Any) -> dict[str, Any]:
 DEMO = Context("demo", "req-test")
 
 
-def test_what_is_loaded_is_all_there_is() -> None:
+def test_load_replaces_all_images() -> None:
     service = MemoryImageService([image("a"), image("b")])
     loaded = [image("c", members={"alt": "pending"}), image("a", status="killed")]
     service.store.load(loaded)
@@ -56,7 +56,7 @@ def test_what_is_loaded_is_all_there_is() -> None:
         service.get(DEMO, "b")
 
 
-def test_an_image_is_put_in_whatever_there_was() -> None:
+def test_put_adds_or_replaces_an_image() -> None:
     service = MemoryImageService([image("a", protected=True), image("b")])
     service.store.put(image("a", owner="alt", status="queued", members={"demo": "accepted"}))
     service.store.put(image("c"))
@@ -64,7 +64,7 @@ def test_an_image_is_put_in_whatever_there_was() -> None:
     assert ("alt", "queued") == ((got := service.get(DEMO, "a"))["owner"], got["status"])
 
 
-def test_an_image_is_removed_whoever_owns_it() -> None:
+def test_remove_ignores_owner_and_protection() -> None:
     service = MemoryImageService([image("a", owner="alt", protected=True), image("b")])
     service.store.remove("a")
     assert ["b"] == [found["id"] for found in service.store.all()]
@@ -72,7 +72,7 @@ def test_an_image_is_removed_whoever_owns_it() -> None:
         service.store.remove("a")
 
 
-def test_what_is_given_out_is_a_copy() -> None:
+def test_returned_images_are_copies() -> None:
     given = image("a", members={"alt": "accepted"})
     service = MemoryImageService([given])
     given["name"] = given["members"]["alt"] = "changed"
@@ -81,7 +81,7 @@ def test_what_is_given_out_is_a_copy() -> None:
     assert [image("a", members={"alt": "accepted"})] == service.store.all()
 
 
-def test_a_change_has_the_time_that_it_is_told() -> None:
+def test_an_update_gets_the_time_of_the_clock() -> None:
     service = MemoryImageService([image("a")], now=lambda: datetime(2040, 1, 2, tzinfo=UTC))
     changed = service.update(DEMO, "a", add={"x": "y"}, replace={}, remove=[])
     assert "2040-01-02T00:00:00Z" == changed["updated_at"]
@@ -90,7 +90,7 @@ def test_a_change_has_the_time_that_it_is_told() -> None:
 ADMIN = Context("admin", "req-test", roles=frozenset({"admin", "member"}))
 
 
-def test_an_admin_lists_all_but_what_others_share_with_everyone() -> None:
+def test_an_admin_lists_all_but_others_community_images() -> None:
     kinds = ("public", "private", "shared", "community")
     images = [
         image(f"{owner} {kind}", owner=owner, visibility=kind)
@@ -104,7 +104,7 @@ def test_an_admin_lists_all_but_what_others_share_with_everyone() -> None:
         assert image_id == service.get(ADMIN, image_id)["id"]
 
 
-def test_an_admin_changes_all_and_deletes_what_is_not_protected() -> None:
+def test_an_admin_can_change_all_and_delete_unprotected_images() -> None:
     service = MemoryImageService([image("a"), image("b", protected=True)])
     changed: Any = service.update(ADMIN, "b", add={"x": "y"}, replace={}, remove=[])
     assert "y" == changed["x"]

@@ -1,4 +1,4 @@
-"""The control plane's calls: what they take, what they give, and whom they refuse."""
+"""The control plane's calls: requests, responses and refusals."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def error(code: int, title: str, message: str) -> dict[str, Any]:
 
 
 def bad(message: str) -> tuple[int, dict[str, Any]]:
-    """Return the answer to what is wrong."""
+    """Return the response to an invalid request."""
     return 400, error(400, "Bad Request", message)
 
 
@@ -92,10 +92,10 @@ def names(client: FlaskClient) -> list[str]:
     return [image["name"] for image in answer.json["images"]]
 
 
-# What there is
+# The index
 
 
-def test_it_says_what_it_is_and_that_nothing_is_secure(client: FlaskClient) -> None:
+def test_the_index_describes_the_control_plane(client: FlaskClient) -> None:
     expected = {
         "notice": "This is a fake cloud for tests. Nothing here is secure: passwords are known "
         "to all, and whoever reaches this address can read and change everything.",
@@ -111,7 +111,7 @@ def test_it_says_what_it_is_and_that_nothing_is_secure(client: FlaskClient) -> N
     assert (200, expected) == told(client.get("/_fake/"))
 
 
-def test_without_the_final_slash_it_leads_there(client: FlaskClient) -> None:
+def test_a_missing_final_slash_redirects(client: FlaskClient) -> None:
     answer = client.get("/_fake")
     assert (308, "http://127.0.0.1:8774/_fake/") == (answer.status_code, answer.location)
 
@@ -126,7 +126,7 @@ def test_without_the_final_slash_it_leads_there(client: FlaskClient) -> None:
         ("image/png", "application/json"),
     ],
 )
-def test_a_browser_gets_a_page_and_everyone_else_json(
+def test_a_browser_gets_a_page_and_other_clients_json(
     accept: str | None, content_type: str, client: FlaskClient
 ) -> None:
     answer = client.get("/_fake/", headers={"Accept": accept} if accept else {})
@@ -179,7 +179,7 @@ def test_other_paths_and_methods_are_refused_in_json(
     assert allow == (set(answer.headers["Allow"].split(", ")) if allow else None)
 
 
-def test_no_answer_is_kept_framed_or_guessed_at(client: FlaskClient) -> None:
+def test_responses_forbid_caching_framing_and_sniffing(client: FlaskClient) -> None:
     answer = client.get("/_fake/images")
     assert {
         "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
@@ -192,7 +192,7 @@ def test_no_answer_is_kept_framed_or_guessed_at(client: FlaskClient) -> None:
     }.items() <= dict(answer.headers).items()
 
 
-def test_over_a_real_cloud_there_is_none_of_it() -> None:
+def test_a_real_cloud_has_no_control_plane() -> None:
     """`create_app` alone is what the other backend gets."""
     from nova_image_shim import create_app  # noqa: PLC0415
     from nova_image_shim.adapters.memory.service import MemoryImageService  # noqa: PLC0415
@@ -206,7 +206,7 @@ def test_over_a_real_cloud_there_is_none_of_it() -> None:
 # Images
 
 
-def test_an_image_is_added_complete(client: FlaskClient) -> None:
+def test_an_added_image_is_completed(client: FlaskClient) -> None:
     wanted = GIVEN | {"name": "debian", "os_distro": "debian", "owner": "alt"}
     added = IMAGE | wanted | {"visibility": "shared"}
     answer = client.post("/_fake/images", json=wanted)
@@ -216,7 +216,7 @@ def test_an_image_is_added_complete(client: FlaskClient) -> None:
     assert "debian" not in names(client)
 
 
-def test_an_image_without_id_and_time_gets_both(client: FlaskClient) -> None:
+def test_a_new_image_gets_an_id_and_the_cloud_time(client: FlaskClient) -> None:
     added = client.post("/_fake/images", json={}).json
     assert added
     assert re.fullmatch(r"[0-9a-f-]{36}", added["id"])
@@ -225,14 +225,14 @@ def test_an_image_without_id_and_time_gets_both(client: FlaskClient) -> None:
     assert IMAGE | {"id": added["id"]} | times == added
 
 
-def test_an_id_is_taken_once(client: FlaskClient) -> None:
+def test_adding_an_existing_id_is_a_conflict(client: FlaskClient) -> None:
     client.post("/_fake/images", json=GIVEN)
     message = "image an-id already exists: change it, or delete it first"
     expected = 409, error(409, "Conflict", message)
     assert expected == told(client.post("/_fake/images", json=GIVEN))
 
 
-def test_an_image_walks_through_its_states(client: FlaskClient) -> None:
+def test_an_image_can_be_set_to_any_status(client: FlaskClient) -> None:
     client.post("/_fake/images", json=GIVEN | {"status": "queued"})
     shown = []
     for status in ("queued", "saving", "active", "deactivated", "killed"):
@@ -243,7 +243,7 @@ def test_an_image_walks_through_its_states(client: FlaskClient) -> None:
     assert [("SAVING", 25), ("SAVING", 50), ("ACTIVE", 100), ("UNKNOWN", 0), ("ERROR", 0)] == shown
 
 
-def test_any_attribute_is_changed_and_null_takes_a_property_away(client: FlaskClient) -> None:
+def test_any_attribute_can_change_and_null_removes_a_property(client: FlaskClient) -> None:
     given = GIVEN | {"name": "one", "kernel_id": "k", "ramdisk_id": "r"}
     client.post("/_fake/images", json=given)
     changes = {
@@ -265,7 +265,7 @@ def test_any_attribute_is_changed_and_null_takes_a_property_away(client: FlaskCl
     assert (200, expected) == told(client.get("/_fake/images/an-id"))
 
 
-def test_a_change_has_its_time(client: FlaskClient) -> None:
+def test_a_change_sets_the_update_time(client: FlaskClient) -> None:
     client.post("/_fake/clock", json={"advance_seconds": 10 * 365 * 86400})
     client.post("/_fake/images", json=GIVEN)
     changed = client.patch("/_fake/images/an-id", json={"name": "two"}).json
@@ -274,7 +274,7 @@ def test_a_change_has_its_time(client: FlaskClient) -> None:
     assert changed["created_at"] == GIVEN["created_at"]
 
 
-def test_an_image_is_deleted_however_protected(client: FlaskClient) -> None:
+def test_a_protected_image_can_be_deleted(client: FlaskClient) -> None:
     client.post("/_fake/images", json=GIVEN | {"protected": True, "owner": "alt"})
     assert (204, None) == told(client.delete("/_fake/images/an-id"))
     missing = 404, error(404, "Not Found", "there is no image an-id")
@@ -292,7 +292,7 @@ def test_all_images_are_replaced(wrap: bool, client: FlaskClient) -> None:
     assert (200, expected) == told(client.get("/_fake/images"))
 
 
-def test_what_is_listed_can_be_loaded(client: FlaskClient) -> None:
+def test_a_listed_collection_can_be_loaded_again(client: FlaskClient) -> None:
     listed = client.get("/_fake/images").json
     client.put("/_fake/images", json=[])
     assert [] == names(client)
@@ -341,7 +341,7 @@ SIZE = f"size: Must be greater than or equal to 0 and less than or equal to {2**
         ),
     ],
 )
-def test_a_bad_image_is_refused_and_nothing_changes(
+def test_an_invalid_image_is_refused_and_changes_nothing(
     method: str, path: str, body: Any, message: str, client: FlaskClient
 ) -> None:
     client.post("/_fake/images", json=GIVEN)
@@ -351,14 +351,14 @@ def test_a_bad_image_is_refused_and_nothing_changes(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"name=x", b'{"a": NaN}', b"\xff", b"[" * 5000])
-def test_a_body_that_is_no_json_is_refused(body: bytes, client: FlaskClient) -> None:
+def test_an_invalid_json_body_is_refused(body: bytes, client: FlaskClient) -> None:
     with pytest.raises(orjson.JSONDecodeError) as caught:
         orjson.loads(body)
     answer = client.post("/_fake/images", data=body, content_type="application/json")
     assert bad(f"the body is not valid JSON: {caught.value}") == told(answer)
 
 
-def test_a_body_has_a_bound(client: FlaskClient) -> None:
+def test_a_large_body_is_refused(client: FlaskClient) -> None:
     answer = client.put(
         "/_fake/images",
         content_type="application/json",
@@ -400,7 +400,7 @@ def agent() -> FlaskClient:
     return client
 
 
-def test_requests_are_written_down_but_those_of_the_control_plane(agent: FlaskClient) -> None:
+def test_all_requests_but_the_control_planes_are_recorded(agent: FlaskClient) -> None:
     agent.get("/_fake/images")
     agent.get("/healthcheck")
     agent.get("/v2/demo/images?name=a%20b&limit=1")
@@ -414,7 +414,7 @@ def test_requests_are_written_down_but_those_of_the_control_plane(agent: FlaskCl
     assert expected == journal(agent)
 
 
-def test_a_reader_asks_for_what_is_new(agent: FlaskClient) -> None:
+def test_requests_can_be_listed_from_a_number(agent: FlaskClient) -> None:
     for path in ("/", "/v2", "/v2/"):
         agent.get(path)
     assert [seen(2, "/v2"), seen(3, "/v2/")] == journal(agent, "?after=1")
@@ -422,7 +422,7 @@ def test_a_reader_asks_for_what_is_new(agent: FlaskClient) -> None:
     assert [] == journal(agent, "?after=3")
 
 
-def test_numbers_go_on_after_a_clear(agent: FlaskClient) -> None:
+def test_request_numbers_continue_after_a_clear(agent: FlaskClient) -> None:
     agent.get("/v2")
     assert (204, None) == told(agent.delete("/_fake/requests"))
     agent.get("/v2")
@@ -432,13 +432,13 @@ def test_numbers_go_on_after_a_clear(agent: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "query", ["after=-1", "after=x", "limit=", "limit=1.5", "after=1" + "0" * 15]
 )
-def test_a_bad_bound_is_refused(query: str, client: FlaskClient) -> None:
+def test_an_invalid_paging_parameter_is_refused(query: str, client: FlaskClient) -> None:
     name = query.partition("=")[0]
     message = f"{name}: must be a whole number of at most 15 digits"
     assert bad(message) == told(client.get(f"/_fake/requests?{query}"))
 
 
-def test_no_token_is_written_down(agent: FlaskClient) -> None:
+def test_tokens_are_not_recorded(agent: FlaskClient) -> None:
     token = "0123456789abcdef"
     tokens = {"X-Auth-Token": token, "X-Subject-Token": token[::-1]}
     agent.get(f"/v2/demo/images?t={token}&u={token[::-1]}", headers=tokens)
@@ -453,7 +453,7 @@ def test_no_token_is_written_down(agent: FlaskClient) -> None:
     assert expected == [(entry["path"], entry["query"], entry["user_agent"]) for entry in entries]
 
 
-def test_the_journal_is_bounded(agent: FlaskClient) -> None:
+def test_the_journal_has_a_limit(agent: FlaskClient) -> None:
     agent.get(f"/v2/{'x' * 3000}?{'y' * 3000}", headers={"User-Agent": "z" * 3000})
     entry = journal(agent)[0]
     assert [2048] * 3 == [len(entry[name]) for name in ("path", "query", "user_agent")]
@@ -467,7 +467,7 @@ def test_the_journal_is_bounded(agent: FlaskClient) -> None:
 # Rules
 
 
-def test_a_rule_is_added_shown_and_taken_away(agent: FlaskClient) -> None:
+def test_a_rule_can_be_added_shown_and_deleted(agent: FlaskClient) -> None:
     given = {"path": "/v2", "status": 503, "retry_after": 2}
     rule = {"id": 1, "path": "/v2", "status": 503, "retry_after": "2", "hits": 0}
     answer = agent.post("/_fake/rules", json=given)
@@ -484,14 +484,14 @@ def test_a_rule_is_added_shown_and_taken_away(agent: FlaskClient) -> None:
     assert [seen(1, "/v2", status=503, rule=1), seen(2, "/v2")] == journal(agent)
 
 
-def test_all_rules_are_taken_away(client: FlaskClient) -> None:
+def test_all_rules_can_be_deleted(client: FlaskClient) -> None:
     for _ in range(2):
         client.post("/_fake/rules", json={"status": 503})
     assert (204, None) == told(client.delete("/_fake/rules"))
     assert (200, {"rules": []}) == told(client.get("/_fake/rules"))
 
 
-def test_a_bad_rule_is_refused_by_name(client: FlaskClient) -> None:
+def test_an_invalid_rule_is_refused_with_every_field(client: FlaskClient) -> None:
     status = "status: Must be an HTTP status of 400 or more."
     expected = bad(f"{status}; delay: Unknown field.")
     assert expected == told(client.post("/_fake/rules", json={"status": 200, "delay": 1}))
@@ -500,7 +500,7 @@ def test_a_bad_rule_is_refused_by_name(client: FlaskClient) -> None:
 # Clock and tokens
 
 
-def test_the_clock_goes_forward_and_back_to_now(client: FlaskClient) -> None:
+def test_the_clock_advances_and_resets(client: FlaskClient) -> None:
     def clock() -> Any:
         return client.get("/_fake/clock").json
 
@@ -532,11 +532,11 @@ RANGE = "Must be greater than or equal to 0 and less than or equal to 1000000000
         ({"advance_seconds": 10**12}, "the clock would go beyond the year 9999"),
     ],
 )
-def test_a_bad_move_of_the_clock_is_refused(body: Any, message: str, client: FlaskClient) -> None:
+def test_an_invalid_clock_change_is_refused(body: Any, message: str, client: FlaskClient) -> None:
     assert bad(message) == told(client.post("/_fake/clock", json=body))
 
 
-def test_new_tokens_last_as_long_as_they_are_told_to(client: FlaskClient) -> None:
+def test_the_lifetime_of_new_tokens_can_be_set(client: FlaskClient) -> None:
     assert (200, {"token_seconds": 3600}) == told(client.get("/_fake/tokens"))
     answer = client.put("/_fake/tokens", json={"token_seconds": 60})
     assert (200, {"token_seconds": 60}) == told(answer)
@@ -550,7 +550,7 @@ def test_new_tokens_last_as_long_as_they_are_told_to(client: FlaskClient) -> Non
 # Reset
 
 
-def test_a_reset_leads_back_to_the_seed(client: FlaskClient) -> None:
+def test_a_reset_restores_the_seed(client: FlaskClient) -> None:
     before = client.get("/_fake/images").json
     client.put("/_fake/images", json=[])
     client.post("/_fake/rules", json={"status": 503})
@@ -567,7 +567,7 @@ def test_a_reset_leads_back_to_the_seed(client: FlaskClient) -> None:
     assert 0 == clock["ahead_seconds"]
 
 
-# Who is refused
+# Requests from other sites
 
 LOOPBACK = ": the control plane answers to a loopback address or localhost"
 PUBLIC = f"{LOOPBACK}, any address, or a name without a dot"
@@ -588,7 +588,7 @@ PUBLIC = f"{LOOPBACK}, any address, or a name without a dot"
         ("cloud.example:8774", "cloud.example:8774"),
     ],
 )
-def test_our_own_host_is_good(bind: str, host: str) -> None:
+def test_a_host_of_this_machine_is_allowed(bind: str, host: str) -> None:
     assert 200 == client_of(shared_app(bind)).get("/_fake/", headers={"Host": host}).status_code
 
 
@@ -635,7 +635,7 @@ def test_a_foreign_origin_is_refused(origin: str, method: str, client: FlaskClie
     assert (200, {"rules": []}) == told(client.get("/_fake/rules"))
 
 
-def test_our_own_origin_is_good(client: FlaskClient) -> None:
+def test_the_own_origin_is_allowed(client: FlaskClient) -> None:
     headers = {"Origin": "http://127.0.0.1:8774"}
     answer = client.post("/_fake/rules", headers=headers, json={"status": 503})
     assert 201 == answer.status_code
@@ -654,7 +654,7 @@ def test_our_own_origin_is_good(client: FlaskClient) -> None:
         ("DELETE", "/_fake/images/an-id", "text/plain"),
     ],
 )
-def test_what_a_form_could_send_is_refused(
+def test_content_types_of_forms_are_refused(
     method: str, path: str, content_type: str | None, client: FlaskClient
 ) -> None:
     answer = client.open(path, method=method, data=b'{"status": 503}', content_type=content_type)
@@ -663,13 +663,13 @@ def test_what_a_form_could_send_is_refused(
     assert (200, {"rules": []}) == told(client.get("/_fake/rules"))
 
 
-def test_a_charset_beside_the_type_is_good(client: FlaskClient) -> None:
+def test_a_charset_parameter_is_allowed(client: FlaskClient) -> None:
     content_type = "application/json; charset=UTF-8"
     answer = client.post("/_fake/reset", data=b"{}", content_type=content_type)
     assert (204, None) == told(answer)
 
 
-# What goes wrong in it
+# Unexpected errors
 
 
 class BrokenCloud(FakeCloud):
@@ -679,7 +679,7 @@ class BrokenCloud(FakeCloud):
         raise RuntimeError("a secret of the inside")
 
 
-def test_a_mistake_of_its_own_is_for_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     client = LocalClient(create_cloud_app(Settings(), BrokenCloud(load_seed())))
     message = "an unexpected error: see the service's log"
     expected = 500, error(500, "Internal Server Error", message)
@@ -687,7 +687,7 @@ def test_a_mistake_of_its_own_is_for_the_log_only(caplog: pytest.LogCaptureFixtu
     assert "a secret of the inside" in caplog.text
 
 
-# What is written of it
+# The documentation
 
 
 def test_every_call_and_every_field_of_a_rule_is_documented() -> None:

@@ -114,14 +114,14 @@ def ask(cloud: LegacyCloud, path: str, user_agent: str) -> int:
     return requests.get(f"{cloud.url}{path}", headers=headers, timeout=10).status_code
 
 
-def test_it_says_that_nothing_is_secure(page: Page) -> None:
+def test_the_page_warns_that_nothing_is_secure(page: Page) -> None:
     assert "Fake cloud" == page.driver.title
     notice = page.driver.find_element(By.CLASS_NAME, "notice").text
     assert notice.startswith("This is a fake cloud for tests. Nothing here is secure:")
     assert [] == page.complaints()
 
 
-def test_requests_are_shown_as_they_come(page: Page, legacy_cloud: LegacyCloud) -> None:
+def test_new_requests_appear(page: Page, legacy_cloud: LegacyCloud) -> None:
     assert "No requests yet. Point a client at this address." == page.text("requests")
     ask(legacy_cloud, "/v2/demo/images?limit=1", "one-client/1.0")
     page.wait(lambda: "one-client/1.0" in page.text("requests"))
@@ -134,7 +134,7 @@ def test_requests_are_shown_as_they_come(page: Page, legacy_cloud: LegacyCloud) 
     assert [] == page.complaints()
 
 
-def test_images_are_shown_as_they_change(page: Page, legacy_cloud: LegacyCloud) -> None:
+def test_changed_images_appear(page: Page, legacy_cloud: LegacyCloud) -> None:
     assert IMAGE_ID in page.text("images")
     legacy_cloud.load_images([{"id": "one", "name": "lonely", "status": "queued", "owner": "alt"}])
     page.wait(lambda: "lonely" in page.text("images"))
@@ -185,7 +185,7 @@ def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud)
     assert [] == page.complaints()
 
 
-def test_a_rule_that_closes_is_a_tick(page: Page, legacy_cloud: LegacyCloud) -> None:
+def test_the_close_effect_is_a_checkbox(page: Page, legacy_cloud: LegacyCloud) -> None:
     page.driver.find_element(By.NAME, "close").click()
     page.press("Add rule")
     assert [True] == [rule["close"] for rule in legacy_cloud.rules()]
@@ -193,7 +193,7 @@ def test_a_rule_that_closes_is_a_tick(page: Page, legacy_cloud: LegacyCloud) -> 
     assert [] == legacy_cloud.rules()
 
 
-def test_a_bad_rule_is_answered_with_what_is_wrong(page: Page, legacy_cloud: LegacyCloud) -> None:
+def test_an_invalid_rule_shows_the_error(page: Page, legacy_cloud: LegacyCloud) -> None:
     page.fill(path="/v2/*")
     page.press("Add rule", "a rule needs one of status, latency_seconds, body, close")
     assert [] == legacy_cloud.rules()
@@ -236,7 +236,7 @@ def test_markup_is_shown_as_text(page: Page, legacy_cloud: LegacyCloud) -> None:
     assert [] == page.complaints()
 
 
-def test_it_says_when_the_cloud_is_gone(page: Page, legacy_cloud: LegacyCloud) -> None:
+def test_a_lost_connection_is_shown(page: Page, legacy_cloud: LegacyCloud) -> None:
     page.driver.set_network_conditions(offline=True, latency=0, throughput=1)
     try:
         page.press("Clear", "The fake cloud is not responding.")
@@ -248,7 +248,9 @@ def test_it_says_when_the_cloud_is_gone(page: Page, legacy_cloud: LegacyCloud) -
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 700, 1200])
-def test_all_can_be_read(width: int, scheme: str, page: Page, legacy_cloud: LegacyCloud) -> None:
+def test_all_text_is_readable(
+    width: int, scheme: str, page: Page, legacy_cloud: LegacyCloud
+) -> None:
     for number, status in enumerate(("active", "queued", "killed")):
         legacy_cloud.add_image(id=f"{number}" * 255, name="n" * 255, status=status, owner="o" * 255)
     legacy_cloud.add_rule(path="/v2/*", status=503, retry_after=1, times=1)
@@ -290,7 +292,7 @@ Promise.allSettled(tries).then((all) => {{
 </script>"""
 
 
-def test_no_other_page_reads_or_changes_anything(page: Page, legacy_cloud: LegacyCloud) -> None:
+def test_another_site_cannot_read_or_change_anything(page: Page, legacy_cloud: LegacyCloud) -> None:
     ask(legacy_cloud, "/v2/demo/images", "one-client/1.0")
     before = legacy_cloud.images(), legacy_cloud.requests()
     body = ATTACK.format(url=legacy_cloud.url, image_id=IMAGE_ID)
@@ -304,9 +306,7 @@ def test_no_other_page_reads_or_changes_anything(page: Page, legacy_cloud: Legac
     assert before == (legacy_cloud.images(), legacy_cloud.requests())
 
 
-def test_a_name_that_leads_here_does_not_open_the_page(
-    page: Page, legacy_cloud: LegacyCloud
-) -> None:
+def test_a_rebound_host_name_is_refused(page: Page, legacy_cloud: LegacyCloud) -> None:
     port = legacy_cloud.url.rpartition(":")[2]
     page.driver.get(f"http://rebound.example:{port}/_fake/")
     body = json.loads(page.driver.find_element(By.TAG_NAME, "pre").text)

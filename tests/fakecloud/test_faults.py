@@ -150,7 +150,7 @@ def test_a_rule_acts_twice_and_then_stops(cloud: Cloud) -> None:
         ),
     ],
 )
-def test_an_error_has_the_form_of_its_service(
+def test_a_fault_has_the_form_of_its_service(
     path: str, status: int, body: dict[str, Any], cloud: Cloud
 ) -> None:
     cloud.rule(status=status, retry_after=7)
@@ -158,7 +158,7 @@ def test_an_error_has_the_form_of_its_service(
     assert (status, body, "7") == (answer.status_code, answer.json(), answer.headers["Retry-After"])
 
 
-def test_a_request_with_a_body_meets_the_error_too(cloud: Cloud) -> None:
+def test_a_request_with_a_body_gets_the_fault(cloud: Cloud) -> None:
     cloud.rule(method="POST", status=503)
     answer = cloud.http.post(f"{cloud.images}/none/metadata", data=b"x" * 2**20, timeout=10)
     assert 503 == answer.status_code
@@ -212,7 +212,7 @@ def test_a_body_is_garbage(cloud: Cloud) -> None:
         answer.json()
 
 
-def test_an_error_may_have_a_bad_body_too(cloud: Cloud) -> None:
+def test_a_fault_can_have_an_invalid_body(cloud: Cloud) -> None:
     cloud.rule(status=503, body="garbage")
     answer = cloud.get()
     assert (503, GARBAGE) == (answer.status_code, answer.content)
@@ -226,7 +226,7 @@ def test_a_connection_is_closed_without_an_answer(cloud: Cloud) -> None:
     assert [("GET", path, None, rule), ("GET", path, 200, None)] == cloud.seen()
 
 
-def test_a_closed_connection_has_done_nothing_but_a_cut_answer_was_worked_for(
+def test_a_closed_connection_changes_nothing_and_a_cut_response_does(
     cloud: Cloud,
 ) -> None:
     image_id = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
@@ -263,7 +263,7 @@ def client(legacy_cloud: LegacyCloud) -> Iterator[session.Session]:
 COMPUTE = {"service_type": "compute"}
 
 
-def test_a_client_tries_again_until_it_is_served(
+def test_a_client_retries_until_it_succeeds(
     client: session.Session, legacy_cloud: LegacyCloud
 ) -> None:
     legacy_cloud.add_rule(path="*/images", status=503, retry_after=0, times=2)
@@ -276,7 +276,7 @@ def test_a_client_tries_again_until_it_is_served(
     assert {"test-client"} == {entry["user_agent"].split()[0] for entry in tries}
 
 
-def test_a_client_meets_a_closed_connection(
+def test_a_client_handles_a_closed_connection(
     client: session.Session, legacy_cloud: LegacyCloud
 ) -> None:
     legacy_cloud.add_rule(path="*/images", close=True, times=2)
@@ -288,13 +288,13 @@ def test_a_client_meets_a_closed_connection(
     assert 200 == answer.status_code
 
 
-def test_a_client_meets_half_a_body(client: session.Session, legacy_cloud: LegacyCloud) -> None:
+def test_a_client_detects_half_a_body(client: session.Session, legacy_cloud: LegacyCloud) -> None:
     legacy_cloud.add_rule(path="*/images", body="cut", times=1)
     with pytest.raises(UnknownConnectionError, match="IncompleteRead"):
         client.get("/images", endpoint_filter=COMPUTE)
 
 
-def test_a_login_can_fail_and_a_token_can_end(
+def test_a_client_logs_in_again_when_its_token_expires(
     client: session.Session, legacy_cloud: LegacyCloud
 ) -> None:
     legacy_cloud.set_token_seconds(600)

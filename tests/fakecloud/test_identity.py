@@ -20,7 +20,7 @@ def login(cloud: FakeCloud, name: str = "demo", *, project: bool = True) -> Toke
 
 
 @pytest.mark.parametrize("seconds", [3600, 3601, 10**8])
-def test_a_token_ends_when_its_time_is_over(fake_cloud: FakeCloud, seconds: int) -> None:
+def test_a_token_expires(fake_cloud: FakeCloud, seconds: int) -> None:
     token = login(fake_cloud)
     fake_cloud.clock.advance(3590)
     assert token == fake_cloud.identity.validate(token.id)
@@ -28,7 +28,7 @@ def test_a_token_ends_when_its_time_is_over(fake_cloud: FakeCloud, seconds: int)
     assert fake_cloud.identity.validate(token.id) is None
 
 
-def test_how_long_new_tokens_last_can_be_set_until_a_reset(fake_cloud: FakeCloud) -> None:
+def test_the_token_lifetime_can_be_set_until_a_reset(fake_cloud: FakeCloud) -> None:
     long = login(fake_cloud)
     fake_cloud.identity.token_seconds = 5
     short = login(fake_cloud)
@@ -39,19 +39,19 @@ def test_how_long_new_tokens_last_can_be_set_until_a_reset(fake_cloud: FakeCloud
     assert timedelta(hours=1) == (token := login(fake_cloud)).expires_at - token.issued_at
 
 
-def test_a_seed_says_how_long_tokens_last() -> None:
+def test_the_seed_sets_the_token_lifetime() -> None:
     token = login(FakeCloud(Seed(token_seconds=7)))
     assert timedelta(seconds=7) == token.expires_at - token.issued_at
 
 
-def test_a_token_at_the_end_of_time_is_a_token(fake_cloud: FakeCloud) -> None:
+def test_a_token_at_the_end_of_time_is_valid(fake_cloud: FakeCloud) -> None:
     fake_cloud.identity.token_seconds = 10**9
     fake_cloud.clock.advance(86400 * 365 * 7960)
     token = login(fake_cloud)
     assert token == fake_cloud.identity.validate(token.id)
 
 
-def test_a_token_got_by_another_ends_with_it_and_names_the_first(fake_cloud: FakeCloud) -> None:
+def test_a_token_from_a_token_expires_with_it_and_names_the_first(fake_cloud: FakeCloud) -> None:
     first = login(fake_cloud, project=False)
     fake_cloud.clock.advance(1800)
     project = fake_cloud.identity.project(Named(name="demo"))
@@ -64,7 +64,7 @@ def test_a_token_got_by_another_ends_with_it_and_names_the_first(fake_cloud: Fak
 
 
 @pytest.mark.parametrize("name", ["demo", "alt", "admin"])
-def test_a_fixed_token_is_good_for_ever(fake_cloud: FakeCloud, name: str) -> None:
+def test_a_fixed_token_is_always_valid(fake_cloud: FakeCloud, name: str) -> None:
     fake_cloud.clock.advance(10**9)
     fake_cloud.identity.revoke(name)
     token = fake_cloud.identity.validate(name)
@@ -75,7 +75,7 @@ def test_a_fixed_token_is_good_for_ever(fake_cloud: FakeCloud, name: str) -> Non
     assert timedelta(hours=1) == token.expires_at - token.issued_at
 
 
-def test_a_fixed_token_is_of_the_project_of_its_name_whoever_is_in_it() -> None:
+def test_a_fixed_token_belongs_to_the_project_of_its_name() -> None:
     projects = (Project("p1", "demo"), Project("alt", "other"))
     owner = User("u1", "owner", "x", "x", {"p1": ("reader",)})
     cloud = Identity(Seed(projects=projects, users=(owner,)), FakeCloud(Seed()).clock.now)
@@ -85,7 +85,7 @@ def test_a_fixed_token_is_of_the_project_of_its_name_whoever_is_in_it() -> None:
     assert (None, None) == (cloud.validate("alt"), cloud.validate("admin"))
 
 
-def test_a_fixed_token_of_a_project_of_nobody_is_a_members() -> None:
+def test_a_fixed_token_of_a_project_without_users_has_the_member_role() -> None:
     cloud = FakeCloud(Seed(projects=(Project("p1", "demo"),), users=()))
     token = cloud.identity.validate("demo")
     assert token
@@ -93,11 +93,11 @@ def test_a_fixed_token_of_a_project_of_nobody_is_a_members() -> None:
 
 
 @pytest.mark.parametrize("token_id", ["", "made-up", "Demo", " demo", "default"])
-def test_a_made_up_token_is_none(fake_cloud: FakeCloud, token_id: str) -> None:
+def test_a_made_up_token_is_invalid(fake_cloud: FakeCloud, token_id: str) -> None:
     assert fake_cloud.identity.validate(token_id) is None
 
 
-def test_a_revoked_token_is_none(fake_cloud: FakeCloud) -> None:
+def test_a_revoked_token_is_invalid(fake_cloud: FakeCloud) -> None:
     kept, token = login(fake_cloud), login(fake_cloud)
     fake_cloud.identity.revoke(token.id)
     fake_cloud.identity.revoke(token.id)
@@ -110,15 +110,17 @@ def test_a_reset_forgets_tokens(fake_cloud: FakeCloud) -> None:
     assert fake_cloud.identity.validate(token.id) is None
 
 
-def test_there_is_a_bound_on_tokens(fake_cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "_MOST_TOKENS", 3)
+def test_the_number_of_tokens_is_limited(
+    fake_cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "_MAX_TOKENS", 3)
     fake_cloud.reset()
     tokens = [login(fake_cloud) for _ in range(4)]
     good = [fake_cloud.identity.validate(token.id) is not None for token in tokens]
     assert [False, True, True, True] == good
 
 
-def test_nobody_gets_a_token_of_a_project_without_a_role_in_it(fake_cloud: FakeCloud) -> None:
+def test_a_token_for_a_project_needs_a_role_in_it(fake_cloud: FakeCloud) -> None:
     demo = fake_cloud.identity.user(Named(name="demo"))
     alt = fake_cloud.identity.project(Named(name="alt"))
     with pytest.raises(Unauthorized, match="user 'demo' has no role in project 'alt'"):
@@ -139,7 +141,7 @@ def test_nobody_gets_a_token_of_a_project_without_a_role_in_it(fake_cloud: FakeC
         (Named(id="nobody", name="demo"), Named(id="default"), False),
     ],
 )
-def test_an_id_is_enough_and_a_name_wants_its_domain(
+def test_a_name_needs_its_domain_and_an_id_does_not(
     fake_cloud: FakeCloud, named: Named, domain: Named, found: bool
 ) -> None:
     for find in (fake_cloud.identity.user, fake_cloud.identity.project):
@@ -150,7 +152,7 @@ def test_an_id_is_enough_and_a_name_wants_its_domain(
                 find(named, domain)
 
 
-def test_no_secret_is_in_what_is_shown_of_a_user_or_token() -> None:
+def test_repr_of_users_and_tokens_hides_secrets() -> None:
     user = User("u", "n", password="hunter2", api_key="hunter3")
     cloud = FakeCloud(Seed(users=(user,)))
     token = cloud.identity.issue(user, None, ("password",))

@@ -91,7 +91,7 @@ ANY_BODY = [
 @pytest.mark.parametrize(
     "path", ["/identity", "/identity/v3", "/identity/v2.0", "/v3", "/v2.0", "/identity/"]
 )
-def test_a_login_gone_astray_is_one_of_the_version_that_its_body_means(
+def test_a_login_at_a_version_document_uses_the_version_of_its_body(
     cloud_client: FlaskClient, path: str
 ) -> None:
     v3: Any = cloud_client.post(path, json={"auth": {"identity": password(), "scope": DEMO}})
@@ -106,13 +106,13 @@ def test_a_login_gone_astray_is_one_of_the_version_that_its_body_means(
 
 @pytest.mark.parametrize("path", ["/v3/auth/tokens", "/v2.0/tokens"])
 @pytest.mark.parametrize(("body", "message"), ANY_BODY)
-def test_a_body_that_is_none_is_a_400(
+def test_an_invalid_body_returns_400(
     cloud_client: FlaskClient, path: str, body: bytes, message: str
 ) -> None:
     refused(cloud_client.post(path, data=body, content_type="application/json"), message)
 
 
-def test_a_body_that_is_too_large_is_a_413(cloud_client: FlaskClient) -> None:
+def test_a_large_body_returns_413(cloud_client: FlaskClient) -> None:
     answer: Any = cloud_client.post("/v3/auth/tokens", data=b" " * 114689)
     assert error(413, "Request Entity Too Large", "Request is too large.") == answer.json
 
@@ -125,7 +125,7 @@ def test_a_body_that_is_too_large_is_a_413(cloud_client: FlaskClient) -> None:
     ],
 )
 @pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": "made-up"}])
-def test_without_a_good_token_it_is_a_401(
+def test_a_missing_or_invalid_token_returns_401(
     cloud_client: FlaskClient, path: str, headers: dict[str, str]
 ) -> None:
     answer: Any = cloud_client.get(path, headers=headers)
@@ -140,7 +140,7 @@ def test_without_a_good_token_it_is_a_401(
         *("/identity/v2.0/users", "/v3/auth/tokens/"),
     ],
 )
-def test_an_unknown_path_is_keystones_404(cloud_client: FlaskClient, path: str) -> None:
+def test_an_unknown_path_returns_keystones_404(cloud_client: FlaskClient, path: str) -> None:
     if path.endswith("/v3/"):
         path += "projects"
     answer: Any = cloud_client.get(path, headers={"X-Auth-Token": "demo"})
@@ -156,7 +156,7 @@ def test_an_unknown_path_is_keystones_404(cloud_client: FlaskClient, path: str) 
         ("PATCH", "/identity/v3/auth/projects", {"GET", "HEAD"}),
     ],
 )
-def test_another_method_is_keystones_405(
+def test_another_method_returns_keystones_405(
     cloud_client: FlaskClient, method: str, path: str, allow: set[str]
 ) -> None:
     answer: Any = cloud_client.open(path, method=method)
@@ -211,8 +211,8 @@ def test_the_catalog_names_the_mounts_that_are_served(
     assert paths == found
 
 
-def test_a_named_www_authenticate_uri_goes_first(fake_cloud: FakeCloud) -> None:
-    settings = Settings(www_authenticate_uri="https://keystone.example")
+def test_a_configured_www_authenticate_uri_takes_precedence(fake_cloud: FakeCloud) -> None:
+    settings = Settings(backend="memory", www_authenticate_uri="https://keystone.example")
     answer = create_cloud_app(settings, fake_cloud).test_client().get("/v2/demo/images")
     assert 'Keystone uri="https://keystone.example"' == answer.headers["WWW-Authenticate"]
 
@@ -232,17 +232,17 @@ def test_the_log_shows_no_token_and_no_password(
     lines = [record.getMessage() for record in caplog.records]
     assert [] == [line for line in lines if token[1:] in line or "hunter2" in line]
     assert any("/v2.0/tokens/***" in line for line in lines)
-    assert "401: the password of user 'demo' is another" in lines
+    assert "401: wrong password for user 'demo'" in lines
 
 
-def test_with_the_glance_backend_none_of_it_is_there(client: FlaskClient) -> None:
+def test_the_glance_backend_has_none_of_these_paths(client: FlaskClient) -> None:
     for path in ("/identity", "/v3", "/v2.0", "/image", "/_fake/", "/identity/v3/auth/tokens"):
         answer: Any = client.get(path)
         fault = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}
         assert (404, fault) == (answer.status_code, json.loads(answer.data))
 
 
-def test_the_log_shows_no_more_of_a_long_name_than_is_of_use(
+def test_the_log_shortens_a_long_name(
     cloud_client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")

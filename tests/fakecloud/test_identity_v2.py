@@ -95,7 +95,7 @@ def test_a_v2_login_without_a_tenant_then_with(
 
 
 @pytest.mark.parametrize("tenant", [{}, {"tenantName": "demo"}])
-def test_an_api_key_login_speaks_rackspaces_dialect(
+def test_an_api_key_login_uses_rackspaces_dialect(
     cloud_client: FlaskClient, tenant: dict[str, str]
 ) -> None:
     credentials = {API_KEY: {"username": "demo", "apiKey": "demo"}}
@@ -107,7 +107,7 @@ def test_an_api_key_login_speaks_rackspaces_dialect(
     assert (200, expected) == (answer.status_code, answer.json)
 
 
-def test_an_api_key_is_of_the_users_first_project_and_no_password() -> None:
+def test_an_api_key_is_for_the_first_project_and_is_not_the_password() -> None:
     projects = (Project("1", "one"), Project("2", "two"))
     user = User("u", "ann", "secret", "key", {"2": ("a",), "1": ("a",)})
     client = create_cloud_app(
@@ -132,7 +132,7 @@ def test_an_api_key_is_of_the_users_first_project_and_no_password() -> None:
         {"token": {"id": "alt"}, "tenantName": "demo"},
     ],
 )
-def test_a_v2_login_that_is_wrong_is_a_401(cloud_client: FlaskClient, auth: Any) -> None:
+def test_a_wrong_v2_login_returns_401(cloud_client: FlaskClient, auth: Any) -> None:
     answer = login_v2(cloud_client, auth)
     assert (401, UNAUTHORIZED) == (answer.status_code, answer.json)
     assert CHALLENGE == answer.headers["WWW-Authenticate"]
@@ -161,7 +161,7 @@ def test_a_v2_login_that_is_wrong_is_a_401(cloud_client: FlaskClient, auth: Any)
         ({"token": {"id": "demo"}, "tenantId": 1}, f"{FIELD} 'auth/tenantId': Not a valid string."),
     ],
 )
-def test_a_bad_v2_body_is_a_400_that_says_which_field(
+def test_an_invalid_v2_body_returns_400_with_the_field(
     cloud_client: FlaskClient, auth: Any, message: str
 ) -> None:
     refused(login_v2(cloud_client, auth), message)

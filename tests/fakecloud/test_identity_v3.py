@@ -103,7 +103,7 @@ def test_a_v3_login_without_a_scope_then_with(cloud_client: FlaskClient, scope: 
     assert first.json["token"]["audit_ids"] == second.json["token"]["audit_ids"][1:]
 
 
-def test_both_methods_at_once_are_one_user(cloud_client: FlaskClient) -> None:
+def test_both_methods_must_name_the_same_user(cloud_client: FlaskClient) -> None:
     both = password() | {"methods": ["password", "token"], "token": {"id": "demo"}}
     assert 201 == login_v3(cloud_client, both, DEMO).status_code
     assert 401 == login_v3(cloud_client, both | {"token": {"id": "alt"}}, DEMO).status_code
@@ -135,9 +135,7 @@ def test_the_catalog_can_be_left_out(cloud_client: FlaskClient) -> None:
         ({"methods": ["application_credential"]}, None),
     ],
 )
-def test_a_v3_login_that_is_wrong_is_a_401(
-    cloud_client: FlaskClient, identity: Any, scope: Any
-) -> None:
+def test_a_wrong_v3_login_returns_401(cloud_client: FlaskClient, identity: Any, scope: Any) -> None:
     answer = login_v3(cloud_client, identity, scope)
     assert (401, UNAUTHORIZED) == (answer.status_code, answer.json)
     assert CHALLENGE == answer.headers["WWW-Authenticate"]
@@ -175,7 +173,7 @@ BAD_V3 = [
 
 
 @pytest.mark.parametrize(("auth", "message"), BAD_V3)
-def test_a_bad_v3_body_is_a_400_that_says_which_field(
+def test_an_invalid_v3_body_returns_400_with_the_field(
     cloud_client: FlaskClient, auth: Any, message: str
 ) -> None:
     refused(cloud_client.post("/v3/auth/tokens", json={"auth": auth}), message)
@@ -243,7 +241,7 @@ def test_a_users_projects_are_listed(path: str) -> None:
     assert {"projects": expected, "links": links} == answer.json
 
 
-def test_nobodys_projects_and_nobodys_domains(cloud_client: FlaskClient) -> None:
+def test_an_unknown_user_returns_404_and_domains_are_empty(cloud_client: FlaskClient) -> None:
     headers = {"X-Auth-Token": "demo"}
     answer: Any = cloud_client.get("/v3/users/nobody/projects", headers=headers)
     assert error(404, "Not Found", "Could not find user: nobody.") == answer.json

@@ -86,7 +86,7 @@ def test_versions_need_no_token(cloud_client: FlaskClient, path: str, status: in
 )
 @pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": "made-up"}])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_all_else_needs_one(
+def test_other_calls_need_a_token(
     cloud_client: FlaskClient, path: str, headers: dict[str, str], method: str
 ) -> None:
     answer: Any = cloud_client.open(path, method=method, headers=headers)
@@ -161,7 +161,7 @@ def test_next_leads_through_all_pages(limit: int, sizes: list[int]) -> None:
     )
 
 
-def test_a_page_holds_25_images_unless_asked_and_1000_at_most() -> None:
+def test_a_page_has_25_images_by_default_and_1000_at_most() -> None:
     client = over(complete({"id": f"i{number}", **PRIVATE}) for number in range(1100))
     assert [25, 0, 1000] == [
         len(ids(client, query).split()) for query in ("", "limit=0", "limit=2000")
@@ -270,7 +270,7 @@ def test_a_list_is_filtered_and_ordered(query: str, found: str) -> None:
     assert found == ids(over(MANY), query)
 
 
-def test_a_marker_may_be_seen_without_being_listed() -> None:
+def test_a_marker_may_be_visible_without_being_listed() -> None:
     client = over([image(1), image(2, visibility="community", owner="alt"), image(3)])
     assert ("3 1", "1") == (ids(client), ids(client, "marker=i2"))
 
@@ -285,9 +285,7 @@ def test_a_marker_may_be_seen_without_being_listed() -> None:
         ("member_status=all", "5 4 3 2 1"),
     ],
 )
-def test_what_is_shared_with_the_caller_is_listed_by_the_state_of_that(
-    query: str, found: str
-) -> None:
+def test_member_status_selects_the_shared_images(query: str, found: str) -> None:
     states = ("accepted", "pending", "rejected")
     shared = [
         image(number, visibility="shared", owner="alt", members={"demo": state})
@@ -337,7 +335,7 @@ SORT_KEYS = "name, status, container_format, disk_format, size, id, created_at, 
         ("member_status=some", "Invalid status: some"),
     ],
 )
-def test_a_bad_query_is_a_400_that_says_what_is_wrong(query: str, message: str) -> None:
+def test_an_invalid_query_returns_400_with_the_reason(query: str, message: str) -> None:
     client = over([image(1), image(2, owner="alt")])
     answer: Any = client.get(f"/image/v2/images?{query}", headers=DEMO)
     assert (400, glance_error(400, "Bad Request", message)) == (answer.status_code, answer.json)
@@ -357,7 +355,7 @@ READS_ONLY = (
         ("POST", "tasks"),
     ],
 )
-def test_nothing_is_written(method: str, path: str) -> None:
+def test_writes_are_refused(method: str, path: str) -> None:
     client = over([image(1)])
     answer: Any = client.open(f"/image/v2/{path}", method=method, headers=DEMO)
     assert (403, glance_error(403, "Forbidden", READS_ONLY)) == (answer.status_code, answer.json)
@@ -375,12 +373,12 @@ NOTHING = "The embedded image API has nothing at this path."
         *((f"/image/{path}", NOTHING) for path in ("v1", "v2/x", "v2/images/", "v2/images/i1/x")),
     ],
 )
-def test_what_is_not_there_is_glances_404(path: str, message: str) -> None:
+def test_unknown_paths_return_glances_404(path: str, message: str) -> None:
     answer: Any = over([image(1), image(2, owner="alt")]).get(path, headers=DEMO)
     assert (404, glance_error(404, "Not Found", message)) == (answer.status_code, answer.json)
 
 
-def test_another_method_on_a_version_document_is_glances_405(cloud_client: FlaskClient) -> None:
+def test_other_methods_return_glances_405(cloud_client: FlaskClient) -> None:
     answer: Any = cloud_client.post("/image", headers=DEMO)
     message = "The embedded image API has no such method here."
     assert glance_error(405, "Method Not Allowed", message) == answer.json
@@ -388,7 +386,7 @@ def test_another_method_on_a_version_document_is_glances_405(cloud_client: Flask
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "text/html, application/json"])
-def test_an_error_is_a_page_unless_json_is_wanted(accept: str | None) -> None:
+def test_an_error_is_a_page_unless_json_is_preferred(accept: str | None) -> None:
     headers = {"X-Auth-Token": "demo"} | ({"Accept": accept} if accept else {})
     answer = over([]).get("/image/v2/images/<b>", headers=headers)
     page = (
@@ -414,7 +412,7 @@ def test_a_change_by_the_legacy_call_is_seen_at_once(cloud_client: FlaskClient) 
     assert 404 == cloud_client.get(f"/image/v2{path}", headers=DEMO).status_code
 
 
-def test_the_schema_names_what_an_image_has(cloud_client: FlaskClient) -> None:
+def test_the_schema_has_every_attribute_of_an_image(cloud_client: FlaskClient) -> None:
     schema: Any = cloud_client.get("/image/v2/schemas/image", headers=DEMO)
     assert SHOWN.keys() - {"description"} == schema.json["properties"].keys()
     listed: Any = cloud_client.get("/image/v2/schemas/images", headers=DEMO)

@@ -53,7 +53,7 @@ def load(folder: Path, text: str, name: str = "images.yaml") -> list[dict[str, A
         ("images.json", '{"images": []}', []),
     ],
 )
-def test_a_file_is_a_list_or_holds_one(
+def test_a_file_is_a_list_or_an_object_with_a_list(
     name: str, text: str, ids: list[str], tmp_path: Path
 ) -> None:
     expected = [{**COMPLETE, "id": image_id} for image_id in ids]
@@ -94,7 +94,7 @@ def test_a_file_is_a_list_or_holds_one(
         ),
     ],
 )
-def test_what_is_not_said_is_as_glance_has_it(
+def test_missing_attributes_get_glances_defaults(
     image: dict[str, Any], differences: dict[str, Any], tmp_path: Path
 ) -> None:
     text = json.dumps([{"id": "an-id", **image}], ensure_ascii=False)
@@ -103,7 +103,7 @@ def test_what_is_not_said_is_as_glance_has_it(
 
 
 @pytest.mark.parametrize("status", "queued saving active killed deleted deactivated".split())
-def test_every_status_of_glance_is_taken(status: str, tmp_path: Path) -> None:
+def test_every_glance_status_is_accepted(status: str, tmp_path: Path) -> None:
     assert [{**COMPLETE, "status": status}] == load(tmp_path, f"- {{id: an-id, status: {status}}}")
 
 
@@ -117,9 +117,7 @@ def test_every_status_of_glance_is_taken(status: str, tmp_path: Path) -> None:
         ("'2015-06-30'", "2015-06-30T00:00:00Z"),
     ],
 )
-def test_a_time_of_yaml_is_read_by_the_rule_for_times(
-    written: str, read: str, tmp_path: Path
-) -> None:
+def test_times_in_yaml_are_read_as_text(written: str, read: str, tmp_path: Path) -> None:
     text = f"- id: an-id\n  created_at: {written}\n  os_end_of_life: {written}\n"
     expected = {"created_at": read, "updated_at": read, "os_end_of_life": written.strip("'")}
     assert [{**COMPLETE, **expected}] == load(tmp_path, text)
@@ -129,7 +127,7 @@ def test_a_time_of_yaml_is_read_by_the_rule_for_times(
     "image_id",
     ["70a599e0-31e7-49b7-b260-868f441e862b", "A", "a.b", "_-.~", "0", "a" * 255, "UPPER-lower"],
 )
-def test_ids_are_kept(image_id: str, tmp_path: Path) -> None:
+def test_valid_ids_are_unchanged(image_id: str, tmp_path: Path) -> None:
     (image,) = load(tmp_path, json.dumps([{"id": image_id}]))
     assert image_id == image["id"]
 
@@ -157,7 +155,7 @@ SYNTAX = [
 
 
 @pytest.mark.parametrize(("name", "text", "message"), SYNTAX)
-def test_a_file_that_is_no_yaml_or_json_is_named_with_the_line(
+def test_a_syntax_error_is_reported_with_file_and_line(
     name: str, text: str, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ImageFileError) as refusal:
@@ -169,7 +167,7 @@ def test_a_file_that_is_no_yaml_or_json_is_named_with_the_line(
     "text",
     ["", "# nothing\n", "null", "text", "42", "{}", "id: a", "images: {}", "images:", "images: a"],
 )
-def test_a_file_that_holds_no_list_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_without_a_list_is_refused(text: str, tmp_path: Path) -> None:
     wanted = "must be a list of images, or an object with `images`"
     with pytest.raises(ImageFileError) as refusal:
         load(tmp_path, text)
@@ -250,26 +248,26 @@ def test_an_invalid_image_is_named_with_its_field(
 
 @pytest.mark.parametrize("key", ["7", "true", "no", "null", "1.5"])
 @pytest.mark.parametrize("where", ["{}: x", "members: {{{}: accepted}}"])
-def test_a_key_that_yaml_takes_for_no_text_is_refused(where: str, key: str, tmp_path: Path) -> None:
+def test_a_yaml_key_that_is_not_a_string_is_refused(where: str, key: str, tmp_path: Path) -> None:
     with pytest.raises(ImageFileError) as refusal:
         load(tmp_path, f"- id: a\n  {where.format(key)}\n")
     assert str(refusal.value).startswith(f"{tmp_path / 'images.yaml'}: image 1 (id a): ")
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere.yaml"
     with pytest.raises(ImageFileError) as refusal:
         load_images(path)
     assert str(refusal.value).startswith(f"{path}: cannot be read: [Errno 2] No such file")
 
 
-def test_a_folder_is_named(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageFileError) as refusal:
         load_images(tmp_path)
     assert str(refusal.value).startswith(f"{tmp_path}: cannot be read: ")
 
 
-def test_a_file_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "images.yaml"
     path.write_bytes("- id: a\n  name: Café\n".encode("latin-1"))
     with pytest.raises(ImageFileError) as refusal:
@@ -277,7 +275,7 @@ def test_a_file_that_is_no_utf8_is_named(tmp_path: Path) -> None:
     assert str(refusal.value).startswith(f"{path}: cannot be read: 'utf-8' codec")
 
 
-def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "images.yaml"
     with path.open("wb") as file:
         file.truncate(64 * 2**20 + 1)
@@ -368,7 +366,7 @@ def test_the_shipped_file_holds_an_image_of_each_kind() -> None:
     assert len(images) == len({image["id"] for image in images}) == 18
 
 
-def test_each_call_gives_images_of_its_own() -> None:
+def test_each_call_returns_new_images() -> None:
     first, second = load_images(), load_images()
     first[0]["name"] = "changed"
     assert "fakeimage7" == second[0]["name"]

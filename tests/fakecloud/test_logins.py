@@ -121,7 +121,7 @@ def test_discovery_finds_both_versions_and_the_image_api(live: Live) -> None:
     assert (f"{live.url}/image/v2/", (2, 9)) == (image.url, image.api_version)
 
 
-def test_an_unscoped_login_is_scoped_afterwards(live: Live) -> None:
+def test_an_unscoped_login_can_be_scoped_later(live: Live) -> None:
     auth = identity.V3Password(f"{live.url}/v3", **USER, user_domain_id="default", unscoped=True)
     session = Session(auth=auth)
     projects = session.get(f"{live.url}/v3/auth/projects").json()["projects"]
@@ -130,7 +130,7 @@ def test_an_unscoped_login_is_scoped_afterwards(live: Live) -> None:
     assert 200 == Session(auth=scoped).get("/images", endpoint_filter=COMPUTE).status_code
 
 
-def test_a_token_without_a_project_reaches_no_projects_images(live: Live) -> None:
+def test_a_token_without_a_project_cannot_list_images(live: Live) -> None:
     session = Session(auth=identity.V3Password(f"{live.url}/v3", **USER, user_domain_id="default"))
     answer = session.get(f"{live.url}/v2/demo/images", raise_exc=False)
     assert 400 == answer.status_code
@@ -146,7 +146,7 @@ def test_a_wrong_password_is_refused(live: Live, version: Any) -> None:
         auth.get_token(Session())
 
 
-def test_a_session_logs_in_again_when_its_token_is_over(live: Live) -> None:
+def test_a_session_logs_in_again_when_its_token_expires(live: Live) -> None:
     session = Session(auth=LOGINS["v3 password"](live.url))
     first = session.get_token()
     live.cloud.clock.advance(3601)
@@ -179,7 +179,7 @@ def test_glanceclient_lists_and_shows(live: Live) -> None:
     assert sorted(ordered) == ordered
 
 
-def test_glanceclient_is_told_that_nothing_is_written(live: Live) -> None:
+def test_glanceclient_cannot_write(live: Live) -> None:
     glance = Client("2", session=Session(auth=LOGINS["v3 password"](live.url)))
     with pytest.raises(exc.HTTPForbidden, match="The embedded image API only reads"):
         glance.images.create(name="new")
@@ -202,7 +202,7 @@ def test_each_project_lists_its_own(cloud_client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v2/alt/images", "/v1.1/alt/images/x", "/v2.1/alt/images"])
-def test_a_token_is_of_one_project(cloud_client: FlaskClient, path: str) -> None:
+def test_a_token_is_valid_for_one_project(cloud_client: FlaskClient, path: str) -> None:
     for token in ("demo", "admin"):
         answer: Any = cloud_client.get(path, headers={"X-Auth-Token": token})
         text = f"URL's project_id 'alt' doesn't match Context's project_id '{token}'"
@@ -210,20 +210,20 @@ def test_a_token_is_of_one_project(cloud_client: FlaskClient, path: str) -> None
         assert (400, fault) == (answer.status_code, answer.json)
 
 
-def test_v2_1_without_a_project_takes_the_tokens(cloud_client: FlaskClient) -> None:
+def test_v2_1_without_a_project_uses_the_tokens_project(cloud_client: FlaskClient) -> None:
     answer: Any = cloud_client.get("/v2.1/images", headers={"X-Auth-Token": "alt"})
     assert "alt-only" in {image["name"] for image in answer.json["images"]}
 
 
 @pytest.mark.parametrize("path", ["/v2/demo/images", "/v2.1/images", "/v2/demo/nowhere"])
 @pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": "made-up"}])
-def test_a_made_up_token_is_a_401(
+def test_a_made_up_token_returns_401(
     cloud_client: FlaskClient, path: str, headers: dict[str, str]
 ) -> None:
     assert 401 == cloud_client.get(path, headers=headers).status_code
 
 
-def test_any_token_is_taken_when_open(fake_cloud: FakeCloud) -> None:
+def test_any_token_is_accepted_when_open(fake_cloud: FakeCloud) -> None:
     client = create_cloud_app(Settings(fake_open=True), fake_cloud).test_client()
     assert listed(client, "demo", "made-up") == listed(client, "demo", "alt")
     assert "alt-only" in listed(client, "alt", "made-up")
@@ -251,7 +251,9 @@ def test_an_admin_changes_and_deletes_what_is_not_protected(cloud_client: FlaskC
     assert 403 == other.status_code
 
 
-def test_the_clock_dates_what_is_changed(cloud_client: FlaskClient, fake_cloud: FakeCloud) -> None:
+def test_a_change_gets_the_time_of_the_clouds_clock(
+    cloud_client: FlaskClient, fake_cloud: FakeCloud
+) -> None:
     fake_cloud.clock.advance(10 * 366 * 86400)
     headers = {"X-Auth-Token": "demo"}
     path = "/v2/demo/images/2f6f4a1e-5c0b-4c35-9f6e-3a1d1c2b0006"

@@ -43,7 +43,7 @@ TIMES = f"times: {BETWEEN.format(1, 10**9)}"
         },
     ],
 )
-def test_a_rule_is_shown_as_given(rule: dict[str, Any]) -> None:
+def test_a_rule_is_shown_as_added(rule: dict[str, Any]) -> None:
     rules = Rules()
     expected = {"id": 1, **rule, "hits": 0}
     assert expected == rules.add(rule)
@@ -102,7 +102,7 @@ def test_retry_after_may_be_a_number() -> None:
         ({"status": 200, "times": 0}, f"{STATUS}; {TIMES}"),
     ],
 )
-def test_a_bad_rule_is_refused_with_all_that_is_wrong(rule: Any, text: str) -> None:
+def test_an_invalid_rule_is_refused_with_every_error(rule: Any, text: str) -> None:
     rules = Rules()
     with pytest.raises(HTTPError) as caught:
         rules.add(rule)
@@ -110,7 +110,7 @@ def test_a_bad_rule_is_refused_with_all_that_is_wrong(rule: Any, text: str) -> N
     assert [] == rules.all()
 
 
-def test_there_are_at_most_100() -> None:
+def test_at_most_100_rules_are_allowed() -> None:
     rules = Rules()
     for _ in range(100):
         rules.add({"status": 503})
@@ -138,7 +138,7 @@ def test_there_are_at_most_100() -> None:
         ({"path": "/v2/*", "user_agent": "fog*"}, False),
     ],
 )
-def test_patterns_cover_the_whole_of_what_they_match(rule: dict[str, str], acts: bool) -> None:
+def test_a_pattern_matches_the_whole_text(rule: dict[str, str], acts: bool) -> None:
     rules = Rules()
     rules.add({"status": 503, **rule})
     found = rules.take("GET", "/v2/demo/images/one two", "apache-libcloud/3.8")
@@ -146,7 +146,7 @@ def test_patterns_cover_the_whole_of_what_they_match(rule: dict[str, str], acts:
     assert [int(acts)] == [shown["hits"] for shown in rules.all()]
 
 
-def test_the_first_rule_that_acts_is_the_one() -> None:
+def test_only_the_first_matching_rule_acts() -> None:
     rules = Rules()
     rules.add({"status": 500, "path": "/v3/*"})
     rules.add({"status": 502, "times": 2})
@@ -162,7 +162,7 @@ def draws(rule: dict[str, Any]) -> list[bool]:
     return [rules.take("GET", "/", "") is not None for _ in range(1000)]
 
 
-def test_a_probability_is_kept_and_can_be_repeated() -> None:
+def test_a_probability_is_accurate_and_repeatable() -> None:
     half = {"status": 503, "probability": 0.5}
     assert draws(half) == draws(half | {"seed": 0}) == draws(half)
     assert draws(half | {"seed": 1}) != draws(half)
@@ -171,11 +171,11 @@ def test_a_probability_is_kept_and_can_be_repeated() -> None:
     assert {False} == set(draws(half | {"probability": 0}))
 
 
-def test_times_count_what_acted() -> None:
+def test_times_limits_how_often_a_rule_acts() -> None:
     assert 3 == sum(draws({"status": 503, "probability": 0.1, "times": 3}))
 
 
-def test_requests_that_do_not_match_use_up_no_draw() -> None:
+def test_requests_that_do_not_match_do_not_change_the_random_sequence() -> None:
     rules, other = Rules(), Rules()
     for store in (rules, other):
         store.add({"status": 503, "probability": 0.5, "path": "/a"})
@@ -186,7 +186,7 @@ def test_requests_that_do_not_match_use_up_no_draw() -> None:
     assert acted == [other.take("GET", "/a", "") is not None for _ in range(100)]
 
 
-def test_rules_are_taken_away() -> None:
+def test_rules_can_be_deleted() -> None:
     rules = Rules()
     for status in (500, 502, 503):
         rules.add({"status": status})

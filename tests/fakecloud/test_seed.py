@@ -32,23 +32,23 @@ def write(folder: Path, document: Any) -> Path:
     return path
 
 
-def test_without_a_file_there_are_demo_alt_and_admin() -> None:
+def test_the_default_projects_are_demo_alt_and_admin() -> None:
     images = load_images()
     assert Seed(images, DEFAULT_PROJECTS, DEFAULT_USERS, 3600) == load_seed()
 
 
 @pytest.mark.parametrize("document", [[{"id": "one"}], {"images": [{"id": "one"}]}])
-def test_a_file_of_images_leaves_the_rest_as_it_is(tmp_path: Path, document: Any) -> None:
+def test_a_file_of_images_keeps_the_other_defaults(tmp_path: Path, document: Any) -> None:
     path = write(tmp_path, document)
     assert Seed(load_images(path), DEFAULT_PROJECTS, DEFAULT_USERS) == load_seed(path)
 
 
-def test_an_answer_of_glance_is_a_seed(tmp_path: Path) -> None:
+def test_a_glance_response_is_a_valid_seed(tmp_path: Path) -> None:
     answer = {"images": [{"id": "one"}], "first": "/v2/images", "schema": "/v2/schemas/images"}
     assert ["one"] == [image["id"] for image in load_seed(write(tmp_path, answer)).images]
 
 
-def test_a_file_without_images_has_those_that_ship(tmp_path: Path) -> None:
+def test_a_file_without_images_gets_the_default_images(tmp_path: Path) -> None:
     seed = load_seed(write(tmp_path, {"token_seconds": 60}))
     assert Seed(load_images(), DEFAULT_PROJECTS, DEFAULT_USERS, 60) == seed
 
@@ -63,7 +63,7 @@ def test_projects_without_users_have_a_user_each(tmp_path: Path) -> None:
     assert Seed([], (Project("0123", "acme"), Project("admin", "admin")), expected) == seed
 
 
-def test_of_a_user_only_its_name_must_be_there(tmp_path: Path) -> None:
+def test_a_user_needs_only_a_name(tmp_path: Path) -> None:
     users = [
         {"name": "ann"},
         {"name": "bob", "id": "u2", "password": "secret"},
@@ -141,7 +141,7 @@ BAD: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("document", "reason"), BAD)
-def test_a_bad_file_is_refused_with_the_item_and_the_reason(
+def test_an_invalid_file_is_refused_with_the_item_and_the_reason(
     tmp_path: Path, document: Any, reason: str
 ) -> None:
     path = write(tmp_path, document)

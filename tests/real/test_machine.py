@@ -167,7 +167,7 @@ class Machine(RuleBasedStateMachine):
     )
     def share(self, number: int, project: str, status: str) -> None:
         image_id = self.image(number)
-        found = [image for image in self.world.memory.all() if image["id"] == image_id]
+        found = [image for image in self.world.memory.store.all() if image["id"] == image_id]
         if not found or found[0]["visibility"] != "shared":
             return
         (image,) = found

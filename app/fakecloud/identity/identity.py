@@ -1,6 +1,6 @@
 """Users, projects and tokens of the embedded cloud: state and rules, no HTTP.
 
-Nothing here is security: the passwords are known to everyone who reads the documentation.
+Nothing here is secure: everyone who reads the documentation knows the passwords.
 """
 
 import threading
@@ -17,7 +17,7 @@ from nova_image_shim.fakecloud.seed import Project, Seed, User
 
 FIXED_TOKENS = ("demo", "alt", "admin")
 API_KEY = "apikey"  # the method of a login in Rackspace's dialect
-_MOST_TOKENS = 10_000
+_MAX_TOKENS = 10_000
 
 
 class Named(NamedTuple):
@@ -31,17 +31,17 @@ DOMAIN = Ref("default", "Default")  # the only one
 
 
 class Unauthorized(Exception):
-    """The login is refused; the text says why, for the log only."""
+    """The login is refused; the text gives the reason, for the log only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token and all that it stands for.
+    """A token: its user, project and lifetime.
 
     Args:
         project: None for a token without a project.
-        methods: how its user came by it: `password`, `token`, `apikey`.
-        audit_ids: its own, and that of the login it goes back to if that is another.
+        methods: how its user got it: `password`, `token`, `apikey`.
+        audit_ids: its own, and that of the first login if that is another.
     """
 
     id: str = field(repr=False)
@@ -59,7 +59,7 @@ class Token:
 
 
 class Identity:
-    """Who is who, and which tokens are good.
+    """Users, projects and valid tokens.
 
     Args:
         seed: users and projects.
@@ -74,11 +74,11 @@ class Identity:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every token but the fixed ones, and let new ones last as the seed says."""
+        """Revoke all tokens but the fixed ones, and let new ones last as the seed says."""
         with self._lock:
             self.token_seconds: float = self._seed.token_seconds
             self._tokens: TLRUCache[str, Token] = TLRUCache(
-                _MOST_TOKENS,
+                _MAX_TOKENS,
                 ttu=lambda _id, token, _now: token.expires_at.timestamp(),
                 timer=lambda: self._now().timestamp(),
             )
@@ -87,7 +87,7 @@ class Identity:
         """Return a user by id, or by name and domain.
 
         Raises:
-            Unauthorized: there is none.
+            Unauthorized: there is no such item.
         """
         for user in self._seed.users:
             if _is(user, named, domain):
@@ -98,7 +98,7 @@ class Identity:
         """Return a project by id, or by name and domain.
 
         Raises:
-            Unauthorized: there is none.
+            Unauthorized: there is no such item.
         """
         for project in self._seed.projects:
             if _is(project, named, domain):
@@ -117,7 +117,7 @@ class Identity:
         methods: tuple[str, ...],
         parent: Token | None = None,
     ) -> Token:
-        """Return a new token; one got by another ends when that one does.
+        """Return a new token; one from another token expires with that one.
 
         Raises:
             Unauthorized: the user has no role in the project.
@@ -139,7 +139,7 @@ class Identity:
         return token
 
     def validate(self, token_id: str) -> Token | None:
-        """Return a token that is good, None for any other."""
+        """Return a valid token, None for any other id."""
         if fixed := self._fixed.get(token_id):
             now = self._now()
             return Token(token_id, *fixed, ("password",), now, self._end(now), (token_id,))
@@ -147,7 +147,7 @@ class Identity:
             return self._tokens.get(token_id)
 
     def revoke(self, token_id: str) -> None:
-        """Make a token bad; a fixed one stays good."""
+        """Revoke a token; a fixed one stays valid."""
         with self._lock:
             self._tokens.pop(token_id, None)
 
@@ -158,9 +158,9 @@ class Identity:
             return datetime.max.replace(tzinfo=UTC)
 
     def _holder(self, name: str) -> tuple[User, Project] | None:
-        """Return what a fixed token stands for; None if no project has its name.
+        """Return user and project of a fixed token; None if no project has its name.
 
-        The user is the one of the same name, else another of the project, else one made up.
+        The user is the one with the same name, another one of the project, or an invented one.
         """
         for project in self._seed.projects:
             if project.name == name:
@@ -172,7 +172,7 @@ class Identity:
 
 
 def _is(item: User | Project, named: Named, domain: Named | Ref) -> bool:
-    """Tell whether an id, or a name in a domain, is this one's; a domain's name has any case."""
+    """Tell whether an id, or a name in a domain, matches; a domain's name ignores case."""
     if named.id is not None:
         return item.id == named.id
     in_domain = domain.id == DOMAIN.id or (domain.name or "").casefold() == "default"

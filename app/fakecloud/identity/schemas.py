@@ -1,4 +1,4 @@
-"""Bodies of the embedded identity, validated by marshmallow; what is not known is ignored."""
+"""Bodies of the embedded identity, validated by marshmallow; unknown keys are ignored."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class _Lenient(Schema):
 
 
 class _Named(_Lenient):
-    """`{"id": ...}` or `{"name": ...}`, one of which there must be."""
+    """`{"id": ...}` or `{"name": ...}`, one of which is required."""
 
     id = fields.String()
     name = fields.String()
@@ -64,7 +64,7 @@ class _Identity(_Lenient):
 
 
 class _Scope(_Lenient):
-    """Where all are absent the token has no scope: `{"unscoped": {}}` of old keystoneauth."""
+    """If all are absent the token is unscoped: `{"unscoped": {}}` of old keystoneauth."""
 
     project = fields.Nested(_InDomain)
     domain = fields.Nested(_Named)

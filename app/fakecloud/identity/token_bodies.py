@@ -99,7 +99,7 @@ def token_v2(
         "expires": token.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "audit_ids": list(token.audit_ids),
     }
-    access = {
+    access: dict[str, Any] = {
         "token": body,
         "user": user,
         "metadata": {"is_admin": 0, "roles": [role.id for role in roles]},

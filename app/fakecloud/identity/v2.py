@@ -28,7 +28,7 @@ _AUTH = AuthV2()
 def issue() -> Response:
     """Log in: 200 `{"access": {"token", "user", "serviceCatalog", "metadata"}}`.
 
-    Errors: 400 for a body that is none, 401 for a wrong user, password, API key, token or tenant.
+    Errors: 400 for an invalid body, 401 for a wrong user, password, API key, token or tenant.
     """
     auth = load_auth(_AUTH)
     user, method, parent = _who(auth)
@@ -38,7 +38,7 @@ def issue() -> Response:
 
 @blueprint.get("/tokens/<token_id>")
 def validate(token_id: str) -> Response:
-    """Show a token: 200 as `issue`; 404 if it is not good."""
+    """Show a token: 200 as `issue`; 404 if it is invalid."""
     own_token()
     token = identity().validate(token_id)
     if token is None:
@@ -48,7 +48,7 @@ def validate(token_id: str) -> Response:
 
 @blueprint.delete("/tokens/<token_id>")
 def revoke(token_id: str) -> Response:
-    """Revoke a token: 204; 404 if it is not good."""
+    """Revoke a token: 204; 404 if it is invalid."""
     own_token()
     if identity().validate(token_id) is None:
         raise HTTPError(404, "Failed to validate token")
@@ -71,11 +71,11 @@ def to_v2(token: Token) -> dict[str, Any]:
 
 
 def _who(auth: dict[str, Any]) -> tuple[User, str, Token | None]:
-    """Return who logs in, by what method, and the token it was by, if it was."""
+    """Return the user, the method, and the token that was used to log in, if any."""
     if asked := auth.get("token"):
         parent = identity().validate(asked["id"])
         if parent is None:
-            raise Unauthorized("the token to log in with is not good")
+            raise Unauthorized("the token to log in with is invalid")
         return parent.user, "token", parent
     if asked := auth.get("password"):
         user = identity().user(Named(asked.get("user_id"), asked.get("username")))
@@ -88,12 +88,12 @@ def _who(auth: dict[str, Any]) -> tuple[User, str, Token | None]:
 
 def _require(user: User, good: bool, what: str) -> User:
     if not good:
-        raise Unauthorized(f"the {what} of user {user.name!r} is another")
+        raise Unauthorized(f"wrong {what} for user {user.name!r}")
     return user
 
 
 def _tenant(auth: dict[str, Any], user: User, method: str) -> Project | None:
-    """Return the project asked for; an API key's own is the user's first."""
+    """Return the requested project; with an API key, the user's first by default."""
     if (tenant_id := auth.get("tenant_id")) or auth.get("tenant_name"):
         return identity().project(Named(tenant_id or None, auth.get("tenant_name")))
     projects = identity().projects_of(user) if method == API_KEY else []

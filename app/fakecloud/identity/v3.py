@@ -1,4 +1,4 @@
-"""Identity v3, as much of it as a client needs to log in and to find its way.
+"""Identity v3, as much of it as a client needs to log in and find services.
 
 Source: keystone at 30.0.0, keystone/api/auth.py and keystone/common/render_token.py.
 """
@@ -28,7 +28,7 @@ _AUTH = AuthV3()
 def issue() -> Response:
     """Log in: 201 `{"token": {...}}`, the token itself in `X-Subject-Token`.
 
-    Errors: 400 for a body that is none, 401 for a wrong user, password, token or scope.
+    Errors: 400 for an invalid body, 401 for a wrong user, password, token or scope.
     """
     auth = load_auth(_AUTH)
     user, parent = _who(auth["identity"])
@@ -39,14 +39,14 @@ def issue() -> Response:
 
 @blueprint.get("/auth/tokens")
 def validate() -> Response:
-    """Show the token in `X-Subject-Token`: 200 as `issue`; 404 if it is not good."""
+    """Show the token in `X-Subject-Token`: 200 as `issue`; 404 if it is invalid."""
     own_token()
     return _token_answer(_subject(), 200)
 
 
 @blueprint.delete("/auth/tokens")
 def revoke() -> Response:
-    """Revoke the token in `X-Subject-Token`: 204; 404 if it is not good."""
+    """Revoke the token in `X-Subject-Token`: 204; 404 if it is invalid."""
     own_token()
     identity().revoke(_subject().id)
     return Response(status=204)
@@ -70,7 +70,7 @@ def own_projects() -> Response:
 
 @blueprint.get("/users/<user_id>/projects")
 def projects_of_user(user_id: str) -> Response:
-    """List the projects of a user, whoever asks: 200 as `own_projects`; 404 for no user."""
+    """List the projects of any user: 200 as `own_projects`; 404 for an unknown user."""
     own_token()
     try:
         user = identity().user(Named(id=user_id))
@@ -81,46 +81,46 @@ def projects_of_user(user_id: str) -> Response:
 
 @blueprint.get("/auth/domains")
 def own_domains() -> Response:
-    """List the domains in which the caller has a role: 200, and always none."""
+    """List the domains in which the caller has a role: 200, always empty."""
     own_token()
     return keystone_answer({"domains": [], "links": _list_links("auth/domains")})
 
 
 def _who(asked: dict[str, Any]) -> tuple[User, Token | None]:
-    """Return who logs in, and the token it was by, if it was."""
+    """Return the user, and the token that was used to log in, if any."""
     unknown = set(asked["methods"]) - {"password", "token"}
     if unknown:
-        raise Unauthorized(f"there is no login by {', '.join(sorted(unknown))}")
+        raise Unauthorized(f"unsupported login methods: {', '.join(sorted(unknown))}")
     parent = None
     users = []
     if "token" in asked["methods"]:
         parent = identity().validate(asked["token"]["id"])
         if parent is None:
-            raise Unauthorized("the token to log in with is not good")
+            raise Unauthorized("the token to log in with is invalid")
         users.append(parent.user)
     if "password" in asked["methods"]:
         users.append(_by_password(asked["password"]["user"]))
     if users[0] != users[-1]:
-        raise Unauthorized("password and token are of different users")
+        raise Unauthorized("password and token belong to different users")
     return users[0], parent
 
 
 def _by_password(asked: dict[str, Any]) -> User:
     user = identity().user(*_named(asked))
     if user.password != asked["password"]:
-        raise Unauthorized(f"the password of user {user.name!r} is another")
+        raise Unauthorized(f"wrong password for user {user.name!r}")
     return user
 
 
 def _scope(asked: dict[str, Any]) -> Project | None:
     for other in ("domain", "system"):
         if other in asked:
-            raise Unauthorized(f"nobody has a role in a {other}: the scope of a token is a project")
+            raise Unauthorized(f"tokens cannot be scoped to a {other}, only to a project")
     return identity().project(*_named(asked["project"])) if "project" in asked else None
 
 
 def _named(asked: dict[str, Any]) -> tuple[Named, Named]:
-    """Return how something is named, and its domain."""
+    """Return the name of an item and of its domain."""
     domain = asked.get("domain", {})
     return (
         Named(asked.get("id"), asked.get("name")),

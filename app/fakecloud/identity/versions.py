@@ -1,4 +1,4 @@
-"""What the identity answers at its own addresses: version documents, and logins gone astray.
+"""Version documents of the identity, and logins that clients send to their addresses.
 
 Source: keystone at 30.0.0, keystone/api/discovery.py; 12.0.0 was the last with v2.0 beside v3.
 """
@@ -52,10 +52,10 @@ def show_v2() -> Response:
 @blueprint.post("/identity/v2.0")
 @blueprint.post("/identity/v2.0/")
 def log_in() -> Response:
-    """Log in where no login belongs; the body tells which version is meant.
+    """Log in at a version document; the body determines the version.
 
-    libcloud before 3.0 sends it here: where its address has a path it adds none. Keystone answers
-    405, and those who know give the address with `/v2.0/tokens` behind.
+    libcloud before 3.0 sends logins here, as it adds nothing to an address that has a path. With
+    Keystone, which returns 405, its users configure an address that ends in `/v2.0/tokens`.
     Source: libcloud at v2.8.3, libcloud/common/openstack_identity.py, `morph_action_hook`.
     """
     body = request.get_json(silent=True)

@@ -1,6 +1,6 @@
-"""The embedded image API: Glance v2 to read from, over the store of the legacy calls.
+"""The embedded image API: Glance v2 for reading, over the store of the legacy calls.
 
-Some clients look an image's name up there before they ask the compute service.
+Some clients look up an image's name here before they call the compute service.
 
 Source: glance at 33.0.0, glance/api/v2/images.py and glance/api/versions.py.
 """
@@ -12,7 +12,6 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
 from nova_image_shim.adapters.image_port import Image
-from nova_image_shim.adapters.memory.query import ImageQuery
 from nova_image_shim.fakecloud.image.responses import (
     glance_answer,
     register_glance_errors,
@@ -28,7 +27,7 @@ versions = Blueprint("glance_versions", __name__, url_prefix="/image")
 blueprint = Blueprint("glance_v2", __name__, url_prefix="/image/v2")
 register_glance_errors(blueprint)
 
-_HIDDEN = {"locations"}  # Glance shows them to nobody unless told to
+_HIDDEN = {"locations"}  # Glance does not show them by default
 
 
 @versions.get("")
@@ -48,18 +47,18 @@ def list_versions() -> Response:
 
 @blueprint.before_request
 def identify() -> None:
-    """Say who asks, as at the compute service."""
+    """Authenticate as the compute service does."""
     set_caller(current_app.extensions["fake_authenticate"](request, None))
 
 
 @blueprint.get("/images")
 def index() -> Response:
-    """List images: 200 `{"images", "first", "schema"}` and `next` where a page is full.
+    """List images: 200 `{"images", "first", "schema"}` and `next` if a page is full.
 
-    Errors: 400 for a bad parameter or marker.
+    Errors: 400 for an invalid parameter or marker.
     """
     pairs = [(name, value.strip()) for name, value in request.args.items(multi=True)]
-    images, next_marker = cloud().image_service.find(make_context(), ImageQuery.from_pairs(pairs))
+    images, next_marker = cloud().image_service.find(make_context(), pairs)
     body = {
         "images": [_shown(image) for image in images],
         "first": _page_path(None),
@@ -72,25 +71,25 @@ def index() -> Response:
 
 @blueprint.get("/images/<image_id>")
 def show(image_id: str) -> Response:
-    """Show one image: 200; 404 where there is none to be seen."""
+    """Show one image: 200, or 404."""
     return glance_answer(_shown(services().images.get(make_context(), image_id)))
 
 
 @blueprint.get("/schemas/image")
 def image_schema() -> Response:
-    """Show what an image is made of: 200."""
+    """Show the schema of an image: 200."""
     return glance_answer(IMAGE)
 
 
 @blueprint.get("/schemas/images")
 def images_schema() -> Response:
-    """Show what a list is made of: 200."""
+    """Show the schema of a list: 200."""
     return glance_answer(IMAGES)
 
 
 @blueprint.route("/<path:_path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def refuse(_path: str) -> Response:
-    """Refuse all else: 404 for what cannot be read, 403 for every write."""
+    """Refuse all other calls: 404 for a read, 403 for a write."""
     if request.method in {"GET", "HEAD"}:
         raise NotFound
     raise HTTPError(
@@ -119,7 +118,7 @@ def _shown(image: Image) -> dict[str, Any]:
 
 
 def _page_path(marker: str | None) -> str:
-    """Return the path of a page as Glance gives it: without the host and what is before `/v2`."""
+    """Return the path of a page as Glance returns it: without host and prefix."""
     pairs = [(name, value) for name, value in request.args.items(multi=True) if name != "marker"]
     query = urlencode([*pairs, *([("marker", marker)] if marker else [])])
     return f"/v2/images?{query}" if query else "/v2/images"
