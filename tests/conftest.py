@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from flask import request_finished
 from support import canary
-from support.fakes import FakeGlance, FakeKeystone, serve, shim
+from support.fakes import FakeGlance, FakeKeystone, serve
 from support.figures import count, pytest_terminal_summary, tell
+from support.live import glance_environ, shim
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.memory.image_file import load_images
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 request_finished.connect(canary.note_answer)
 
-__all__ = ["count", "pytest_terminal_summary", "tell"]  # pytest finds them here
+__all__ = ["count", "pytest_terminal_summary", "tell"]  # pytest looks for them here
 
 
 @pytest.fixture
@@ -52,20 +53,6 @@ def keystone(glance: FakeGlance) -> Iterator[FakeKeystone]:
     fake = FakeKeystone(glance_url=glance.url)
     with serve(fake) as fake.url:
         yield fake
-
-
-def glance_environ(keystone: FakeKeystone) -> dict[str, str]:
-    """Return the settings of a service user of the fake Keystone."""
-    return {
-        "SHIM_BACKEND": "glance",
-        "WEB_CONCURRENCY": "1",
-        "OS_AUTH_URL": f"{keystone.url}/v3",
-        "OS_USERNAME": "nova-image-shim",
-        "OS_PASSWORD": keystone.password,
-        "OS_PROJECT_NAME": "service",
-        "OS_USER_DOMAIN_NAME": "Default",
-        "OS_PROJECT_DOMAIN_NAME": "Default",
-    }
 
 
 @pytest.fixture(scope="session")

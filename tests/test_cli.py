@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.fakes import clean_environ
+from support.live import clean_environ
 
 from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.cli import main

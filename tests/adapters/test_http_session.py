@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import FakeGlance, FakeKeystone, free_port, live_shim, token_of
+from support.fakes import FakeGlance, FakeKeystone, token_of
+from support.live import free_port, glance_environ, live_shim
 
 from nova_image_shim.adapters.http.session import EnvironmentOnceSession
 

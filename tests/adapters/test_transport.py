@@ -19,19 +19,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from keystoneauth1.token_endpoint import Token
-from support.fakes import (
-    FakeGlance,
-    drips,
-    free_port,
-    hears,
-    resets,
-    says,
-    scripted,
-    sends,
-    serve,
-    token_of,
-    waits,
-)
+from support.fakes import FakeGlance, says, serve, token_of
+from support.live import free_port
+from support.peers import drips, hears, resets, scripted, sends, waits
 from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
@@ -42,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from support.fakes import Step
+    from support.peers import Step
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-Padding: " + b"p" * 600 + b"\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.fakes import CASES, FakeGlance, says, token_of
+from support.fakes import FakeGlance, says, token_of
+from support.paths import CASES
 
 from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService

@@ -10,19 +10,9 @@ from urllib.parse import urlencode
 
 import pytest
 from keystoneauth1.token_endpoint import Token
-from support.fakes import (
-    FakeGlance,
-    drips,
-    free_port,
-    hears,
-    refusal,
-    says,
-    scripted,
-    sends,
-    serve,
-    token_of,
-    waits,
-)
+from support.fakes import FakeGlance, refusal, says, serve, token_of
+from support.live import free_port
+from support.peers import drips, hears, scripted, sends, waits
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
@@ -36,7 +26,7 @@ if TYPE_CHECKING:
 
     from flask import Request as FlaskRequest
     from flask.testing import FlaskClient
-    from support.fakes import Step
+    from support.peers import Step
     from werkzeug.test import TestResponse
     from werkzeug.wrappers import Request, Response
 

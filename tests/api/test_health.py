@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import says, shim
+from support.fakes import says
+from support.live import glance_environ, shim
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.memory.service import MemoryImageService

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.fakes import free_port, scripted, sends, token_of, waits
+from support.fakes import token_of
+from support.live import free_port
+from support.peers import scripted, sends, waits
 
 from .conftest import SECONDS
 from .table import Cell, cells
@@ -21,7 +23,8 @@ from .upstream import Request, Trouble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.fakes import Live, Peer
+    from support.live import Live
+    from support.peers import Peer
 
     from .conftest import World
 

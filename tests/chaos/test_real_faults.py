@@ -10,7 +10,7 @@ import pytest
 import requests
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
-from support.fakes import live_shim
+from support.live import live_shim
 from werkzeug.wrappers import Response
 
 from .conftest import LIMITS, SECONDS
@@ -21,7 +21,7 @@ from .upstream import Request, Trouble, Upstream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.fakes import Live
+    from support.live import Live
 
 WIRE = ("refused", "closed", "reset", "silent", "in drops", "cut")
 OF_ONE_HOP = {"connection", "content-encoding", "content-length", "transfer-encoding"}

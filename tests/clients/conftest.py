@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
-from support.fakes import serve, shim
+from support.fakes import serve
+from support.live import shim
 
 from .authfront import AuthFront
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from real.state import USERS
-from support.fakes import shim
+from support.live import shim
 
 from .clients import Client, Login, drive
 from .install import why_missing

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.fakes import clean_environ
+from support.live import clean_environ
 
 from .install import CLIENTS as FOLDER
 from .install import PROGRAMS, why_missing

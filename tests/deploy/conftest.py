@@ -15,7 +15,8 @@ import trustme
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
 from real.processes import free_ports
-from support.fakes import Fake, serve, shim
+from support.fakes import Fake, serve
+from support.live import shim
 from werkzeug.wrappers import Response
 
 from .fronts import PROXIES, Backends, Front, is_installed

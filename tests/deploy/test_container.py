@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from support.fakes import ROOT, free_port
+from support.live import free_port
+from support.paths import ROOT
 
 from .containerfile import build, container_command, instructions, may_mount
 from .fronts import DEPLOY

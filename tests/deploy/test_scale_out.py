@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from real.processes import free_ports
-from support.fakes import serve, shim
+from support.fakes import serve
+from support.live import shim
 
 from .conftest import NovaApi, shim_environ
 from .fronts import PROXIES, Backends, Front, is_installed

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from support.fakes import shim
+from support.live import shim
 
 from nova_image_shim.api_docs.document import load_document
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import shim, token_of
+from support.fakes import token_of
+from support.live import glance_environ, shim
 
 from nova_image_shim.adapters.memory.image_file import load_images
 from nova_image_shim.adapters.memory.service import MemoryImageService

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import requests
-from conftest import glance_environ
 from prometheus_client.parser import text_string_to_metric_families
-from support.fakes import ROOT, clean_environ, free_port, says, shim, token_of
+from support.fakes import says, token_of
+from support.live import clean_environ, free_port, glance_environ, shim
+from support.paths import ROOT
 
 from nova_image_shim.observability.metrics import Metrics
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from conftest import glance_environ
 from flask import Flask, Response
 from support import canary
-from support.fakes import FakeGlance, FakeKeystone, live_shim, serve, token_of
+from support.fakes import FakeGlance, FakeKeystone, serve, token_of
+from support.live import glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService

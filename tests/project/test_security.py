@@ -16,18 +16,9 @@ from urllib.parse import quote
 import pytest
 import requests
 import trustme
-from conftest import glance_environ
-from support.fakes import (
-    FakeGlance,
-    FakeKeystone,
-    free_port,
-    live_shim,
-    refusal,
-    scripted,
-    send_raw,
-    serve,
-    token_of,
-)
+from support.fakes import FakeGlance, FakeKeystone, refusal, serve, token_of
+from support.live import free_port, glance_environ, live_shim
+from support.peers import scripted, send_raw
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
@@ -39,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from wsgiref.types import WSGIApplication
 
-    from support.fakes import Live
+    from support.live import Live
     from werkzeug.wrappers import Request
 
 CANARY = token_of("canary-4f1d2c")

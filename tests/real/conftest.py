@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.fakes import shim
+from support.live import shim
 
 from .cloud import NotInstalledError, RealCloud
 

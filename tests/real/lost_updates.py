@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 # As a script it stands outside its package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.fakes import shim
+from support.live import shim
 
 from real import services
 from real.cloud import RealCloud

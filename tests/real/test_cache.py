@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from pymemcache import Client as Memcached
-from support.fakes import shim
+from support.live import shim
 
 from nova_image_shim.adapters.stores.cache_store import PIECE_BYTES, MemcachedStore
 from nova_image_shim.adapters.stores.memcached import Memcached as Servers

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import FakeGlance, FakeKeystone, Live, live_shim, serve, token_of
+from support.fakes import FakeGlance, FakeKeystone, serve, token_of
+from support.live import Live, glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.image_file import complete
 from nova_image_shim.adapters.memory.service import MemoryImageService

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from support.fakes import Live, live_shim
+from support.live import Live, live_shim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

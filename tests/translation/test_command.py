@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from support.fakes import CASES
+from support.paths import CASES
 
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
