@@ -65,6 +65,7 @@ class Readiness:
         checks: what to look at, by its name; one that raises has failed.
         look_seconds: how long a look is waited for.
         fresh_seconds: how long what was found is told again.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -72,10 +73,12 @@ class Readiness:
         checks: Mapping[str, Callable[[], object]],
         look_seconds: float = _LOOK_SECONDS,
         fresh_seconds: float = _FRESH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checks = checks
         self._look_seconds = look_seconds
         self._fresh_seconds = fresh_seconds
+        self._clock = clock
         self._executor = ThreadPoolExecutor(max(1, len(checks)), "ready")
         self._lock = threading.Lock()
         self._looks: dict[str, Future[object]] = {}
@@ -87,7 +90,7 @@ class Readiness:
         # While one looks, all others are told what was found before; the first ones wait.
         if self._lock.acquire(blocking=self._found < 0):
             try:
-                if time.monotonic() - self._found >= self._fresh_seconds:
+                if self._clock() - self._found >= self._fresh_seconds:
                     self._look()
             finally:
                 self._lock.release()
@@ -103,7 +106,7 @@ class Readiness:
         for name in failing.keys() | self._failing.keys():
             if failing.get(name) != self._failing.get(name):  # once, and not with each probe
                 _log.warning("%s: %s", name, failing.get(name, "answers again"))
-        self._failing, self._found = failing, time.monotonic()
+        self._failing, self._found = failing, self._clock()
 
 
 def _fault(look: Future[object]) -> str | None:

@@ -67,6 +67,7 @@ def test_no_netrc_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "Authorization" not in EnvironmentOnceSession().prepare_request(request).headers
 
 
+@pytest.mark.live
 @pytest.mark.parametrize(("trust", "status", "asked"), [("1", 503, 0), ("0", 200, 1)])
 def test_a_proxy_of_the_environment_counts_unless_told_otherwise(
     trust: str,
@@ -84,6 +85,7 @@ def test_a_proxy_of_the_environment_counts_unless_told_otherwise(
         assert (status, asked) == (answer.status_code, len(glance.seen))
 
 
+@pytest.mark.live
 def test_a_proxy_counts_for_glance_apart(
     glance: FakeGlance, keystone: FakeKeystone, tmp_path: Path
 ) -> None:

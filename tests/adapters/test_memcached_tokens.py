@@ -30,7 +30,7 @@ VALUE = b'{"token": {}}'
 def memcached() -> Iterator[str]:
     """Return the address of a real memcached."""
     if shutil.which("memcached") is None:
-        pytest.skip("memcached is not installed (Debian: apt-get install memcached)")
+        pytest.skip("memcached is not installed; run `apt-get install memcached`")
     port = free_port()
     user = ["-u", "nobody"]
     command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", *user]

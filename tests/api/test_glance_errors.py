@@ -256,13 +256,23 @@ BROKEN: dict[str, list[Step]] = {
         hears,
         sends(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(WHOLE * 99)[:-20]),
     ],
-    "silent": [hears, waits()],
-    "silent in the body": [hears, sends(HEAD + LENGTH + WHOLE[:-1]), waits()],
     "too large": [hears, sends(HEAD + b"\r\n" + b" " * 2**17 + WHOLE)],
 }
 
 
-@pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN)
+SILENT: dict[str, list[Step]] = {
+    "silent": [hears, waits()],
+    "silent in the body": [hears, sends(HEAD + LENGTH + WHOLE[:-1]), waits()],
+}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        *(pytest.param(script, id=name) for name, script in BROKEN.items()),
+        *(pytest.param(script, id=name, marks=pytest.mark.live) for name, script in SILENT.items()),
+    ],
+)
 @pytest.mark.parametrize("path", [LIST, SHOW, METADATA])
 def test_a_glance_that_breaks_off_is_a_503_in_time(path: str, script: list[Step]) -> None:
     options = {"read_timeout_seconds": 0.2, "max_answer_bytes": 2**16}
@@ -288,6 +298,7 @@ def test_a_glance_that_refuses_connections_is_a_503(path: str) -> None:
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("path", [LIST, SHOW, METADATA])
 def test_a_request_waits_no_longer_than_it_may(path: str) -> None:
     with scripted([hears, drips(HEAD * 10)]) as server:
@@ -297,6 +308,7 @@ def test_a_request_waits_no_longer_than_it_may(path: str) -> None:
     assert (503, UNAVAILABLE) == faulty(answer)
 
 
+@pytest.mark.live
 def test_the_pages_of_a_list_share_one_requests_time(glance: FakeGlance) -> None:
     def page(request: Request) -> Response:
         time.sleep(0.2)

@@ -244,7 +244,7 @@ def meet(mine: dict[str, Cell], world: World, live: Live) -> None:
 def in_between(mine: dict[str, Cell], world: World, settings: dict[str, str]) -> None:
     """Kill a real memcached between two requests, and start it again."""
     if shutil.which("memcached") is None:
-        pytest.skip("memcached is not installed (Debian: apt-get install memcached)")
+        pytest.skip("memcached is not installed; run `apt-get install memcached`")
     port = free_port()
     command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "nobody"]
     process = subprocess.Popen(command)

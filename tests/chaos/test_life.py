@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(
-    NGINX is None, reason="nginx is not installed (Debian: apt-get install nginx-light)"
+    NGINX is None, reason="nginx is not installed; run `apt-get install nginx-light`"
 )
 HEADERS = {"X-Auth-Token": token_of("demo")}
 LIST = "/v2/demo/images"

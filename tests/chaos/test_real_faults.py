@@ -96,7 +96,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealWorld]:
     try:
         cloud = RealCloud().__enter__()
     except NotInstalledError as error:
-        pytest.skip(f"{error}; `make test-real` installs them")
+        pytest.skip(f"{error}; run `python tests/real/install.py`")
     keystone, glance = Between(real=cloud.keystone_url), Between(real=cloud.glance_url)
     try:
         with keystone.running(), glance.running():

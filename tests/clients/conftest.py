@@ -25,7 +25,7 @@ def real_compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCloud
         try:
             cloud.__enter__()
         except NotInstalledError as error:
-            pytest.skip(f"{error}; `make test-clients` does it")
+            pytest.skip(f"{error}; run `make test-clients`")
         try:
             yield cloud
         finally:

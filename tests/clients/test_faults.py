@@ -60,7 +60,7 @@ def list_images(client: str, cloud: LegacyCloud) -> tuple[int, str, str]:
     """Return how a client's program ended, what it printed, and what it complained of."""
     piece, command = LISTS[client]
     if reason := why_missing(piece):
-        pytest.skip(f"{client} is not installed: {reason}")
+        pytest.skip(f"{client} is not installed: {reason}; run `make test-clients`")
     done = subprocess.run(
         f"{FOLDER / piece}/{command}".split(),
         env={"PATH": clean_environ()["PATH"], **cloud.environ()},

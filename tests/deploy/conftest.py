@@ -110,7 +110,7 @@ def cloud() -> Iterator[RealCloud]:
         cloud = RealCloud()
         cloud.__enter__()
     except NotInstalledError as error:
-        pytest.skip(f"{error}; `make test-real` installs them")
+        pytest.skip(f"{error}; run `python tests/real/install.py`")
     try:
         yield cloud
     finally:
@@ -156,7 +156,7 @@ def deployment(
 def front(request: pytest.FixtureRequest, deployment: Deployment) -> Front:
     """Return each of the proxies."""
     if request.param not in deployment.fronts:
-        pytest.skip(f"needs Debian's package {request.param}")
+        pytest.skip(f"{request.param} is not installed; run `apt-get install {request.param}`")
     deployment.nova.reset()
     return deployment.fronts[request.param]
 

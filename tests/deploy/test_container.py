@@ -28,7 +28,7 @@ CONTAINERFILE = DEPLOY / "container" / "Containerfile"
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     if not may_mount():
-        pytest.skip("needs the right to make mount namespaces")
+        pytest.skip("the process may not create mount namespaces; run `sudo make test-deploy`")
     return build(CONTAINERFILE, ROOT, tmp_path_factory.mktemp("container"))
 
 

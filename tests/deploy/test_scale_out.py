@@ -91,7 +91,7 @@ def test_an_instance_stops_and_comes_back_under_load_without_a_failed_request(
     tmp_path: Path,
 ) -> None:
     if not is_installed(name):
-        pytest.skip(f"needs Debian's package {name}")
+        pytest.skip(f"{name} is not installed; run `apt-get install {name}`")
     cloud.purge_images()
     image_id = cloud.insert_images("demo", 50, prefix="load")[0]
     environ = shim_environ(cloud)

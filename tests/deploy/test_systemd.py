@@ -18,7 +18,9 @@ UNIT = DEPLOY / "systemd" / "nova-image-shim.service"
 ANALYZE = shutil.which("systemd-analyze")
 WORST_EXPOSURE = 15  # tenths, of 100; 96 is a unit without any of it
 
-needs_systemd = pytest.mark.skipif(not ANALYZE, reason="needs Debian's package systemd")
+needs_systemd = pytest.mark.skipif(
+    not ANALYZE, reason="systemd is not installed; run `apt-get install systemd`"
+)
 
 
 def analyze(*arguments: str) -> str:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import Select, WebDriverWait
-from support.browser import IS_THERE, MISSING, chromium, look
+from support.browser import IS_THERE, MISSING, By, Select, WebDriverWait, chromium, look
 from support.fakes import serve
 from werkzeug.wrappers import Response
 
@@ -22,9 +20,10 @@ if TYPE_CHECKING:
 
     from nova_image_shim.fakecloud.testing import LegacyCloud
 
-pytestmark = pytest.mark.skipif(
-    not IS_THERE and "REQUIRE_BROWSER" not in os.environ, reason=MISSING
-)
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not IS_THERE and "REQUIRE_BROWSER" not in os.environ, reason=MISSING),
+]
 
 MARKUP = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 IMAGE_ID = "155d900f-4e14-4e4c-a73d-069cbf4541e6"

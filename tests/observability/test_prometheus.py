@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 PROMTOOL = shutil.which("promtool")
 pytestmark = [
-    pytest.mark.prometheus,
+    pytest.mark.live,
     pytest.mark.skipif(
-        PROMETHEUS is None or PROMTOOL is None, reason="apt-get install prometheus brings it"
+        PROMETHEUS is None or PROMTOOL is None,
+        reason="Prometheus is not installed; run `apt-get install prometheus`",
     ),
 ]
 

@@ -32,6 +32,7 @@ def test_what_is_none_is_let_be() -> None:
     canary.search("logs", "passXword demo nova-image-shim *** gAAAA token-0123", ENVIRON)
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("coding", ["identity", "gzip", "deflate"])
 def test_a_secret_in_an_answer_of_a_live_service_is_found(
     coding: str, keystone: FakeKeystone, tmp_path: Path

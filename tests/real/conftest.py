@@ -39,7 +39,7 @@ def cloud() -> Iterator[RealCloud]:
     try:
         cloud = RealCloud()
     except NotInstalledError as error:
-        pytest.skip(f"{error}; `make test-real` installs them")
+        pytest.skip(f"{error}; run `python tests/real/install.py`")
     with cloud:
         yield cloud
 

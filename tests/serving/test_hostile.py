@@ -20,6 +20,8 @@ from nova_image_shim.adapters.memory.service import MemoryImageService
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.live
+
 TOKEN = f"X-Auth-Token: {token_of('demo')}\r\n".encode()
 HOST = b"Host: shim.example\r\n"
 SLOW = {"SHIM_CLIENT_TIMEOUT": "1.5", "SHIM_REQUEST_TIMEOUT": "4"}

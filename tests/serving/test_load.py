@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from werkzeug.wrappers import Request, Response
 
+pytestmark = pytest.mark.live
+
 PLACES, QUEUE = 4, 8  # of SHIM_THREADS=4
 SETTINGS = {"SHIM_THREADS": str(PLACES), "SHIM_QUEUE_SECONDS": "0.5"}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -37,6 +38,7 @@ from support.peers import (
 )
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
     from wsgiref.types import WSGIApplication
 
@@ -56,16 +58,27 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 @contextlib.contextmanager
-def serve(app: WSGIApplication) -> Iterator[str]:
+def serve(app: WSGIApplication, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve a WSGI application in threads on a free port, and yield its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
+    server = make_server(
+        "127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler, ssl_context=tls
+    )
     server.daemon_threads = True  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    server.log = lambda *_args: None  # type: ignore[method-assign]
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.is_set():
+            server.handle_request()
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     finally:
-        server.shutdown()
+        over.set()
+        # One more connection ends the loop at once; `serve_forever` would poll.
+        socket.create_connection(("127.0.0.1", server.server_port)).close()
         thread.join()
         server.server_close()
 

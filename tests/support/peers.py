@@ -129,8 +129,8 @@ def scripted(
         sock.close()
 
     def accept(listener: socket.socket) -> None:
-        while not over.is_set():
-            with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(OSError):  # the listener is shut down at the end
+            while True:
                 sock, _ = listener.accept()
                 script = scripts[server.connections] if server.connections < len(scripts) else []
                 server.connections += 1
@@ -138,7 +138,6 @@ def scripted(
                 threads[-1].start()
 
     with socket.create_server(bind) as listener:
-        listener.settimeout(0.02)
         server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
         threads.append(threading.Thread(target=accept, args=(listener,)))
         threads[0].start()
@@ -146,6 +145,7 @@ def scripted(
             yield server
         finally:
             over.set()
+            listener.shutdown(socket.SHUT_RDWR)
             for thread in threads:
                 thread.join(30)
 
