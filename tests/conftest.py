@@ -23,8 +23,10 @@ from nova_image_shim.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask import Flask
     from flask.testing import FlaskClient
 
+    from nova_image_shim.adapters.image_port import Image
     from nova_image_shim.fakecloud.seed import Seed
 
 request_finished.connect(canary.note_answer)
@@ -32,11 +34,27 @@ request_finished.connect(canary.note_answer)
 __all__ = ["count", "pytest_terminal_summary", "tell"]  # pytest looks for them here
 
 
+@pytest.fixture(scope="session")
+def shipped_images() -> list[Image]:
+    """Return the images that ship with the service."""
+    return load_images()
+
+
+@pytest.fixture(scope="session")
+def shared_app() -> tuple[Flask, MemoryImageService]:
+    """Return an application with the default settings, and its store: building one takes long."""
+    store = MemoryImageService()
+    return create_app(Settings(), store, accept_any_token), store
+
+
 @pytest.fixture
-def client() -> FlaskClient:
+def client(
+    shared_app: tuple[Flask, MemoryImageService], shipped_images: list[Image]
+) -> FlaskClient:
     """Return a client of the application over the images that ship with it."""
-    service = MemoryImageService(load_images())
-    client = create_app(Settings(), service, accept_any_token).test_client()
+    app, store = shared_app
+    store.load(shipped_images)
+    client = app.test_client()
     client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
     return client
 

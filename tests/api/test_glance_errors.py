@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -80,6 +81,9 @@ def over(
     return client.get
 
 
+over_fake = cache(over)  # an application for the tests' one fake Glance, which takes long to build
+
+
 def faulty(answer: TestResponse) -> tuple[int, Any]:
     """Return a fault's status and body; its form is that of every fault."""
     assert "application/json; charset=UTF-8" == answer.headers["Content-Type"]
@@ -138,7 +142,7 @@ def test_a_status_of_glance_has_its_fault(
     status: int, path: str, expected: dict[str, Any], glance: FakeGlance
 ) -> None:
     glance.answers.append(error_of_glance(status))
-    answer = over(glance.url)(path)
+    answer = over_fake(glance.url)(path)
     code = next(iter(expected.values()))["code"]
     assert (code, expected) == faulty(answer)
     assert 1 == len(glance.seen)
@@ -167,7 +171,7 @@ def test_when_to_try_again_is_passed_on(
     glance: FakeGlance,
 ) -> None:
     glance.answers.append(says(status, {"message": E}, Retry_After=retry_after))
-    answer = over(glance.url)(path)
+    answer = over_fake(glance.url)(path)
     more = {"retryAfter": retry_after} if in_body else {}
     assert (status, fault(name, status, message, **more)) == faulty(answer)
     assert [retry_after] == answer.headers.getlist("Retry-After")
@@ -179,7 +183,7 @@ def test_a_retry_after_of_no_known_form_is_not_passed_on(
     status: int, message: str, retry_after: str, glance: FakeGlance
 ) -> None:
     glance.answers.append(says(status, {"message": E}, Retry_After=retry_after))
-    answer = over(glance.url)(LIST)
+    answer = over_fake(glance.url)(LIST)
     assert (status, fault("overLimit", status, message)) == faulty(answer)
     assert "Retry-After" not in answer.headers
 
@@ -215,7 +219,7 @@ NOTHING: dict[str, bytes] = {
 @pytest.mark.parametrize("path", [*LISTS, *SINGLES])
 def test_an_answer_that_is_none_is_a_503(path: str, body: bytes, glance: FakeGlance) -> None:
     glance.answers.append(says(200, body))
-    assert (503, UNAVAILABLE) == faulty(over(glance.url)(path))
+    assert (503, UNAVAILABLE) == faulty(over_fake(glance.url)(path))
 
 
 @pytest.mark.parametrize(
@@ -227,13 +231,13 @@ def test_an_answer_that_is_none_is_a_503(path: str, body: bytes, glance: FakeGla
 )
 def test_a_next_page_that_leads_nowhere_is_a_503(following: Any, glance: FakeGlance) -> None:
     glance.answers.append(says(200, {"images": [{"id": "x"}], "next": following}))
-    assert (503, UNAVAILABLE) == faulty(over(glance.url)(LIST))
+    assert (503, UNAVAILABLE) == faulty(over_fake(glance.url)(LIST))
 
 
 def test_odd_numbers_and_texts_do_not_break_an_answer(glance: FakeGlance) -> None:
     image = b'{"id": "x", "a": NaN, "b": Infinity, "c": "\\ud800", "d": 1e999, "e": 123456789e30}'
     glance.answers[:] = [says(200, image)]
-    answer = over(glance.url)(f"{SHOW}/metadata")
+    answer = over_fake(glance.url)(f"{SHOW}/metadata")
     expected = {"a": None, "b": None, "c": "\ud800", "d": None, "e": 123456789e30}
     assert (200, {"metadata": expected}) == (answer.status_code, json.loads(answer.data))
 
@@ -317,7 +321,7 @@ def test_the_pages_of_a_list_share_one_requests_time(glance: FakeGlance) -> None
 
     glance.answers[:] = [page] * 20
     started = time.monotonic()
-    answer = over(glance.url, request_timeout_seconds=0.7)(LIST)
+    answer = over_fake(glance.url, request_timeout_seconds=0.7)(LIST)
     assert 0.6 < time.monotonic() - started < 1.5
     assert (503, UNAVAILABLE) == faulty(answer)
     assert 3 <= len(glance.seen) <= 4
@@ -403,7 +407,7 @@ def test_glances_own_words_and_nothing_else_are_passed_on(
     glance: FakeGlance,
 ) -> None:
     glance.answers.append(says(status, body, Content_Type="text/html; charset=UTF-8"))
-    assert (status, fault(name, status, message or default)) == faulty(over(glance.url)(path))
+    assert (status, fault(name, status, message or default)) == faulty(over_fake(glance.url)(path))
 
 
 @pytest.mark.parametrize(
@@ -416,7 +420,7 @@ def test_a_detail_stands_after_the_default_of_any_status(
     default = DEFAULT_MESSAGES[status]
     glance.answers.append(says(status, in_json(f"{default}<br /><br />\nfor a reason\n\n")))
     expected = fault(name, status, f"{default} for a reason")
-    assert (status, expected) == faulty(over(glance.url)(path))
+    assert (status, expected) == faulty(over_fake(glance.url)(path))
 
 
 @pytest.mark.parametrize("status", [401, 404, 413, 429, 500, 503])
@@ -426,7 +430,7 @@ def test_glances_words_of_other_errors_are_for_the_log(
 ) -> None:
     caplog.set_level("INFO", "nova_image_shim")
     glance.answers.append(error_of_glance(status, "mysql://user@host is gone"))
-    answer = over(glance.url)(path)
+    answer = over_fake(glance.url)(path)
     assert b"mysql" not in answer.data
     assert 1 == sum("mysql://user@host is gone" in message for message in caplog.messages)
 
@@ -460,7 +464,7 @@ def test_every_bad_marker_is_answered_alike(
     path: str, limit: dict[str, str], marker: str, status: int, text: str, glance: FakeGlance
 ) -> None:
     glance.answers[:] = [error_of_glance(status, text.replace("{}", marker))] * 2
-    answer = over(glance.url)(f"{path}?{urlencode({**limit, 'marker': marker})}")
+    answer = over_fake(glance.url)(f"{path}?{urlencode({**limit, 'marker': marker})}")
     expected = fault("badRequest", 400, f"No image found with ID {marker}")
     assert (400, expected) == faulty(answer)
     while len(glance.seen) < 1 + len(limit):  # the page before may still be asked for
@@ -481,14 +485,14 @@ def test_a_refusal_of_something_else_keeps_its_meaning(
     marker: str, status: int, text: str, name: str, glance: FakeGlance
 ) -> None:
     glance.answers.append(error_of_glance(status, text))
-    answer = over(glance.url)(f"{LIST}?marker={marker}")
+    answer = over_fake(glance.url)(f"{LIST}?marker={marker}")
     assert (status, fault(name, status, text.strip())) == faulty(answer)
 
 
 def test_without_a_marker_no_refusal_is_about_one(glance: FakeGlance) -> None:
     text = "No image found with ID x"
     glance.answers.append(error_of_glance(403, text))
-    assert (403, fault("forbidden", 403, text)) == faulty(over(glance.url)(LIST))
+    assert (403, fault("forbidden", 403, text)) == faulty(over_fake(glance.url)(LIST))
 
 
 # Lists of several pages
@@ -526,7 +530,7 @@ def test_a_list_is_whole_or_an_error(
 ) -> None:
     pages = [page(1, "/v2/images?limit=2&marker=2"), page(3, "/v2/images?limit=2&marker=4")]
     glance.answers[:] = [*(says(200, body) for body in pages), third]
-    answer = over(glance.url, glance_page_size=2)(f"{path}{query}")
+    answer = over_fake(glance.url, glance_page_size=2)(f"{path}{query}")
     code = next(iter(expected.values()))["code"]
     assert (code, expected) == faulty(answer)
     markers = [dict(seen.query).get("marker") for seen in glance.seen]
@@ -551,7 +555,7 @@ def test_pages_that_lead_in_a_circle_are_a_503(
     markers: list[str], calls: int, glance: FakeGlance
 ) -> None:
     glance.answers[:] = [says(200, page(1, f"/v2/images?marker={marker}")) for marker in markers]
-    answer = over(glance.url, glance_page_size=2)(f"{LIST}?marker=x")
+    answer = over_fake(glance.url, glance_page_size=2)(f"{LIST}?marker=x")
     assert (503, UNAVAILABLE) == faulty(answer)
     assert calls == len(glance.seen)
 
@@ -571,7 +575,7 @@ def test_of_a_next_page_only_the_marker_counts(following: str, glance: FakeGlanc
         host = stranger.url.removeprefix("http://")
         address = following.format(stranger=stranger.url, host=host)
         glance.answers[:] = [says(200, page(1, address)), says(200, page(3, None))]
-        answer = over(glance.url, glance_page_size=2)(f"{LIST}?name=y")
+        answer = over_fake(glance.url, glance_page_size=2)(f"{LIST}?name=y")
     assert answer.json
     assert ["1", "2", "3", "4"] == [image["id"] for image in answer.json["images"]]
     first = [("name", "y"), ("limit", "2")]
