@@ -33,18 +33,23 @@ RELEASE := .venv-release
 # Tests with one of these marks have a target of their own.
 APART := real or chaos or clients or deploy or wheel
 JOBS ?= $(shell nproc)
+PYTEST := $(VENV)/bin/pytest -n $(JOBS) --dist worksteal
+# uv installs and compiles in a third of pip's time, of which a fresh clone has little.
+INSTALL = $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(VENV)/bin/python
 
-.PHONY: run test test-live test-all coverage test-min test-real test-clients test-more-clients test-deploy test-wheel chaos \
-	soak fuzz fuzz-real lock audit parity bench bench-short lint docs dist pictures screenshots clean
+.PRECIOUS: %/bin/python %/bin/uv  # make would remove them as intermediate files
+.PHONY: run test test-live test-all coverage test-min test-real test-clients test-more-clients \
+	test-deploy test-wheel chaos soak fuzz fuzz-real lock audit parity bench bench-short lint docs \
+	dist pictures screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim serve
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -n $(JOBS) $(DIST) -m "not (live or $(APART))" $(PYTEST_ARGS)
+	$(PYTEST) -m "not (live or $(APART))" $(PYTEST_ARGS)
 
 test-live: $(VENV)/tested-live
-	$(VENV)/bin/pytest -n $(JOBS) $(DIST) -m "live and not ($(APART))" $(PYTEST_ARGS)
+	$(PYTEST) -m "live and not ($(APART))" $(PYTEST_ARGS)
 
 test-all:
 	$(PYTHON) tests/tools/run_all.py
@@ -52,12 +57,12 @@ test-all:
 # The processes that the tests start are measured, too, hence no pytest-cov.
 coverage: $(VENV)/tested-live
 	$(VENV)/bin/coverage erase
-	$(VENV)/bin/coverage run -m pytest -n $(JOBS) $(DIST) -m "not ($(APART))" $(PYTEST_ARGS)
+	$(VENV)/bin/coverage run -m pytest -n $(JOBS) --dist worksteal -m "not ($(APART))" $(PYTEST_ARGS)
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
 
 test-min: $(OLDEST)/tested
-	$(OLDEST)/bin/pytest -n $(JOBS) $(DIST) -m "not (live or $(APART))" $(PYTEST_ARGS)
+	$(OLDEST)/bin/pytest -n $(JOBS) --dist worksteal -m "not (live or $(APART))" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
@@ -148,8 +153,8 @@ dist: $(RELEASE)/installed
 screenshots: $(VENV)/tested-live
 	PYTHONPATH=tests $(VENV)/bin/python -m tools.screenshots
 
-$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/uv
+	$(INSTALL) --editable .
 	touch $@
 
 $(VENV)/tested: pyproject.toml | $(VENV)/bin/uv
@@ -160,8 +165,7 @@ $(VENV)/tested-%: pyproject.toml | $(VENV)/bin/uv
 	$(INSTALL) --editable .[test,$*]
 	touch $@ $(VENV)/tested $(VENV)/installed
 
-$(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
-	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check uv
+$(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/uv
 	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode \
 		--resolution lowest-direct --editable .[test]
 	touch $@
@@ -173,8 +177,11 @@ $(SITE)/installed: pyproject.toml | $(SITE)/bin/python
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(shell find app adapters -name '*.py') | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
-		--config-settings editable_mode=strict --editable .[lint,test,real,deploy,bench]
+		--config-settings editable_mode=strict --editable .[lint,test,live,real,deploy,bench]
 	touch $@
+
+%/bin/uv: | %/bin/python
+	$*/bin/pip install --quiet --disable-pip-version-check uv
 
 %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -183,4 +190,4 @@ $(LINT)/installed: pyproject.toml $(shell find app adapters -name '*.py') | $(LI
 
 clean:
 	rm -rf $(VENV) $(LINT) $(OLDEST) $(RELEASE) $(SITE) .real .clients docs/_build build dist \
-		*.egg-info .coverage .hypothesis .*_cache
+		*.egg-info .coverage* .hypothesis .*_cache

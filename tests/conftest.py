@@ -1,4 +1,4 @@
-"""Fixtures: the fakes, the application over them, and the live service."""
+"""Fixtures that several packages share: fake services, applications, and live processes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def keystone(glance: FakeGlance) -> Iterator[FakeKeystone]:
 
 @pytest.fixture(scope="session")
 def glance_shim(keystone: FakeKeystone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of the live service over the fake Keystone and Glance."""
+    """Return the address of this worker's live service over the fake Keystone and Glance."""
     settings = {"SHIM_GLANCE_LINK_PREFIX": "http://glance.example:9292"}
     log = tmp_path_factory.mktemp("shim") / "log"
     with shim(log, **glance_environ(keystone), **settings) as url:
@@ -84,14 +84,14 @@ def glance_shim(keystone: FakeKeystone, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def memory_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of the live service over its embedded store."""
+    """Return the address of this worker's live embedded cloud."""
     with shim(tmp_path_factory.mktemp("shim") / "log") as url:
         yield url
 
 
 @pytest.fixture(autouse=True)
 def _forget(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have the fakes forget one test before the next."""
+    """Reset the fakes after each test that used them."""
     yield
     for name in ("glance", "keystone"):
         if name in request.fixturenames:
