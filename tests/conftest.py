@@ -8,7 +8,13 @@ import pytest
 from flask import request_finished
 from support import canary
 from support.fakes import FakeGlance, FakeKeystone, serve
-from support.figures import count, pytest_terminal_summary, tell
+from support.figures import (
+    count,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+    tell,
+)
 from support.live import glance_environ, shim
 
 from nova_image_shim import create_app
@@ -31,7 +37,13 @@ if TYPE_CHECKING:
 
 request_finished.connect(canary.note_answer)
 
-__all__ = ["count", "pytest_terminal_summary", "tell"]  # pytest looks for them here
+__all__ = [  # pytest looks for them here
+    "count",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "tell",
+]
 
 
 @pytest.fixture(scope="session")
