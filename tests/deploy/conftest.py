@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-import trustme
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
 from real.processes import free_ports
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    import trustme
     from werkzeug.wrappers import Request
 
 
@@ -120,6 +120,9 @@ def cloud() -> Iterator[RealCloud]:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, trustme.LeafCert]:
     """Return the file with an authority's certificate, and one that it signed for loopback."""
+    trustme = pytest.importorskip(
+        "trustme", reason="trustme is not installed; run `make test-deploy`"
+    )
     authority = trustme.CA()
     file = tmp_path_factory.mktemp("ca") / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
