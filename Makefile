@@ -1,5 +1,7 @@
 # make run                serve the embedded cloud, or what SHIM_BACKEND says
-# make test               all tests that need nothing but PyPI
+# make test               the fast tests: two minutes, nothing needed but PyPI; run it on every change
+# make test-live          the tests that start gunicorn or a browser, or wait for a real clock
+# make test-all           everything this machine can run, and a table of what it skipped and why
 # make test-min           the same tests with the oldest versions of what is depended on
 # make test-real          the tests on a real Keystone and Glance, which it installs and starts
 # make test-clients       real clients, which it installs, over the embedded cloud and a real one
@@ -8,6 +10,7 @@
 # make test-wheel         the wheel and the sdist, installed where nothing else is
 # make chaos              every fault of Keystone, Glance and memcached, overload, reload and death
 # make soak               ten minutes of load: memory, files and threads stay level
+# make coverage           branch coverage of test and test-live; fails below the figure reached
 # make fuzz               100,000 random inputs; `make fuzz-real`: random steps against a real Glance
 # make lock               requirements.lock: every dependency of today's, with hashes
 # make audit              known holes in them, or why that cannot be told
@@ -27,36 +30,56 @@ SITE := .venv-docs
 OLDEST := .venv-min
 RELEASE := .venv-release
 
-PLAIN := not real and not chaos and not clients and not deploy and not wheel
+# Tests with one of these marks have a target of their own.
+APART := real or chaos or clients or deploy or wheel
+JOBS ?= $(shell nproc)
+PYTEST := $(VENV)/bin/pytest -n $(JOBS) --dist worksteal
+# uv installs and compiles in a third of pip's time, of which a fresh clone has little.
+INSTALL = $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(VENV)/bin/python
 
-.PHONY: run test test-min test-real test-clients test-more-clients test-deploy test-wheel chaos \
-	soak fuzz fuzz-real lock audit parity bench bench-short lint docs dist pictures screenshots clean
+.PRECIOUS: %/bin/python %/bin/uv  # make would remove them as intermediate files
+.PHONY: run test test-live test-all coverage test-min test-real test-clients test-more-clients \
+	test-deploy test-wheel chaos soak fuzz fuzz-real lock audit parity bench bench-short lint docs \
+	dist pictures screenshots clean
 
 run: $(VENV)/installed
 	exec $(VENV)/bin/nova-image-shim $(if $(SHIM_BACKEND),serve,fake)
 
 test: $(VENV)/tested
-	$(VENV)/bin/pytest -m "$(PLAIN)" $(PYTEST_ARGS)
+	$(PYTEST) -m "not (live or $(APART))" $(PYTEST_ARGS)
+
+test-live: $(VENV)/tested-live
+	$(PYTEST) -m "live and not ($(APART))" $(PYTEST_ARGS)
+
+test-all:
+	$(PYTHON) tests/tools/run_all.py
+
+# The processes that the tests start are measured, too, hence no pytest-cov.
+coverage: $(VENV)/tested-live
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest -n $(JOBS) --dist worksteal -m "not ($(APART))" $(PYTEST_ARGS)
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report
 
 test-min: $(OLDEST)/tested
-	$(OLDEST)/bin/pytest -m "$(PLAIN)" $(PYTEST_ARGS)
+	$(OLDEST)/bin/pytest -n $(JOBS) --dist worksteal -m "not (live or $(APART))" $(PYTEST_ARGS)
 
 test-real: $(VENV)/tested-real
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
 
 # Where Keystone and Glance cannot be had, their cells are skipped; the fakes' are not.
-chaos: $(VENV)/tested
+chaos: $(VENV)/tested-live
 	-$(VENV)/bin/python tests/real/install.py
 	LOAD_SECONDS=$(or $(LOAD_SECONDS),60) $(VENV)/bin/pytest -m chaos $(PYTEST_ARGS)
 
-soak: $(VENV)/tested
+soak: $(VENV)/tested-live
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(VENV)/bin/pytest tests/chaos/test_overload.py -k long_load $(PYTEST_ARGS)
 
 # Every run has a seed of its own, which it prints: `make fuzz SEED=...` makes it again.
 SEED = $(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))')
 
-fuzz: $(VENV)/tested
+fuzz: $(VENV)/tested-live
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),12000) $(VENV)/bin/pytest tests/fuzz \
 		--hypothesis-seed=$(SEED) $(PYTEST_ARGS)
 
@@ -65,11 +88,11 @@ fuzz-real: $(VENV)/tested-real
 	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest \
 		tests/real/test_machine.py --hypothesis-seed=$(SEED) $(PYTEST_ARGS)
 
-bench: $(VENV)/benched
+bench: $(VENV)/tested-bench
 	$(VENV)/bin/python bench/install.py nova
 	PYTHONPATH=.:tests $(VENV)/bin/python -m bench $(BENCH_ARGS)
 
-bench-short: $(VENV)/benched
+bench-short: $(VENV)/tested-bench
 	$(VENV)/bin/python bench/install.py
 	PYTHONPATH=.:tests $(VENV)/bin/python -m bench --short
 
@@ -100,7 +123,7 @@ test-deploy: $(VENV)/tested-deploy
 	$(VENV)/bin/python tests/real/install.py
 	$(VENV)/bin/pytest tests/deploy -m deploy $(PYTEST_ARGS)
 
-test-wheel: $(VENV)/tested
+test-wheel: $(VENV)/tested-wheel
 	$(VENV)/bin/pytest -m wheel $(PYTEST_ARGS)
 
 parity: $(VENV)/tested
@@ -127,31 +150,22 @@ dist: $(RELEASE)/installed
 	$(RELEASE)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
 		--output-reproducible --of JSON -o dist/nova-image-shim.cdx.json
 
-screenshots: $(VENV)/tested
+screenshots: $(VENV)/tested-live
 	PYTHONPATH=tests $(VENV)/bin/python -m tools.screenshots
 
-$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[fake]
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/uv
+	$(INSTALL) --editable .[fake]
 	touch $@
 
-$(VENV)/tested: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test]
+$(VENV)/tested: pyproject.toml | $(VENV)/bin/uv
+	$(INSTALL) --editable .[test]
 	touch $@ $(VENV)/installed
 
-$(VENV)/tested-real: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,real]
+$(VENV)/tested-%: pyproject.toml | $(VENV)/bin/uv
+	$(INSTALL) --editable .[test,$*]
 	touch $@ $(VENV)/tested $(VENV)/installed
 
-$(VENV)/tested-deploy: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,deploy]
-	touch $@ $(VENV)/tested $(VENV)/installed
-
-$(VENV)/benched: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .[test,bench]
-	touch $@ $(VENV)/tested $(VENV)/installed
-
-$(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/python
-	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check uv
+$(OLDEST)/tested: pyproject.toml | $(OLDEST)/bin/uv
 	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --compile-bytecode \
 		--resolution lowest-direct --editable .[test]
 	touch $@
@@ -163,8 +177,11 @@ $(SITE)/installed: pyproject.toml | $(SITE)/bin/python
 # mypy follows an editable install only where it is made of links.
 $(LINT)/installed: pyproject.toml $(shell find app adapters -name '*.py') | $(LINT)/bin/python
 	$(LINT)/bin/pip install --quiet --disable-pip-version-check \
-		--config-settings editable_mode=strict --editable .[lint,test,real,deploy,bench]
+		--config-settings editable_mode=strict --editable .[lint,test,live,real,deploy,bench]
 	touch $@
+
+%/bin/uv: | %/bin/python
+	$*/bin/pip install --quiet --disable-pip-version-check uv
 
 %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -173,4 +190,4 @@ $(LINT)/installed: pyproject.toml $(shell find app adapters -name '*.py') | $(LI
 
 clean:
 	rm -rf $(VENV) $(LINT) $(OLDEST) $(RELEASE) $(SITE) .real .clients .bench docs/_build build dist \
-		*.egg-info .coverage .hypothesis .*_cache
+		*.egg-info .coverage* .hypothesis .*_cache

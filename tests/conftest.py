@@ -1,4 +1,4 @@
-"""Fixtures: the fakes, the application over them, and the live service."""
+"""Fixtures that several packages share: fake services, applications, and live processes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 from flask import request_finished
 from support import canary
-from support.fakes import FakeGlance, FakeKeystone, serve, shim
-from support.figures import count, pytest_terminal_summary, tell
+from support.fakes import FakeGlance, FakeKeystone, serve
+from support.figures import (
+    count,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+    tell,
+)
+from support.live import glance_environ, shim
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.memory.service import MemoryImageService
@@ -25,18 +32,41 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
+    from nova_image_shim.adapters.image_port import Image
     from nova_image_shim.fakecloud.seed import Seed
 
 request_finished.connect(canary.note_answer)
 
-__all__ = ["count", "pytest_terminal_summary", "tell"]  # pytest finds them here
+__all__ = [  # pytest looks for them here
+    "count",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "tell",
+]
+
+
+@pytest.fixture(scope="session")
+def shipped_images() -> list[Image]:
+    """Return the images that ship with the service."""
+    return load_images()
+
+
+@pytest.fixture(scope="session")
+def shared_app() -> tuple[Flask, MemoryImageService]:
+    """Return an application with the default settings, and its store: building one takes long."""
+    store = MemoryImageService()
+    return create_app(Settings(backend="memory"), store, accept_any_token), store
 
 
 @pytest.fixture
-def client() -> FlaskClient:
+def client(
+    shared_app: tuple[Flask, MemoryImageService], shipped_images: list[Image]
+) -> FlaskClient:
     """Return a client of the application over the images that ship with it."""
-    service = MemoryImageService(load_images())
-    client = create_app(Settings(backend="memory"), service, accept_any_token).test_client()
+    app, store = shared_app
+    store.store.load(shipped_images)
+    client = app.test_client()
     client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
     return client
 
@@ -55,23 +85,9 @@ def keystone(glance: FakeGlance) -> Iterator[FakeKeystone]:
         yield fake
 
 
-def glance_environ(keystone: FakeKeystone) -> dict[str, str]:
-    """Return the settings of a service user of the fake Keystone."""
-    return {
-        "SHIM_BACKEND": "glance",
-        "WEB_CONCURRENCY": "1",
-        "OS_AUTH_URL": f"{keystone.url}/v3",
-        "OS_USERNAME": "nova-image-shim",
-        "OS_PASSWORD": keystone.password,
-        "OS_PROJECT_NAME": "service",
-        "OS_USER_DOMAIN_NAME": "Default",
-        "OS_PROJECT_DOMAIN_NAME": "Default",
-    }
-
-
 @pytest.fixture(scope="session")
 def glance_shim(keystone: FakeKeystone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of the live service over the fake Keystone and Glance."""
+    """Return the address of this worker's live service over the fake Keystone and Glance."""
     settings = {"SHIM_GLANCE_LINK_PREFIX": "http://glance.example:9292"}
     log = tmp_path_factory.mktemp("shim") / "log"
     with shim(log, **glance_environ(keystone), **settings) as url:
@@ -80,14 +96,14 @@ def glance_shim(keystone: FakeKeystone, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def memory_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of the live service over its embedded store."""
+    """Return the address of this worker's live embedded cloud."""
     with shim(tmp_path_factory.mktemp("shim") / "log", SHIM_BACKEND="memory") as url:
         yield url
 
 
 @pytest.fixture(autouse=True)
 def _forget(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have the fakes forget one test before the next."""
+    """Reset the fakes after each test that used them."""
     yield
     for name in ("glance", "keystone"):
         if name in request.fixturenames:

@@ -11,7 +11,8 @@ import pytest
 import requests
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
-from support.fakes import ROOT, clean_environ
+from support.live import clean_environ
+from support.paths import ROOT
 
 from nova_image_shim.fakecloud.testing import serve_legacy_cloud
 

@@ -19,6 +19,7 @@ class Readiness:
         checks: by name; a check that raises has failed.
         probe_seconds: how long to wait for a check.
         fresh_seconds: how long its result is used.
+        clock: returns seconds.
     """
 
     def __init__(
@@ -26,10 +27,12 @@ class Readiness:
         checks: Mapping[str, Callable[[], object]],
         probe_seconds: float = _PROBE_SECONDS,
         fresh_seconds: float = _FRESH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checks = checks
         self._probe_seconds = probe_seconds
         self._fresh_seconds = fresh_seconds
+        self._clock = clock
         self._executor = ThreadPoolExecutor(max(1, len(checks)), "ready")
         self._lock = threading.Lock()
         self._probes: dict[str, Future[object]] = {}
@@ -41,7 +44,7 @@ class Readiness:
         # While one request runs the checks, all others get the last result; the first ones wait.
         if self._lock.acquire(blocking=self._found < 0):
             try:
-                if time.monotonic() - self._found >= self._fresh_seconds:
+                if self._clock() - self._found >= self._fresh_seconds:
                     self._probe()
             finally:
                 self._lock.release()
@@ -58,7 +61,7 @@ class Readiness:
         for name in failing.keys() | self._failing.keys():
             if failing.get(name) != self._failing.get(name):  # once, and not on every request
                 _log.warning("%s: %s", name, failing.get(name, "answers again"))
-        self._failing, self._found = failing, time.monotonic()
+        self._failing, self._found = failing, self._clock()
 
 
 def _failure(probe: Future[object]) -> str | None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import FakeGlance, FakeKeystone, free_port, live_shim, token_of
+from support.fakes import FakeGlance, FakeKeystone, token_of
+from support.live import free_port, glance_environ, live_shim
 
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport
@@ -73,6 +73,7 @@ def test_no_netrc_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "Authorization" not in own_session().prepare_request(request).headers
 
 
+@pytest.mark.live
 @pytest.mark.parametrize(("trust", "status", "asked"), [("1", 503, 0), ("0", 200, 1)])
 def test_a_proxy_of_the_environment_counts_unless_told_otherwise(
     trust: str,
@@ -90,6 +91,7 @@ def test_a_proxy_of_the_environment_counts_unless_told_otherwise(
         assert (status, asked) == (answer.status_code, len(glance.seen))
 
 
+@pytest.mark.live
 def test_a_proxy_counts_for_glance_apart(
     glance: FakeGlance, keystone: FakeKeystone, tmp_path: Path
 ) -> None:

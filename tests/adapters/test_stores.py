@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pymemcache.client.base import Client
-from support.fakes import drips, free_port, resets, scripted, sends, waits
+from support.live import free_port
+from support.peers import drips, resets, scripted, sends, waits
 
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.adapters.stores.memcached import Memcached
@@ -21,7 +22,7 @@ from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from support.fakes import Peer, Step
+    from support.peers import Peer, Step
 
 KEY = "tokens/0123"
 KEPT = f"nova-image-shim/{KEY}"

@@ -19,19 +19,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from keystoneauth1.token_endpoint import Token
-from support.fakes import (
-    FakeGlance,
-    drips,
-    free_port,
-    hears,
-    resets,
-    says,
-    scripted,
-    sends,
-    serve,
-    token_of,
-    waits,
-)
+from support.fakes import FakeGlance, says, serve, token_of
+from support.live import free_port
+from support.peers import drips, hears, resets, scripted, sends, waits
 from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
@@ -42,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from support.fakes import Step
+    from support.peers import Step
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-Padding: " + b"p" * 600 + b"\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -177,6 +167,7 @@ DRIPS: dict[str, list[Step]] = {
 }
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("script", DRIPS.values(), ids=DRIPS)
 def test_an_answer_in_drops_ends_at_the_total_bound(
     script: list[Step], open_session: OpenSession
@@ -188,6 +179,7 @@ def test_an_answer_in_drops_ends_at_the_total_bound(
     assert 1 == server.connections
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("part", ["status line", "body"])
 @pytest.mark.parametrize(("own", "transports"), [(0.2, 30), (30, 0.2), (0.2, math.inf)])
 def test_the_smaller_of_a_calls_own_total_and_the_transports_counts(
@@ -208,6 +200,7 @@ SILENCES: dict[str, list[Step]] = {
 }
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("script", SILENCES.values(), ids=SILENCES)
 def test_silence_ends_at_the_read_timeout_and_is_not_asked_again(
     script: list[Step], open_session: OpenSession
@@ -219,12 +212,14 @@ def test_silence_ends_at_the_read_timeout_and_is_not_asked_again(
     assert 1 == server.connections
 
 
+@pytest.mark.live
 def test_without_any_timeout_the_total_bound_holds(open_session: OpenSession) -> None:
     session = open_session(total_seconds=0.3)
     with scripted([hears, waits()]) as server:
         assert seconds_until_error(lambda: session.get(server.url)) < 1.2
 
 
+@pytest.mark.live
 def test_each_exchange_has_its_own_time(open_session: OpenSession) -> None:
     session = open_session(total_seconds=0.4)
     answer: list[Step] = [hears, waits(0.25), sends(plain(b"x"))]
@@ -234,6 +229,7 @@ def test_each_exchange_has_its_own_time(open_session: OpenSession) -> None:
     assert 2 == server.connections
 
 
+@pytest.mark.live
 def test_one_threads_exchange_does_not_end_anothers(open_session: OpenSession) -> None:
     session = open_session(total_seconds=math.inf)
     slow: Any = Timeout(total=10)
@@ -455,6 +451,7 @@ def test_a_refused_get_is_sent_once_more(
     assert connections == len(begun)
 
 
+@pytest.mark.live
 def test_both_of_two_exchanges_have_one_time(open_session: OpenSession) -> None:
     session = open_session(total_seconds=0.5)
     with scripted([hears, waits(0.3)], [hears, waits()]) as server:
@@ -498,6 +495,7 @@ def tls(certificate: Path) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.live
 def test_bounds_hold_over_tls(
     tls: ssl.SSLContext, certificate: Path, open_session: OpenSession
 ) -> None:
@@ -579,6 +577,7 @@ def test_glance_is_asked_again_only_for_what_changes_nothing(call: Any, connecti
     assert [0] == [made.status for made in context.calls]
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("call", [list_page, get, update, delete])
 def test_glance_is_waited_for_no_longer_than_the_request_has_time(call: Any) -> None:
     with scripted(DRIPS["headers"]) as server:

@@ -4,17 +4,15 @@ Glance, real HTTP between them. Their form and settings are in cases/README.md."
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
-from support.fakes import CASES, FakeGlance, says, token_of
+from support.fakes import FakeGlance, says, token_of
+from support.paths import CASES
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import load_images
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TENANT = "6f70656e737461636b20342065766572"
 
@@ -37,15 +35,12 @@ def test_an_image_is_translated(case: Any, glance: FakeGlance, glance_shim: str)
     assert ({"images": [case["legacy"]]}, {"image": case["legacy"]}) == (listed, shown)
 
 
-@pytest.fixture
-def many_images(glance: FakeGlance) -> Iterator[None]:
-    """Let Glance hold more images than any page."""
-    usual = glance.service
+@pytest.fixture(scope="module")
+def many_images() -> MemoryImageService:
+    """Return a store with more images than any page."""
     marker = {"id": "70a599e0-31e7-49b7-b260-868f441e862b", "created_at": "2030-01-01T00:00:00Z"}
     images = [{"id": f"{number:08}", "owner": TENANT} for number in range(1300)]
-    glance.service = FilterFree([*complete(images), *complete([marker])])
-    yield
-    glance.service = usual
+    return FilterFree([*complete(images), *complete([marker])])
 
 
 def complete(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -61,8 +56,10 @@ class FilterFree(MemoryImageService):
 
 
 @pytest.mark.parametrize("case", cases("queries.json"))
-@pytest.mark.usefixtures("many_images")
-def test_a_query_is_checked_and_passed_on(case: Any, glance: FakeGlance, glance_shim: str) -> None:
+def test_a_query_is_checked_and_passed_on(
+    case: Any, glance: FakeGlance, many_images: MemoryImageService, glance_shim: str
+) -> None:
+    glance.service = many_images
     expect = case["expect"]
     if scripted := case.get("glance_response"):
         message = {"message": f"{scripted['explanation']}<br /><br />\n\n\n"}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import says, shim
+from support.fakes import says
+from support.live import glance_environ, shim
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.memory.service import MemoryImageService
@@ -94,52 +94,55 @@ def test_everything_that_is_wrong_is_named() -> None:
     assert (503, "KEYSTONE NOT READY\nGLANCE NOT READY") == (answer.status_code, answer.text)
 
 
-def test_a_hundred_probes_are_one_look() -> None:
-    looks: list[None] = []
+def test_a_hundred_concurrent_probes_share_one_check() -> None:
+    checks: list[None] = []
+    all_started = threading.Barrier(101)
 
-    def look() -> None:
-        looks.append(None)
-        time.sleep(0.2)
+    def probe() -> None:
+        all_started.wait(20)
+        readiness.failing()
 
-    readiness = Readiness({"glance": look})
-    threads = [threading.Thread(target=readiness.failing) for _ in range(100)]
+    readiness = Readiness({"glance": lambda: checks.append(None)}, clock=lambda: 0.0)
+    threads = [threading.Thread(target=probe) for _ in range(100)]
     for thread in threads:
         thread.start()
+    all_started.wait(20)
     for thread in threads:
         thread.join()
-    assert 1 == len(looks)
+    assert 1 == len(checks)
 
 
-def test_what_was_found_is_told_for_a_while_and_not_longer() -> None:
-    answers = iter([False, True, True])
+def test_a_result_is_repeated_until_it_is_stale() -> None:
+    now = 0.0
+    works = False
 
-    def look() -> None:
-        if not next(answers):
+    def check() -> None:
+        if not works:
             fails()
 
-    readiness = Readiness({"glance": look}, fresh_seconds=0.2)
+    readiness = Readiness({"glance": check}, fresh_seconds=1, clock=lambda: now)
     assert ["glance"] == readiness.failing()
+    now, works = 0.9, True
     assert ["glance"] == readiness.failing()
-    time.sleep(0.25)
+    now = 1.0
     assert [] == readiness.failing()
 
 
-def test_silence_is_waited_for_only_so_long_and_only_by_one_look() -> None:
-    release = threading.Event()
-    looks: list[None] = []
+def test_a_silent_check_is_given_up_after_a_time_and_never_runs_twice() -> None:
+    release, done = threading.Event(), threading.Event()
+    checks: list[None] = []
 
-    def look() -> None:
-        looks.append(None)
+    def silent() -> None:
+        checks.append(None)
         release.wait(20)
 
-    readiness = Readiness({"glance": look, "keystone": lambda: None}, 0.1, fresh_seconds=0)
-    started = time.monotonic()
+    readiness = Readiness({"glance": silent, "keystone": done.set}, 0.01, fresh_seconds=0)
     assert [["glance"]] * 3 == [readiness.failing() for _ in range(3)]
-    assert time.monotonic() - started < 2
-    assert 1 == len(looks)
+    assert (1, True) == (len(checks), done.is_set())
     release.set()
-    time.sleep(0.05)
-    assert [] == readiness.failing()
+    until_ready = time.monotonic() + 10
+    while readiness.failing():
+        assert time.monotonic() < until_ready
 
 
 @pytest.fixture
@@ -154,6 +157,7 @@ def ready(url: str) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
+@pytest.mark.live
 def test_the_service_says_which_of_the_two_is_wrong(
     live: str, keystone: FakeKeystone, glance: FakeGlance, tmp_path: Path
 ) -> None:
@@ -172,6 +176,7 @@ def test_the_service_says_which_of_the_two_is_wrong(
         assert told in log
 
 
+@pytest.mark.live
 def test_a_wrong_password_is_keystones_and_glances_matter(
     tmp_path: Path, keystone: FakeKeystone
 ) -> None:
@@ -181,6 +186,7 @@ def test_a_wrong_password_is_keystones_and_glances_matter(
     assert "wrong-password" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.live
 def test_liveness_asks_nobody(live: str, keystone: FakeKeystone, glance: FakeGlance) -> None:
     keystone.reset()
     glance.reset()
@@ -188,6 +194,7 @@ def test_liveness_asks_nobody(live: str, keystone: FakeKeystone, glance: FakeGla
     assert ([], []) == (keystone.seen, glance.seen)
 
 
+@pytest.mark.live
 def test_a_token_of_the_service_user_that_was_revoked_is_renewed(
     live: str, keystone: FakeKeystone
 ) -> None:

@@ -17,7 +17,9 @@ import pytest
 import requests
 from gabbi.driver import build_tests
 from gabbi.reporter import PyTestResult
-from support.fakes import ROOT, send_raw, shim
+from support.live import shim
+from support.paths import ROOT
+from support.peers import send_raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from nova_image_shim import create_app
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
-from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
+
+    from nova_image_shim.adapters.image_port import Image
 
 SAMPLE = "70a599e0-31e7-49b7-b260-868f441e862b"
 NOVA, STANDARD = "X-OpenStack-Nova-API-Version", "OpenStack-API-Version"
@@ -37,16 +39,21 @@ V21 = {
 }
 
 
+STORE = MemoryImageService()
+
+
+@cache
 def over(**settings: Any) -> FlaskClient:
-    conf = Settings(compress=False, **settings)
-    app = create_app(conf, MemoryImageService(load_images()), accept_any_token)
+    """Return a client of an application over one store; building an application takes long."""
+    app = create_app(Settings(compress=False, **settings), STORE, accept_any_token)
     client = app.test_client()
     client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
     return client
 
 
 @pytest.fixture
-def plain() -> FlaskClient:
+def plain(shipped_images: list[Image]) -> FlaskClient:
+    STORE.store.load(shipped_images)
     return over()
 
 
@@ -153,7 +160,7 @@ def test_the_version_document_is_novas(plain: FlaskClient) -> None:
     ],
 )
 def test_only_the_mounts_of_the_setting_are_served(
-    mounts: tuple[str, ...], versions: list[Any], served: set[str]
+    mounts: tuple[str, ...], versions: list[Any], served: set[str], plain: FlaskClient
 ) -> None:
     client = over(mounts=mounts)
     assert {"versions": versions} == client.get("/").json

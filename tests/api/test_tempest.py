@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft4Validator
-from support.fakes import CASES
+from support.paths import CASES
 
 from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.translation.links import Links

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from adapters.test_memory import stocked
 from keystoneauth1.token_endpoint import Token
 from support.contract import NOWHERE
 from support.fakes import FakeGlance, refusal, says, token_of
@@ -17,18 +16,19 @@ from support.fakes import FakeGlance, refusal, says, token_of
 from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.image_port import Context
+from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.auth.caller import Caller
+from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.settings import Settings
 from nova_image_shim.translation.translator import BASE_ATTRIBUTES, to_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask import Flask
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
-
-    from nova_image_shim.adapters.memory.service import MemoryImageService
 
 IMAGE = "11111111-1111-4111-8111-111111111111"
 FOREIGN = "22222222-2222-4222-8222-222222222222"
@@ -40,6 +40,10 @@ IMAGES: tuple[dict[str, Any], ...] = (
     {"id": UNSEEN, "owner": "alt", "name": "unseen", "visibility": "private"},
     {"id": PROTECTED, "owner": "demo", "name": "kept", "protected": True},
 )
+STOCK = [
+    complete({**image, "created_at": f"2020-01-01T00:00:{number:02}Z"})
+    for number, image in enumerate(IMAGES)
+]
 LONG = "k" * 256
 
 
@@ -62,34 +66,43 @@ class Shim:
         return to_metadata(self.store.get(Context(owner, "req-test"), image_id))
 
 
-def make(backend: str, glance: FakeGlance, **settings: Any) -> Shim:
-    store = stocked(IMAGES)
-    conf = Settings(**settings)
-    if backend == "memory":
-        app = create_app(conf, store, accept_any_token)
-    else:
-        glance.service = store
-        service = GlanceImageService(GlanceOptions(endpoint=glance.url))
-        caller = Caller("demo", "demo", Token(glance.url, token_of("demo")))
-        app = create_app(conf, service, lambda *_: caller)
+def client_of(app: Flask) -> FlaskClient:
     client = app.test_client()
     client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
-    return Shim(client, store)
+    return client
 
 
-@pytest.fixture(params=["memory", "glance"])
-def shim(request: pytest.FixtureRequest, glance: FakeGlance) -> Iterator[Shim]:
-    usual = glance.service
-    yield make(request.param, glance)
-    glance.service = usual
+def over_memory(**settings: Any) -> Shim:
+    store = MemoryImageService(STOCK)
+    return Shim(client_of(create_app(Settings(**settings), store, accept_any_token)), store)
+
+
+@pytest.fixture(scope="module")
+def memory_shim() -> Shim:
+    return over_memory()
+
+
+@pytest.fixture(scope="module")
+def glance_client(glance: FakeGlance) -> FlaskClient:
+    service = GlanceImageService(GlanceOptions(endpoint=glance.url))
+    caller = Caller("demo", "demo", Token(glance.url, token_of("demo")))
+    return client_of(create_app(Settings(), service, lambda *_: caller))
 
 
 @pytest.fixture
-def wire(glance: FakeGlance) -> Iterator[Shim]:
-    """Return a shim over the fake Glance, whose wire is looked at."""
-    usual = glance.service
-    yield make("glance", glance)
-    glance.service = usual
+def wire(glance: FakeGlance, glance_client: FlaskClient) -> Shim:
+    """Return a shim over the fake Glance, which records requests."""
+    glance.service = store = MemoryImageService(STOCK)
+    return Shim(glance_client, store)
+
+
+@pytest.fixture(params=["memory", "glance"])
+def shim(request: pytest.FixtureRequest) -> Shim:
+    if request.param == "glance":
+        return request.getfixturevalue("wire")
+    shim = request.getfixturevalue("memory_shim")
+    shim.store.store.load(STOCK)
+    return shim
 
 
 def fault(name: str, code: int, message: str) -> dict[str, Any]:
@@ -234,8 +247,8 @@ def test_metadata_is_counted_after_the_change(shim: Shim, new: int, status: int)
 
 
 @pytest.mark.parametrize(("limit", "status"), [(-1, 200), (4, 200), (3, 403), (0, 403)])
-def test_the_limit_of_items_is_a_setting(glance: FakeGlance, limit: int, status: int) -> None:
-    shim = make("memory", glance, metadata_limit=limit)
+def test_the_limit_of_items_is_a_setting(limit: int, status: int) -> None:
+    shim = over_memory(metadata_limit=limit)
     got = shim.send("PUT", f"{IMAGE}/metadata/c", {"meta": {"c": "3"}})
     assert status == got.status_code
 
@@ -448,8 +461,8 @@ def restless() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restless")
-def test_the_embedded_store_loses_no_write_of_many_at_once(glance: FakeGlance) -> None:
-    shim = make("memory", glance, metadata_limit=-1)
+def test_the_embedded_store_loses_no_write_of_many_at_once() -> None:
+    shim = over_memory(metadata_limit=-1)
     app = shim.client.application
     wanted = {f"k{number}": str(number) for number in range(300)}
 

@@ -42,9 +42,18 @@ STORE_OPERATIONS = [each for each in OPERATIONS if "/images" in each.path]
 IMAGES = load_images()
 
 
-def app(settings: Settings | None = None, service: port.ImageService | None = None) -> Flask:
-    service = service or MemoryImageService(IMAGES)
-    return create_app(settings or Settings(backend="memory"), service, accept_any_token)
+def app(settings: Settings, service: port.ImageService | None = None) -> Flask:
+    return create_app(settings, service or MemoryImageService(IMAGES), accept_any_token)
+
+
+STORE = MemoryImageService()
+SERVED = app(Settings(backend="memory"), STORE).test_client()
+
+
+def served() -> FlaskClient:
+    """Return a client of the one application over all images; building one takes long."""
+    STORE.store.load(IMAGES)
+    return SERVED
 
 
 def ask(client: FlaskClient, operation: Operation, **request: Any) -> TestResponse:
@@ -81,7 +90,7 @@ def versions(mounts: tuple[str, ...]) -> list[str]:
 
 
 def test_head_goes_wherever_get_does() -> None:
-    rules = list(app().url_map.iter_rules())
+    rules = list(served().application.url_map.iter_rules())
     heads = {rule.rule for rule in rules if "HEAD" in (rule.methods or ())}
     assert {rule.rule for rule in rules if "GET" in (rule.methods or ())} == heads
 
@@ -99,7 +108,7 @@ def test_every_file_of_the_page_is_told_of_and_sent() -> None:
     (operation,) = [each for each in OPERATIONS if "{asset}" in each.path]
     told = operation.parameters[0]["schema"]["enum"]
     assert sorted(api_docs._ASSETS) == told
-    client = app().test_client()
+    client = served()
     for asset in told:
         with client.get(f"/docs/{asset}", headers={"Range": "bytes=0-1"}) as answer:
             assert (200, []) == (answer.status_code, DOCUMENT.complaints(operation, answer))
@@ -170,7 +179,7 @@ def test_each_answer_shown_is_of_its_schema(
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_each_operation_answers_what_is_shown(operation: Operation) -> None:
-    answer = ask(app().test_client(), operation)
+    answer = ask(served(), operation)
     assert [] == DOCUMENT.complaints(operation, answer)
     assert 300 > answer.status_code
     told = DOCUMENT.resolve(operation.body["responses"][str(answer.status_code)])
@@ -190,27 +199,26 @@ class Refusing(MemoryImageService):
     get = update = delete = list_page
 
 
+REFUSING_STORE = Refusing()
+REFUSING = app(Settings(), REFUSING_STORE).test_client()
+
+
 def refusing(error: type[port.ImageServiceError]) -> FlaskClient:
-    service = Refusing([])
     words = ("no-image",) if error is port.MarkerNotFound else ("Glance's words",)
-    service.error = error(*words)
-    service.error.retry_after = "7"
-    return app(service=service).test_client()
-
-
-REFUSING = {error: refusing(error) for error in PORT_ERRORS}
+    REFUSING_STORE.error = error(*words)
+    REFUSING_STORE.error.retry_after = "7"
+    return REFUSING
 
 
 @pytest.mark.parametrize("operation", STORE_OPERATIONS, ids=str)
 def test_each_error_of_the_store_is_answered_as_is_told(operation: Operation) -> None:
     for error, row in PORT_ERRORS.items():
-        answer = ask(REFUSING[error], operation)
+        answer = ask(refusing(error), operation)
         complaints = DOCUMENT.complaints(operation, answer)
         assert (row.status, []) == (answer.status_code, complaints), error.__name__
 
 
 ERROR_OF = {row.status: error for error, row in PORT_ERRORS.items()}
-SERVED = app().test_client()
 BROWNED_OUT = app(Settings(brownout=Brownout())).test_client()
 DISABLED = app(Settings(healthcheck_disable_file=Path(__file__))).test_client()
 REFUSED: dict[int, dict[str, Any]] = {
@@ -224,17 +232,17 @@ REFUSED: dict[int, dict[str, Any]] = {
 def provoke(operation: Operation, status: int) -> TestResponse:
     """Return the answer to a request that should be refused with this status."""
     if status == 406 and "{mount}" in operation.path:
-        return SERVED.get("/v2.1/", **REFUSED[406])
+        return served().get("/v2.1/", **REFUSED[406])
     if status == 404 and "{asset}" in operation.path:
-        return SERVED.get("/docs/index.html")
+        return served().get("/docs/index.html")
     if status == 304:
-        etag = ask(SERVED, operation).headers["ETag"]
-        return ask(SERVED, operation, headers={"If-None-Match": etag})
+        etag = ask(served(), operation).headers["ETag"]
+        return ask(served(), operation, headers={"If-None-Match": etag})
     if status == 410 or (status == 503 and "/healthcheck" in operation.path):
         return ask(BROWNED_OUT if status == 410 else DISABLED, operation)
     if status in REFUSED:
-        return ask(SERVED, operation, **REFUSED[status])
-    return ask(REFUSING[ERROR_OF[status]], operation)
+        return ask(served(), operation, **REFUSED[status])
+    return ask(refusing(ERROR_OF[status]), operation)
 
 
 WITHOUT_MICROVERSIONS = ("/v2/", "/v1.1/")
@@ -281,14 +289,14 @@ def test_every_image_is_of_its_schema(path: str, project: str) -> None:
     (operation,) = [each for each in OPERATIONS if str(each) == f"GET /v2/{{tenant_id}}/{path}"]
     for accept in ("application/json", "application/vnd.openstack.compute+json"):
         headers = {"X-Auth-Token": "t", "Accept": accept}
-        answer = app().test_client().get(f"/v2/{project}/{path}", headers=headers)
+        answer = served().get(f"/v2/{project}/{path}", headers=headers)
         assert [] == DOCUMENT.complaints(operation, answer)
         assert 5 < len(answer.json["images"])  # type: ignore[index]
 
 
 def test_a_fault_of_another_form_would_be_noticed() -> None:
     (operation,) = [each for each in OPERATIONS if str(each) == "GET /v2/{tenant_id}/images"]
-    answer = app().test_client().get("/v2/demo/images", headers={"X-Auth-Token": "t"})
+    answer = served().get("/v2/demo/images", headers={"X-Auth-Token": "t"})
     answer.set_data(b'{"images": [{"id": 1}]}')
     del answer.headers["X-Compute-Request-Id"]
     answer.headers["X-Other"] = "1"
@@ -296,7 +304,7 @@ def test_a_fault_of_another_form_would_be_noticed() -> None:
 
 
 def test_it_is_served_to_anyone() -> None:
-    client = app().test_client()
+    client = served()
     assert load_document(MOUNTS) == client.get("/openapi.json").json
     page = client.get("/docs")
     assert (200, page.data) == (page.status_code, client.get("/docs/").data)
@@ -316,7 +324,7 @@ def test_where_it_is_off_its_paths_are_none(settings: Settings) -> None:
 
 @pytest.mark.parametrize("path", ["/docs/x", "/docs/..", "/docs/../docs.js", "/docs/a/b", "/doc"])
 def test_no_other_file_is_served(path: str) -> None:
-    answer = app().test_client().get(path)
+    answer = served().get(path)
     expected = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}
     assert (404, expected) == (answer.status_code, answer.json)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from selenium.webdriver import Chrome
 
-pytestmark = pytest.mark.skipif(not IS_THERE, reason=MISSING)
+pytestmark = [pytest.mark.live, pytest.mark.skipif(not IS_THERE, reason=MISSING)]
 
 
 @pytest.fixture(scope="module")

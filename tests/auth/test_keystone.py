@@ -14,21 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from conftest import glance_environ
 from flask import g, request_started
-from support.fakes import (
-    FakeGlance,
-    FakeKeystone,
-    ScriptedServer,
-    drips,
-    free_port,
-    hears,
-    says,
-    scripted,
-    serve,
-    token_of,
-    waits,
-)
+from support.fakes import FakeGlance, FakeKeystone, says, serve, token_of
+from support.live import free_port, glance_environ
+from support.peers import ScriptedServer, drips, hears, scripted, waits
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import FakeGlance, FakeKeystone, ScriptedServer, live_shim, scripted, token_of
+from support.fakes import FakeGlance, FakeKeystone, token_of
+from support.live import glance_environ, live_shim
+from support.peers import ScriptedServer, scripted
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from support.fakes import Live
+    from support.live import Live
 
 # Short, so that the table takes only a few minutes; the tests check these bounds.
 SECONDS = {

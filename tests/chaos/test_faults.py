@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.fakes import free_port, scripted, sends, token_of, waits
+from support.fakes import token_of
+from support.live import free_port
+from support.peers import scripted, sends, waits
 
 from .conftest import SECONDS
 from .table import Cell, cells
@@ -21,7 +23,8 @@ from .upstream import Request, Trouble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.fakes import Live, Peer
+    from support.live import Live
+    from support.peers import Peer
 
     from .conftest import World
 
@@ -241,7 +244,7 @@ def meet(mine: dict[str, Cell], world: World, live: Live) -> None:
 def in_between(mine: dict[str, Cell], world: World, settings: dict[str, str]) -> None:
     """Kill and restart a real memcached between two requests."""
     if shutil.which("memcached") is None:
-        pytest.skip("memcached is not installed (Debian: apt-get install memcached)")
+        pytest.skip("memcached is not installed; run `apt-get install memcached`")
     port = free_port()
     command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "nobody"]
     process = subprocess.Popen(command)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import FakeKeystone, live_shim, serve, token_of
+from support.fakes import FakeKeystone, serve, token_of
+from support.live import glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from support.fakes import Live
+    from support.live import Live
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(
-    NGINX is None, reason="nginx is not installed (Debian: apt-get install nginx-light)"
+    NGINX is None, reason="nginx is not installed; run `apt-get install nginx-light`"
 )
 HEADERS = {"X-Auth-Token": token_of("demo")}
 LIST = "/v2/demo/images"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from conftest import glance_environ
-from support.fakes import FakeKeystone, Live, live_shim, serve
+from support.fakes import FakeKeystone, serve
+from support.live import Live, glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete

@@ -10,7 +10,7 @@ import pytest
 import requests
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
-from support.fakes import live_shim
+from support.live import live_shim
 from werkzeug.wrappers import Response
 
 from .conftest import LIMITS, SECONDS
@@ -21,7 +21,7 @@ from .upstream import Request, Trouble, Upstream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.fakes import Live
+    from support.live import Live
 
 WIRE = ("refused", "closed", "reset", "silent", "in drops", "cut")
 OF_ONE_HOP = {"connection", "content-encoding", "content-length", "transfer-encoding"}
@@ -98,7 +98,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealWorld]:
     try:
         cloud = RealCloud().__enter__()
     except NotInstalledError as error:
-        pytest.skip(f"{error}; `make test-real` installs them")
+        pytest.skip(f"{error}; run `python tests/real/install.py`")
     keystone, glance = Between(real=cloud.keystone_url), Between(real=cloud.glance_url)
     try:
         with keystone.running(), glance.running():

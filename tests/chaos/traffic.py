@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
-from support.fakes import ROOT, FakeGlance, free_port, token_of
+from support.fakes import FakeGlance, token_of
+from support.live import free_port
+from support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from support.fakes import Peer, drips, resets, sends, waits
+from support.peers import Peer, drips, resets, sends, waits
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Response
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from wsgiref.types import WSGIApplication
 
-    from support.fakes import Step
+    from support.peers import Step
 
 HUGE_BYTES = 2**31
 E_TEXT = "Something is wrong with it."

@@ -11,17 +11,9 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import glance_environ
-from support.fakes import (
-    FakeGlance,
-    FakeKeystone,
-    free_port,
-    hears,
-    says,
-    scripted,
-    sends,
-    token_of,
-)
+from support.fakes import FakeGlance, FakeKeystone, says, token_of
+from support.live import free_port, glance_environ
+from support.peers import hears, scripted, sends
 
 from nova_image_shim.check.command import findings
 from nova_image_shim.check.findings import Level

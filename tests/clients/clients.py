@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from support.fakes import clean_environ
+from support.live import clean_environ
 
 from .install import CLIENTS as FOLDER
 from .install import PROGRAMS

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
-from support.fakes import serve, shim
+from support.fakes import serve
+from support.live import shim
 
 from .authfront import AuthFront
 
@@ -24,7 +25,7 @@ def real_compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCloud
         try:
             cloud.__enter__()
         except NotInstalledError as error:
-            pytest.skip(f"{error}; `make test-clients` does it")
+            pytest.skip(f"{error}; run `make test-clients`")
         try:
             yield cloud
         finally:

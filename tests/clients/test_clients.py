@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from real.state import USERS
-from support.fakes import shim
+from support.live import shim
 
 from .clients import Client, Login, drive
 from .install import why_missing
@@ -43,7 +43,8 @@ def ran() -> dict[str, list[Client]]:
 
 def skip_unless_installed(client: Client) -> None:
     if reason := why_missing(client.piece):
-        pytest.skip(f"{client.name} ({client.language}) is not installed: {reason}")
+        command = "make test-more-clients" if client in MORE_CLIENTS else "make test-clients"
+        pytest.skip(f"{client.name} is not installed: {reason}; run `{command}`")
 
 
 def check(client: Client, login: Login, images: list[dict[str, Any]], folder: Path) -> None:
@@ -87,7 +88,9 @@ def test_against_a_real_keystone_and_glance(
     ran["real"].append(client)
 
 
-@pytest.mark.skipif(not REQUIRED, reason="REQUIRE_CLIENTS does not say how many must have run")
+@pytest.mark.skipif(
+    not REQUIRED, reason="no minimum is set; run `make test-clients REQUIRE_CLIENTS=5`"
+)
 @pytest.mark.parametrize("cloud", ["embedded", "real"])
 def test_enough_clients_have_run(cloud: str, ran: dict[str, list[Client]]) -> None:
     assert REQUIRED <= len(ran[cloud]), [client.name for client in ran[cloud]]

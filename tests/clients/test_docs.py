@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from support.fakes import ROOT
+from support.paths import ROOT
 
 from .table import CLIENTS, MORE_CLIENTS
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.fakes import clean_environ
+from support.live import clean_environ
 
 from .install import CLIENTS as FOLDER
 from .install import PROGRAMS, why_missing
@@ -60,7 +60,7 @@ def list_images(client: str, cloud: LegacyCloud) -> tuple[int, str, str]:
     """Return the exit status, output and error of a client's program."""
     piece, command = LISTS[client]
     if reason := why_missing(piece):
-        pytest.skip(f"{client} is not installed: {reason}")
+        pytest.skip(f"{client} is not installed: {reason}; run `make test-clients`")
     done = subprocess.run(
         f"{FOLDER / piece}/{command}".split(),
         env={"PATH": clean_environ()["PATH"], **cloud.environ()},

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-import trustme
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
 from real.processes import free_ports
-from support.fakes import Fake, serve, shim
+from support.fakes import Fake, serve
+from support.live import shim
 from werkzeug.wrappers import Response
 
 from .fronts import PROXIES, Backends, Front, is_installed
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    import trustme
     from werkzeug.wrappers import Request
 
 
@@ -109,7 +110,7 @@ def cloud() -> Iterator[RealCloud]:
         cloud = RealCloud()
         cloud.__enter__()
     except NotInstalledError as error:
-        pytest.skip(f"{error}; `make test-real` installs them")
+        pytest.skip(f"{error}; run `python tests/real/install.py`")
     try:
         yield cloud
     finally:
@@ -118,7 +119,10 @@ def cloud() -> Iterator[RealCloud]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, trustme.LeafCert]:
-    """Return the file of an authority's certificate, and of one it signed for loopback."""
+    """Return the file with an authority's certificate, and one that it signed for loopback."""
+    trustme = pytest.importorskip(
+        "trustme", reason="trustme is not installed; run `make test-deploy`"
+    )
     authority = trustme.CA()
     file = tmp_path_factory.mktemp("ca") / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
@@ -155,7 +159,7 @@ def deployment(
 def front(request: pytest.FixtureRequest, deployment: Deployment) -> Front:
     """Return each of the proxies."""
     if request.param not in deployment.fronts:
-        pytest.skip(f"needs Debian's package {request.param}")
+        pytest.skip(f"{request.param} is not installed; run `apt-get install {request.param}`")
     deployment.nova.reset()
     return deployment.fronts[request.param]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from real.processes import Daemon, free_ports, listens
-from support.fakes import ROOT
+from support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -119,7 +119,8 @@ def test_the_script_can_run_again(regions: dict[str, str], deployment: Deploymen
 def region(request: pytest.FixtureRequest, regions: dict[str, str]) -> str:
     """Return each region."""
     if request.param not in regions:
-        pytest.skip(f"needs Debian's package {request.param.partition('-')[0]}")
+        name = request.param.partition("-")[0]
+        pytest.skip(f"{name} is not installed; run `apt-get install {name}`")
     name: str = request.param
     return name
 
@@ -130,7 +131,9 @@ def test_libcloud_lists_all_images(region: str, deployment: Deployment, stocked:
     assert stocked == listed
 
 
-@pytest.mark.skipif(not NOVA.exists(), reason="needs `make test-clients`, which installs it")
+@pytest.mark.skipif(
+    not NOVA.exists(), reason="novaclient is not installed; run `make test-clients`"
+)
 def test_novaclient_lists_all_images(
     region: str, deployment: Deployment, stocked: list[str]
 ) -> None:

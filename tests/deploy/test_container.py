@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from support.fakes import ROOT, free_port
+from support.live import free_port
+from support.paths import ROOT
 
 from .containerfile import build, container_command, instructions, may_mount
 from .fronts import DEPLOY
@@ -27,7 +28,7 @@ CONTAINERFILE = DEPLOY / "container" / "Containerfile"
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     if not may_mount():
-        pytest.skip("needs permission to create mount namespaces")
+        pytest.skip("the process may not create mount namespaces; run `sudo make test-deploy`")
     return build(CONTAINERFILE, ROOT, tmp_path_factory.mktemp("container"))
 
 

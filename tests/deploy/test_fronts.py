@@ -265,7 +265,7 @@ def test_without_a_shim_clients_get_a_readable_fault(
     name: str, certificate: tuple[Path, trustme.LeafCert], deployment: Deployment, tmp_path: Path
 ) -> None:
     if name not in deployment.fronts:
-        pytest.skip(f"needs Debian's package {name}")
+        pytest.skip(f"{name} is not installed; run `apt-get install {name}`")
     closed = [f"127.0.0.1:{port}" for port in free_ports(3)]
     backends = Backends((closed[0], closed[1]), closed[2])
     daemon, front = PROXIES[name](tmp_path, backends, certificate[1])

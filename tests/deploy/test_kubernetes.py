@@ -15,7 +15,9 @@ from nova_image_shim.wsgi import load_settings_or_exit
 from .fronts import DEPLOY
 from .test_systemd import environ_of
 
-kubernetes_validate = pytest.importorskip("kubernetes_validate")
+kubernetes_validate = pytest.importorskip(
+    "kubernetes_validate", reason="kubernetes-validate is not installed; run `make test-deploy`"
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +80,7 @@ def test_a_misspelt_field_is_detected() -> None:
         kubernetes_validate.validate(wrong, RELEASES[0], strict=True)
 
 
-@pytest.mark.skipif(not KUBECTL, reason="needs kubectl 1.27 or later")
+@pytest.mark.skipif(not KUBECTL, reason="kubectl 1.27 or later is not installed")
 def test_kustomize_renders_them() -> None:
     objects = named(rendered())
     for manifest in objects.values():

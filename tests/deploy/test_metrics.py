@@ -24,7 +24,7 @@ COUNT = 'nova_image_shim_requests_total{call="images.detail", status="200", clie
 def server(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a Prometheus that scrapes both shims."""
     if PROMETHEUS is None:
-        pytest.skip("needs Debian's package prometheus")
+        pytest.skip("Prometheus is not installed; run `apt-get install prometheus`")
     with prometheus(tmp_path_factory.mktemp("prometheus"), *deployment.metrics) as url:
         yield url
 

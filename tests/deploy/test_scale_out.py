@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from real.processes import free_ports
-from support.fakes import serve, shim
+from support.fakes import serve
+from support.live import shim
 
 from .conftest import NovaApi, shim_environ
 from .fronts import PROXIES, Backends, Front, is_installed
@@ -90,7 +91,7 @@ def test_restarting_an_instance_under_load_fails_no_request(
     tmp_path: Path,
 ) -> None:
     if not is_installed(name):
-        pytest.skip(f"needs Debian's package {name}")
+        pytest.skip(f"{name} is not installed; run `apt-get install {name}`")
     cloud.purge_images()
     image_id = cloud.insert_images("demo", 50, prefix="load")[0]
     environ = shim_environ(cloud)

@@ -18,7 +18,9 @@ UNIT = DEPLOY / "systemd" / "nova-image-shim.service"
 ANALYZE = shutil.which("systemd-analyze")
 WORST_EXPOSURE = 15  # in tenths, of 100; a unit without sandboxing has 96
 
-needs_systemd = pytest.mark.skipif(not ANALYZE, reason="needs Debian's package systemd")
+needs_systemd = pytest.mark.skipif(
+    not ANALYZE, reason="systemd is not installed; run `apt-get install systemd`"
+)
 
 
 def analyze(*arguments: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from flask.testing import FlaskClient
-from support.fakes import ROOT
+from support.paths import ROOT
 
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.clock import Clock

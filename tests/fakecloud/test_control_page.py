@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import Select, WebDriverWait
-from support.browser import IS_THERE, MISSING, chromium, look
+from support.browser import IS_THERE, MISSING, By, Select, WebDriverWait, chromium, look
 from support.fakes import serve
 from werkzeug.wrappers import Response
 

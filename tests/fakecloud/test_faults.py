@@ -12,7 +12,7 @@ import requests
 from keystoneauth1 import session
 from keystoneauth1.exceptions import ConnectFailure, UnknownConnectionError
 from keystoneauth1.identity import v3
-from support.fakes import send_raw
+from support.peers import send_raw
 from urllib3.util import Retry
 
 from nova_image_shim.fakecloud.control.faults import GARBAGE

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conftest import glance_environ
 from support.fakes import FakeGlance, FakeKeystone, token_of
+from support.live import glance_environ
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import load_images

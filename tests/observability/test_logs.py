@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import shim, token_of
+from support.fakes import token_of
+from support.live import glance_environ, shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import load_images
@@ -189,6 +189,7 @@ def answer_with_ids(glance: FakeGlance) -> list[str]:
     return ids
 
 
+@pytest.mark.live
 def test_each_request_is_a_line(
     tmp_path: Path, keystone: FakeKeystone, stocked: FakeGlance
 ) -> None:
@@ -224,6 +225,7 @@ def test_each_request_is_a_line(
         assert secret not in text
 
 
+@pytest.mark.live
 def test_each_request_is_a_json_line(
     tmp_path: Path, keystone: FakeKeystone, stocked: FakeGlance
 ) -> None:
@@ -263,6 +265,7 @@ def test_each_request_is_a_json_line(
         assert secret not in text
 
 
+@pytest.mark.live
 def test_a_wrong_password_is_not_logged(tmp_path: Path, keystone: FakeKeystone) -> None:
     environ = glance_environ(keystone) | {
         "OS_PASSWORD": "a wrong password",

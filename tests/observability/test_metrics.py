@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import requests
-from conftest import glance_environ
 from prometheus_client.parser import text_string_to_metric_families
-from support.fakes import ROOT, clean_environ, free_port, says, shim, token_of
+from support.fakes import says, token_of
+from support.live import clean_environ, free_port, glance_environ, shim
+from support.paths import ROOT
 
 from nova_image_shim.observability.metrics import Metrics
 
@@ -87,6 +88,7 @@ def until(holds: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.live
 def test_each_request_is_counted_once_whichever_worker_takes_it(two_workers: Scraped) -> None:
     for _ in range(20):
         assert 200 == two_workers.get("/v2/demo/images")
@@ -126,6 +128,7 @@ def test_each_request_is_counted_once_whichever_worker_takes_it(two_workers: Scr
     assert 0 == number("threads_busy")
 
 
+@pytest.mark.live
 def test_a_call_without_an_answer_has_status_0(two_workers: Scraped, glance: FakeGlance) -> None:
     glance.answers.append(says(503, {}))
     assert 503 == two_workers.get("/v2/demo/images")
@@ -133,6 +136,7 @@ def test_a_call_without_an_answer_has_status_0(two_workers: Scraped, glance: Fak
     assert 1 == two_workers.value(name, operation="list", status="503")
 
 
+@pytest.mark.live
 def test_a_scrape_is_answered_while_every_thread_is_busy(
     tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance
 ) -> None:
@@ -158,6 +162,7 @@ def test_a_scrape_is_answered_while_every_thread_is_busy(
         until(lambda: service.value("threads_busy") == 0)
 
 
+@pytest.mark.live
 def test_a_scraper_that_says_nothing_keeps_nobody_out_for_long(two_workers: Scraped) -> None:
     host, _, port = two_workers.metrics_bind.rpartition(":")
     with socket.create_connection((host, int(port))), socket.create_connection((host, int(port))):
@@ -170,6 +175,7 @@ def workers_of(service: Scraped) -> list[int]:
     return [int(pid) for pid in children.split()]
 
 
+@pytest.mark.live
 def test_a_killed_worker_is_counted_on_but_no_longer_among_the_living(
     two_workers: Scraped,
 ) -> None:
@@ -183,6 +189,7 @@ def test_a_killed_worker_is_counted_on_but_no_longer_among_the_living(
     assert 10 == two_workers.value("requests_total", **labels)
 
 
+@pytest.mark.live
 def test_a_reload_keeps_the_port_and_the_counts(two_workers: Scraped) -> None:
     two_workers.get("/v2/demo/images")
     old = workers_of(two_workers)
@@ -193,6 +200,7 @@ def test_a_reload_keeps_the_port_and_the_counts(two_workers: Scraped) -> None:
     assert 1 == two_workers.value("requests_total", **labels)
 
 
+@pytest.mark.live
 def test_a_new_gunicorn_takes_the_port_over(tmp_path: Path) -> None:
     # Not `python -m gunicorn`, which cannot start itself anew.
     binds = [f"127.0.0.1:{free_port()}" for _ in range(2)]
@@ -242,6 +250,7 @@ def is_running(pid: int) -> bool:
     return False
 
 
+@pytest.mark.live
 def test_the_port_is_not_the_services_own(two_workers: Scraped) -> None:
     assert 404 == two_workers.get("/metrics")
 
@@ -250,6 +259,7 @@ def test_without_the_setting_nothing_is_counted(memory_shim: str) -> None:
     assert 404 == requests.get(f"{memory_shim}/metrics", timeout=10).status_code
 
 
+@pytest.mark.live
 def test_a_port_in_use_ends_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -266,6 +276,7 @@ def test_a_port_in_use_ends_the_start(tmp_path: Path) -> None:
     ) in text
 
 
+@pytest.mark.live
 def test_preloading_is_refused(tmp_path: Path) -> None:
     with (
         pytest.raises(AssertionError, match="preload_app: SHIM_METRICS_BIND counts in each"),
@@ -274,6 +285,7 @@ def test_preloading_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.live
 def test_a_given_folder_is_emptied_at_the_start_and_kept_at_the_end(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()

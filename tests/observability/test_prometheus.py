@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 import yaml
-from conftest import glance_environ
-from support.fakes import free_port, says, shim, token_of
+from support.fakes import says, token_of
+from support.live import free_port, glance_environ, shim
 from support.prometheus_server import DEPLOY, PROMETHEUS, prometheus, query
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 PROMTOOL = shutil.which("promtool")
 pytestmark = [
-    pytest.mark.prometheus,
+    pytest.mark.live,
     pytest.mark.skipif(
-        PROMETHEUS is None or PROMTOOL is None, reason="apt-get install prometheus brings it"
+        PROMETHEUS is None or PROMTOOL is None,
+        reason="Prometheus is not installed; run `apt-get install prometheus`",
     ),
 ]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real.cloud import RealCloud
-from support.fakes import shim
+from support.live import shim
 
 from parity.compare import clean, differences, normal
 from parity.exchange import load_requests, send

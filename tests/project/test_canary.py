@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from conftest import glance_environ
 from flask import Flask, Response
 from support import canary
-from support.fakes import FakeGlance, FakeKeystone, live_shim, serve, token_of
+from support.fakes import FakeGlance, FakeKeystone, serve, token_of
+from support.live import glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
@@ -32,6 +32,7 @@ def test_what_is_none_is_let_be() -> None:
     canary.search("logs", "passXword demo nova-image-shim *** gAAAA token-0123", ENVIRON)
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("coding", ["identity", "gzip", "deflate"])
 def test_a_secret_in_an_answer_of_a_live_service_is_found(
     coding: str, keystone: FakeKeystone, tmp_path: Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from support.fakes import ROOT
+from support.paths import ROOT
 
 from nova_image_shim.fakecloud.seed import Project, Seed, load_seed
 from nova_image_shim.fakecloud.welcome import welcome

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.fakes import ROOT, clean_environ, free_port
+from support.live import clean_environ, free_port
+from support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from chaos import table
-from support.fakes import ROOT
+from support.paths import ROOT
 
 SECURITY = (ROOT / "SECURITY.md").read_text()
 NODE = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import pytest
-from support.fakes import ROOT
+from support.paths import ROOT
 
 from nova_image_shim.translation.filters import to_glance_query
 from nova_image_shim.translation.links import Links

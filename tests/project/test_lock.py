@@ -7,7 +7,7 @@ import tomllib
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from support.fakes import ROOT
+from support.paths import ROOT
 
 ENTRY = re.compile(
     r"^([A-Za-z0-9._-]+)==([^\s;]+)[^\n]*\\\n((?:    --hash=[^\n]+\n)+)", re.MULTILINE

@@ -5,41 +5,26 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import ssl
-import threading
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 import requests
-import trustme
-from conftest import glance_environ
-from support.fakes import (
-    FakeGlance,
-    FakeKeystone,
-    free_port,
-    live_shim,
-    refusal,
-    scripted,
-    send_raw,
-    serve,
-    token_of,
-)
-from werkzeug.serving import make_server
+from support.fakes import FakeGlance, FakeKeystone, refusal, serve, token_of
+from support.live import free_port, glance_environ, live_shim
+from support.peers import scripted, send_raw
 from werkzeug.wrappers import Response
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-    from wsgiref.types import WSGIApplication
 
-    from support.fakes import Live
+    from support.live import Live
     from werkzeug.wrappers import Request
 
 CANARY = token_of("canary-4f1d2c")
@@ -117,6 +102,7 @@ def requests_of_all_kinds(url: str, token: str) -> list[requests.Response]:
     return [*found, requests.get(f"{base}/images", headers=request_id, timeout=20)]
 
 
+@pytest.mark.live
 def test_no_token_and_no_password_is_in_any_log(
     told: tuple[Telltale, TelltaleKeystone, Live],
 ) -> None:
@@ -138,6 +124,7 @@ def test_no_token_and_no_password_is_in_any_log(
                 assert secret not in str(answer.headers)
 
 
+@pytest.mark.live
 def test_readiness_repeats_nothing_that_keystone_said(
     told: tuple[Telltale, TelltaleKeystone, Live],
 ) -> None:
@@ -151,6 +138,10 @@ def test_readiness_repeats_nothing_that_keystone_said(
         assert secret not in live.log.read_text() + answer.text
 
 
+def says_back(text: str, _request: Request) -> Response:
+    return refusal(400, f"a{text}b")
+
+
 ODD = [
     *("\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\x1b[31m", "\x00", "\x7f", "\t"),
     "\n2026-01-01 00:00:00.000 1 CRITICAL nova_image_shim [- - -] forged",
@@ -159,6 +150,7 @@ ODD = [
 ]
 
 
+@pytest.mark.live
 def test_no_name_id_or_agent_begins_a_log_line_of_its_own(
     keystone: FakeKeystone, glance: FakeGlance, tmp_path: Path
 ) -> None:
@@ -260,87 +252,6 @@ def sent(inside: str) -> dict[str, str]:
     }
 
 
-# TLS
-
-
-def says_back(text: str, _request: Request) -> Response:
-    return refusal(400, f"a{text}b")
-
-
-@contextlib.contextmanager
-def over_tls(app: WSGIApplication, certificate: trustme.LeafCert) -> Iterator[str]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=context)
-    server.daemon_threads = True  # type: ignore[attr-defined]
-    server.log = lambda *_args: None  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-YESTERDAY = datetime.now(UTC) - timedelta(days=1)
-CERTIFICATES: dict[str, tuple[Callable[[trustme.CA], trustme.LeafCert], str | None]] = {
-    "good": (lambda authority: authority.issue_cert("127.0.0.1"), None),
-    "of another host": (lambda authority: authority.issue_cert("other.example"), "mismatch"),
-    "expired": (
-        lambda authority: authority.issue_cert("127.0.0.1", not_after=YESTERDAY),
-        "certificate has expired",
-    ),
-    "of another authority": (
-        lambda _authority: trustme.CA().issue_cert("127.0.0.1"),
-        "certificate verify failed",
-    ),
-}
-
-
-@pytest.mark.parametrize("service", ["glance", "keystone"])
-@pytest.mark.parametrize("kind", CERTIFICATES)
-def test_a_bad_certificate_is_refused_and_the_log_says_so(
-    kind: str, service: str, tmp_path: Path
-) -> None:
-    issue, complaint = CERTIFICATES[kind]
-    authority = trustme.CA()
-    good, certificate = authority.issue_cert("127.0.0.1"), issue(authority)
-    bundle = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(bundle)
-    glance, keystone = FakeGlance(), FakeKeystone()
-    of_glance, of_keystone = (certificate, good) if service == "glance" else (good, certificate)
-    with over_tls(glance, of_glance) as glance.url, over_tls(keystone, of_keystone) as keystone.url:
-        keystone.glance_url = glance.url
-        environ = glance_environ(keystone) | {"OS_CACERT": str(bundle)}
-        with live_shim(tmp_path / "log", **environ) as live:
-            answer = requests.get(
-                f"{live.url}/v2/demo/images", headers={"X-Auth-Token": token_of("demo")}, timeout=10
-            )
-    assert (503 if complaint else 200) == answer.status_code
-    log = live.log.read_text()
-    if complaint:
-        assert re.search(complaint, log), log
-        seen = glance.seen if service == "glance" else keystone.seen
-        assert [] == seen  # no token and no password was sent to it
-    assert "Traceback" not in log
-
-
-def test_without_a_bundle_only_the_usual_authorities_are_trusted(tmp_path: Path) -> None:
-    glance, keystone = FakeGlance(), FakeKeystone()
-    certificate = trustme.CA().issue_cert("127.0.0.1")
-    with over_tls(glance, certificate) as glance.url, serve(keystone) as keystone.url:
-        keystone.glance_url = glance.url
-        with live_shim(tmp_path / "log", **glance_environ(keystone)) as live:
-            answer = requests.get(
-                f"{live.url}/v2/demo/images", headers={"X-Auth-Token": token_of("demo")}, timeout=10
-            )
-    assert 503 == answer.status_code
-    assert "certificate verify failed" in live.log.read_text()
-    assert [] == glance.seen
-
-
 # No embedded cloud in front of a real one
 
 
@@ -364,6 +275,7 @@ def everything_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield live.url
 
 
+@pytest.mark.live
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -392,6 +304,7 @@ def test_no_embedded_cloud_stands_beside_a_real_one(
     assert "fake" not in answer.text
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("token", ["demo", "alt", "admin", "x", "fake", "open"])
 def test_no_made_up_token_opens_a_real_cloud(token: str, everything_set: str) -> None:
     for project in ("demo", "admin", token):

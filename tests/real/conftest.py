@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.fakes import shim
+from support.live import shim
 
 from .cloud import NotInstalledError, RealCloud
 
@@ -39,7 +39,7 @@ def cloud() -> Iterator[RealCloud]:
     try:
         cloud = RealCloud()
     except NotInstalledError as error:
-        pytest.skip(f"{error}; `make test-real` installs them")
+        pytest.skip(f"{error}; run `python tests/real/install.py`")
     with cloud:
         yield cloud
 

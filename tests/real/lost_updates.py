@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 # A script cannot import its own package otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.fakes import shim
+from support.live import shim
 
 from real import services
 from real.cloud import RealCloud

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.fakes import shim
+from support.live import shim
 
 from .conftest import real_environ
 

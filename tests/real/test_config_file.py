@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import requests
-from support.fakes import shim
+from support.live import shim
 
 from .test_check import check, wrong
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from support.fakes import Live, live_shim
+from support.live import Live, live_shim
 
 from .conftest import real_environ
 

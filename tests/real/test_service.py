@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 import requests
-from support.fakes import shim
+from support.live import shim
 
 from .conftest import real_environ
 from .test_contract import create

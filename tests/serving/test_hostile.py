@@ -11,14 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import FakeGlance, FakeKeystone, Live, live_shim, serve, token_of
+from support.fakes import FakeGlance, FakeKeystone, serve, token_of
+from support.live import Live, glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.live
 
 TOKEN = f"X-Auth-Token: {token_of('demo')}\r\n".encode()
 HOST = b"Host: shim.example\r\n"

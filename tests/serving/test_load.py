@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import FakeGlance, FakeKeystone, Live, free_port, live_shim, serve, token_of
+from support.fakes import FakeGlance, FakeKeystone, serve, token_of
+from support.live import Live, free_port, glance_environ, live_shim
 from werkzeug.serving import make_server
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from werkzeug.wrappers import Request, Response
+
+pytestmark = pytest.mark.live
 
 PLACES, QUEUE = 4, 8  # of SHIM_THREADS=4
 SETTINGS = {"SHIM_THREADS": str(PLACES), "SHIM_QUEUE_SECONDS": "0.5"}

@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from support.fakes import Live, live_shim
+from support.live import Live, live_shim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+pytestmark = pytest.mark.live
 
 THREADS = 2
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from conftest import glance_environ
-from support.fakes import CASES, FakeGlance, FakeKeystone, shim, token_of
+from support.fakes import FakeGlance, FakeKeystone, token_of
+from support.live import glance_environ, shim
+from support.paths import CASES
 
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.check.command import findings

@@ -1,4 +1,4 @@
-"""Headless Chromium, Debian's own with its own driver, for the pages that people look at."""
+"""Headless Chromium and its driver, as Debian packages them, to test the pages with."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ import contextlib
 import shutil
 from typing import TYPE_CHECKING
 
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytest.importorskip("selenium", reason="selenium is not installed; run `make test-live`")
+
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+__all__ = ["By", "Chrome", "Select", "WebDriverWait", "chromium", "look"]
+
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
 IS_THERE = bool(CHROMIUM and DRIVER)
-MISSING = "needs Debian's packages chromium and chromium-driver"
+MISSING = "Chromium is not installed; run `apt-get install chromium chromium-driver`"
 
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Chrome]:
-    """Run a browser, to which every name ending in `.example` is this machine."""
+    """Run a browser that resolves every name ending in `.example` to this machine."""
     options = ChromeOptions()
     options.binary_location = CHROMIUM or ""
     for argument in (
@@ -33,7 +40,7 @@ def chromium() -> Iterator[Chrome]:
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options, Service(DRIVER))
+    driver = Chrome(options, ChromeService(DRIVER))
     try:
         yield driver
     finally:

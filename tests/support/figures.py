@@ -1,4 +1,4 @@
-"""Figures that tests have seen, printed at the end of the run."""
+"""Figures that tests collect, printed at the end of the run, of parallel workers, too."""
 
 from __future__ import annotations
 
@@ -32,6 +32,27 @@ def count(request: pytest.FixtureRequest) -> Callable[[], None]:
         inputs[name] += 1
 
     return one
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand a parallel worker's figures to the process that prints them."""
+    stash = session.config.stash
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = {
+            "lines": stash.get(_LINES, []),
+            "inputs": dict(stash.get(_INPUTS, {})),
+            "searched": dict(canary.SEARCHED),
+        }
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add a worker's figures to those of this process."""
+    if figures := getattr(node, "workeroutput", {}).get("figures"):
+        stash = node.config.stash
+        stash.setdefault(_LINES, []).extend(figures["lines"])
+        stash.setdefault(_INPUTS, Counter()).update(figures["inputs"])
+        canary.SEARCHED.update(figures["searched"])
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 import yaml
 
-from support.fakes import ROOT, free_port
+from support.live import free_port
+from support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from support.browser import By, Select, WebDriverWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable

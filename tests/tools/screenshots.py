@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import requests
 from support.browser import IS_THERE, MISSING, chromium, look
-from support.fakes import ROOT
+from support.paths import ROOT
 from support.swagger_page import SwaggerPage
 
 from nova_image_shim.fakecloud.testing import LegacyCloud, serve_legacy_cloud

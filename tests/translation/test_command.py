@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO, TextIOWrapper
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from support.fakes import CASES
+from support.paths import CASES
 
+from nova_image_shim.cli import main
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 
@@ -21,20 +25,16 @@ IMAGE = {"id": "a", "name": "é", "status": "active", "owner": "me", "min_ram": 
 
 
 def run(text: str | bytes, *arguments: str) -> tuple[int, str, str]:
+    """Run the command in this process and return its exit status, output and error output."""
     data = text.encode() if isinstance(text, str) else text
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from nova_image_shim.cli import main; raise SystemExit(main())",
-            "translate",
-            *arguments,
-        ],
-        input=data,
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode, done.stdout.decode("ascii"), done.stderr.decode()
+    with (
+        patch("sys.stdin", TextIOWrapper(BytesIO(data))),
+        redirect_stdout(StringIO()) as out,
+        redirect_stderr(StringIO()) as err,
+    ):
+        status = main(["translate", *arguments])
+    assert out.getvalue().isascii()
+    return status, out.getvalue(), err.getvalue()
 
 
 def translated(value: Any, *arguments: str) -> Any:
@@ -52,7 +52,19 @@ def test_every_translation_case_passes() -> None:
     )
 
 
-def test_a_single_image_is_translated() -> None:
+def test_the_command_as_installed_reads_its_standard_input() -> None:
+    program = "from nova_image_shim.cli import main; raise SystemExit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "translate"],
+        input=json.dumps(IMAGE).encode(),
+        capture_output=True,
+        check=False,
+    )
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert {"image": Translator(LINKS).full(IMAGE)} == json.loads(done.stdout)  # type: ignore[arg-type]
+
+
+def test_an_image_becomes_a_legacy_one() -> None:
     assert {"image": Translator(LINKS).full(IMAGE)} == translated(IMAGE)  # type: ignore[arg-type]
 
 
