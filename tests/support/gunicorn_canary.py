@@ -24,3 +24,9 @@ def post_worker_init(worker: Any) -> None:
     search = AnswerSearch(Path(os.environ["CANARY_ANSWERS"]), os.environ)
     request_finished.connect(search, weak=False)
     _begin(worker)
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Tell which modules the worker has imported, where a test asks for it."""
+    if file := os.environ.get("CANARY_MODULES"):
+        Path(file).write_text("\n".join(sorted(sys.modules)))
