@@ -98,7 +98,7 @@ bench-short: $(VENV)/tested-bench
 
 lock: $(RELEASE)/installed
 	$(RELEASE)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
-		--custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
+		--custom-compile-command "make lock" --upgrade --extra fake pyproject.toml -o requirements.lock
 
 audit: $(RELEASE)/installed
 	$(RELEASE)/bin/python tests/tools/audit.py requirements.lock
