@@ -238,7 +238,7 @@ class FakeKeystone(Fake):
 
     def _login(self, request: Request) -> Response:
         identity = json.loads(request.get_data())["auth"]["identity"]
-        if self.password not in json.dumps(identity):
+        if json.dumps(self.password) not in json.dumps(identity):
             return Response(json.dumps({"error": {"code": 401, "message": "no"}}), 401)
         response = _json(self._token("service"))
         response.status_code = 201
