@@ -100,7 +100,7 @@ def installed(
     venv = tmp_path_factory.mktemp("venv")
     run(sys.executable, "-m", "venv", venv)
     pip = (venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
-    run(*pip, "install", "--quiet", only(dist, request.param))
+    run(*pip, "install", "--quiet", f"{only(dist, request.param)}[fake]")
     run(*pip, "check")
     return venv / "bin"
 
@@ -111,7 +111,7 @@ def served(installed: Path, tmp_path: Path) -> Iterator[str]:
     environ = clean_environ() | {"SHIM_BACKEND": "memory", "SHIM_BIND": f"127.0.0.1:{free_port()}"}
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [installed / "nova-image-shim", "serve"],
+            [installed / "nova-image-shim", "fake"],
             cwd=tmp_path,
             env=environ,
             stdout=subprocess.PIPE,
