@@ -7,41 +7,30 @@ from keystoneauth1.exceptions import ClientException
 
 from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.check.findings import CheckFailed, Finding, warning
-from nova_image_shim.check.http import Cloud
 from nova_image_shim.settings import Keystone, Settings
 
 
-def endpoint_of(cloud: Cloud, service_type: str, what: str) -> str:
-    """Return a service's address, for the region and interface that are set.
-
-    Args:
-        cloud: whose catalog.
-        service_type: `identity` or `image`.
-        what: the service, for a person.
+def glance_endpoint(user: Keystone, token: AccessInfo) -> str:
+    """Return Glance's address in the catalog.
 
     Raises:
         CheckFailed: the catalog has none.
     """
-    keystone = cloud.keystone
-    token: AccessInfo = cloud.plugin.get_access(cloud.session)
     try:
         url = token.service_catalog.url_for(
-            service_type=service_type,
-            interface=keystone.interface,
-            region_name=keystone.region_name,
+            service_type="image", interface=user.interface, region_name=user.region_name
         )
-    except ClientException:
-        url = None
-    if not url:
-        raise _missing(keystone, token, service_type, what)
-    return url.rstrip("/")
+    except ClientException as error:
+        raise missing_endpoint(user, token, "image", "Glance") from error
+    return str(url)
 
 
-def _missing(keystone: Keystone, token: AccessInfo, service_type: str, what: str) -> CheckFailed:
-    where = f" in the region {keystone.region_name}" if keystone.region_name else ""
-    there = {f"{interface} in {region}" for interface, region, _ in _endpoints(token, service_type)}
+def missing_endpoint(user: Keystone, token: AccessInfo, kind: str, what: str) -> CheckFailed:
+    """Return the error that the catalog lacks a service, with the endpoints that it has."""
+    where = f" in the region {user.region_name}" if user.region_name else ""
+    there = {f"{interface} in {region}" for interface, region, _ in _endpoints(token, kind)}
     return CheckFailed(
-        f"The catalog has no {keystone.interface} endpoint of {what}{where}: it has "
+        f"The catalog has no {user.interface} endpoint of {what}{where}: it has "
         f"{', '.join(sorted(there)) or 'none'}.",
         "Set OS_INTERFACE and OS_REGION_NAME to one of them, or create the endpoint (openstack "
         "endpoint create).",
@@ -63,46 +52,40 @@ def _public(token: AccessInfo, *service_types: str) -> list[str]:
 
 
 def link_findings(settings: Settings, token: AccessInfo, glance: str) -> Iterator[Finding]:
-    """Compare the links in answers with the public addresses in the catalog.
+    """Compare the links in answers with the public addresses in the catalog."""
+    public = _public(token, "compute", "compute_legacy")
+    if secure := [url for url in public if url.startswith("https://")]:
+        yield from _own_links(settings, secure[0])
+    public = [without_version(url) for url in _public(token, "image")]
+    shown = settings.glance_link_prefix or without_version(glance)
+    if public and shown not in public:
+        yield from _alternate_links(settings, shown, public[0])
 
-    Args:
-        settings: decide how links begin.
-        token: has the catalog.
-        glance: the address of Glance that the service uses.
-    """
-    yield from _own_links(settings, _public(token, "compute", "compute_legacy"))
-    yield from _alternate_links(settings, _public(token, "image"), glance)
 
-
-def _own_links(settings: Settings, public: list[str]) -> Iterator[Finding]:
-    secure = [url for url in public if url.startswith("https://")]
+def _own_links(settings: Settings, public: str) -> Iterator[Finding]:
     prefix = settings.compute_link_prefix
-    if secure and prefix and prefix.startswith("http://"):
+    if prefix and prefix.startswith("http://"):
         yield warning(
-            f"Links begin with {prefix}, but clients use {secure[0]}.",
+            f"Links begin with {prefix}, but clients use {public}.",
             "Use https:// in SHIM_COMPUTE_LINK_PREFIX.",
         )
-    if secure and not prefix and not settings.trusted_proxies:
+    if not prefix and not settings.trusted_proxies:
         yield warning(
-            f"Links begin with http://, but clients use {secure[0]}: the service does not know of "
+            f"Links begin with http://, but clients use {public}: the service does not know of "
             "the TLS in front of it.",
             "Set SHIM_TRUSTED_PROXIES to the number of proxies that set X-Forwarded-Proto, or "
             "SHIM_COMPUTE_LINK_PREFIX to the public address.",
         )
 
 
-def _alternate_links(settings: Settings, urls: list[str], glance: str) -> Iterator[Finding]:
-    public = [without_version(url) for url in urls]
-    shown = settings.glance_link_prefix or without_version(glance)
-    if not public or shown in public:
-        return
+def _alternate_links(settings: Settings, shown: str, public: str) -> Iterator[Finding]:
     if not settings.glance_link_prefix:
         yield warning(
             f"`alternate` links show clients {shown}, which is not Glance's public address.",
-            f"Set SHIM_GLANCE_LINK_PREFIX to {public[0]}",
+            f"Set SHIM_GLANCE_LINK_PREFIX to {public}",
         )
-    elif shown.startswith("http://") and public[0].startswith("https://"):
+    elif shown.startswith("http://") and public.startswith("https://"):
         yield warning(
-            f"`alternate` links begin with {shown}, but Glance's public address is {public[0]}.",
+            f"`alternate` links begin with {shown}, but Glance's public address is {public}.",
             "Use https:// in SHIM_GLANCE_LINK_PREFIX.",
         )

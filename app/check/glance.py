@@ -5,19 +5,25 @@ from collections.abc import Iterator
 import requests
 
 from nova_image_shim.adapters.http.urls import without_version
+from nova_image_shim.adapters.keystone.session import KeystoneSession
 from nova_image_shim.check.findings import CheckFailed, Finding, ok
-from nova_image_shim.check.http import Cloud, clock_findings
+from nova_image_shim.check.http import answer_from, clock_findings
 
 
-def list_one_image(cloud: Cloud, glance: str) -> Iterator[Finding]:
-    """List one image.
+def list_one_image(keystone: KeystoneSession, glance: str, setting: str) -> Iterator[Finding]:
+    """List one image as the service user; the setting is the one with Glance's address.
 
     Raises:
         CheckFailed: the answer is not a list.
     """
-    setting = "SHIM_GLANCE_ENDPOINT" if cloud.settings.glance_endpoint else "Glance's endpoint"
     base = without_version(glance)
-    answer = cloud.get(f"{base}/v2/images?limit=1", "Glance", setting, auth=cloud.plugin)
+    url = f"{base}/v2/images?limit=1"
+    answer = answer_from(
+        "Glance",
+        url,
+        setting,
+        lambda: keystone.session.get(url, auth=keystone.plugin, raise_exc=False),
+    )
     status = answer.status_code
     if status in {401, 403}:
         raise CheckFailed(
