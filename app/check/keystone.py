@@ -93,10 +93,8 @@ def _rejected(keystone: KeystoneSession, user: Keystone) -> CheckFailed:
 
 
 def _names(user: Keystone) -> tuple[str, str]:
-    return (
-        user.username or user.user_id or "USER",
-        user.project_name or user.project_id or "PROJECT",
-    )
+    name = user.username or user.user_id or "USER"
+    return name, user.project_name or user.project_id or "PROJECT"
 
 
 def _may_log_in_without_project(keystone: KeystoneSession, user: Keystone) -> bool:
@@ -110,12 +108,6 @@ def _may_log_in_without_project(keystone: KeystoneSession, user: Keystone) -> bo
 
 def validate(keystone: KeystoneSession, user: Keystone, token: str, whose: str) -> Finding:
     """Validate a token where the service does, at the catalog's endpoint of Keystone.
-
-    Args:
-        keystone: logged in.
-        user: the service user.
-        token: the token.
-        whose: the token in words, for a person.
 
     Raises:
         CheckFailed: Keystone does not call it valid.

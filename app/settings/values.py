@@ -5,13 +5,14 @@ All raise `ValueError` with a text such as "must be a whole number from 1 to 256
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.translation.times import parse_time
 
+_T = TypeVar("_T")
 _HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
 
 
@@ -86,15 +87,6 @@ def url(text: str) -> str:
     return text.rstrip("/")
 
 
-def moment(text: str) -> datetime:
-    """Allow a date or a time."""
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        wrong = "must be an ISO 8601 date or time, in UTC unless it names a zone"
-        raise ValueError(wrong) from error
-
-
 def link(text: str) -> str:
     """Allow any http address, to be shown to clients."""
     if not re.fullmatch(r"https?://[!#-;=?-~]+", text, re.ASCII):
@@ -110,25 +102,30 @@ def existing_file(text: str) -> Path:
     return path
 
 
-def bind(text: str) -> Address:
-    """Allow an address to listen on; port 0 lets the system choose one."""
-    try:
-        return Address.parse(text)
-    except ValueError as error:
-        raise ValueError(_HOST_AND_PORT) from error
+def _worded(parse: Callable[[str], _T], allowed: str) -> Callable[[str], _T]:
+    """Return a parser whose errors say what is allowed."""
+
+    def parse_or_explain(text: str) -> _T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ValueError(allowed) from error
+
+    return parse_or_explain
 
 
-def address(text: str) -> Address:
-    """Allow an address to connect to, or to listen on with a fixed port."""
-    found = bind(text)
+def _with_port(text: str) -> Address:
+    found = Address.parse(text)
     if not found.port:
-        raise ValueError(_HOST_AND_PORT)
+        raise ValueError(text)
     return found
 
 
-def servers(text: str) -> tuple[Address, ...]:
-    """Allow addresses of memcached."""
-    try:
-        return tuple(address(server.strip()) for server in text.split(","))
-    except ValueError as error:
-        raise ValueError("must be one or more of host:port, separated by commas") from error
+def _servers(text: str) -> tuple[Address, ...]:
+    return tuple(_with_port(server.strip()) for server in text.split(","))
+
+
+moment = _worded(parse_time, "must be an ISO 8601 date or time, in UTC unless it names a zone")
+bind = _worded(Address.parse, _HOST_AND_PORT)  # port 0 lets the system choose one
+address = _worded(_with_port, _HOST_AND_PORT)
+servers = _worded(_servers, "must be one or more of host:port, separated by commas")
