@@ -9,7 +9,7 @@ from typing import Any
 
 from nova_image_shim.usage.tally import Tally
 
-SUFFIXES = (".png", ".html")
+_TITLE = "Calls of the legacy image API, by client"
 _HOURS_SHOWN = 72  # beyond three days a bar is a day
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -31,7 +31,7 @@ def require_plot(path: Path) -> None:
     Raises:
         PlotError: the file has another suffix, or matplotlib is not installed.
     """
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in {".png", ".html"}:
         raise PlotError(f"--plot {path}: the file name must end with .png or .html")
     try:
         import matplotlib  # noqa: F401, PLC0415 - an extra
@@ -40,12 +40,7 @@ def require_plot(path: Path) -> None:
 
 
 def save_plot(tally: Tally, path: Path, table: str) -> None:
-    """Write the chart.
-
-    Args:
-        tally: the calls.
-        path: a `.png`, or an `.html` page with the table below the chart.
-        table: the tally as text.
+    """Write the chart to a `.png`, or to an `.html` page with the table below it.
 
     Raises:
         OSError: the file cannot be written.
@@ -59,9 +54,6 @@ def save_plot(tally: Tally, path: Path, table: str) -> None:
     picture = svg.getvalue().partition("?>")[2].partition(">")[2]  # without the XML prologue
     page = _PAGE.format(title=_TITLE, svg=picture, table=html.escape(table))
     path.write_text(page, encoding="utf-8")
-
-
-_TITLE = "Calls of the legacy image API, by client"
 
 
 def _figure(tally: Tally) -> Any:
