@@ -1,9 +1,7 @@
 """Which options of a nova.conf or glance-api.conf are used, and which are ignored."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -13,12 +11,10 @@ from support.fakes import CASES, FakeGlance, FakeKeystone, shim, token_of
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.check.command import findings
 from nova_image_shim.realcloud import create_glance_app
-from nova_image_shim.settings import Settings, SettingsError
-from settings.test_settings import by_name
+from nova_image_shim.settings import Settings
+from settings.test_settings import IS_MISSING, by_name, problems
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+Conf = Callable[[str], dict[str, str]]
 NOVA_CONF = CASES / "nova.conf"
 FROM_FILE = {"SHIM_CONFIG_FILE": str(NOVA_CONF)}
 TAKEN = {
@@ -51,21 +47,15 @@ NOTES = (
 
 
 @pytest.fixture
-def conf(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+def conf(tmp_path: Path) -> Conf:
     """Return how to write a file and get the settings that name it."""
 
     def write(text: str) -> dict[str, str]:
         path = tmp_path / "nova.conf"
-        path.write_text(text)
+        path.write_text(text, encoding="latin-1")
         return {"SHIM_CONFIG_FILE": str(path)}
 
     return write
-
-
-def problems(environ: dict[str, str]) -> list[str]:
-    with pytest.raises(SettingsError) as refusal:
-        Settings.from_environ(environ)
-    return str(refusal.value).split("\n")
 
 
 def test_a_nova_conf_is_enough() -> None:
@@ -87,16 +77,11 @@ def test_the_environment_takes_precedence() -> None:
         "OS_PASSWORD": "of the environment",
         "OS_AUTH_URL": "https://other/v3",
         "SHIM_GLANCE_ENDPOINT": "https://glance2",
-        "SHIM_SEND_SERVICE_TOKEN": "0",
-        "SHIM_TOKEN_CACHE_SECONDS": " ",
     }
-    settings = Settings.from_environ(FROM_FILE | environ)
-    changed = {
-        "OS_PASSWORD": "of the environment",
-        "OS_AUTH_URL": "https://other/v3",
-        "SHIM_GLANCE_ENDPOINT": "https://glance2",
-        "SHIM_SEND_SERVICE_TOKEN": False,
-    }
+    blank = {"SHIM_TOKEN_CACHE_SECONDS": " "}
+    no_token = {"SHIM_SEND_SERVICE_TOKEN": "0"}
+    settings = Settings.from_environ(FROM_FILE | environ | blank | no_token)
+    changed = environ | {"SHIM_SEND_SERVICE_TOKEN": False}
     assert by_name(Settings()) | TAKEN | changed == by_name(settings)
     assert settings.service_user is None
 
@@ -122,19 +107,14 @@ def test_a_credential_in_the_environment_replaces_the_files_login() -> None:
 
 
 def test_a_password_in_the_environment_replaces_the_files_credential(
-    conf: Callable[[str], dict[str, str]],
+    conf: Conf,
 ) -> None:
     environ = conf(
         "[keystone_authtoken]\nauth_url=http://k\nauth_type=v3applicationcredential\n"
         "application_credential_id=i\napplication_credential_secret=s\n"
     )
     assert "v3applicationcredential" == Settings.from_environ(environ).keystone.plugin
-    user = {
-        "OS_USERNAME": "u",
-        "OS_PASSWORD": "p",
-        "OS_PROJECT_ID": "x",
-        "OS_USER_DOMAIN_ID": "d",
-    }
+    user = {"OS_USERNAME": "u", "OS_PASSWORD": "p", "OS_PROJECT_ID": "x", "OS_USER_DOMAIN_ID": "d"}
     assert "password" == Settings.from_environ(environ | user).keystone.plugin
 
 
@@ -161,7 +141,7 @@ project_domain_id = default
 """
 
 
-def test_option_names_of_old_releases_work(conf: Callable[[str], dict[str, str]]) -> None:
+def test_option_names_of_old_releases_work(conf: Conf) -> None:
     environ = conf(OLD)
     settings = Settings.from_environ(environ)
     assert by_name(Settings()) | {
@@ -180,7 +160,7 @@ def test_option_names_of_old_releases_work(conf: Callable[[str], dict[str, str]]
 
 
 def test_a_problem_in_the_file_is_reported_with_its_origin(
-    conf: Callable[[str], dict[str, str]],
+    conf: Conf,
 ) -> None:
     environ = conf(f"{OLD}auth_type = v3token\n[glance]\nendpoint_override = glance:9292\n")
     path = environ["SHIM_CONFIG_FILE"]
@@ -211,22 +191,21 @@ def test_a_problem_in_the_environment_has_no_origin() -> None:
     ],
 )
 def test_an_unreadable_file_is_reported_without_its_content(
-    text: str, wrong: str, tmp_path: Path
+    text: str, wrong: str, conf: Conf
 ) -> None:
-    path = tmp_path / "nova.conf"
-    path.write_bytes(text.encode("latin-1"))
-    found = problems({"SHIM_CONFIG_FILE": str(path)})
-    assert f"SHIM_CONFIG_FILE='{path}': {wrong}" == found[0]
+    environ = conf(text)
+    found = problems(environ)
+    assert f"SHIM_CONFIG_FILE={environ['SHIM_CONFIG_FILE']!r}: {wrong}" == found[0]
     assert "hunter2" not in "\n".join(found)
 
 
 def test_missing_settings_of_the_service_user_are_reported(
-    conf: Callable[[str], dict[str, str]],
+    conf: Conf,
 ) -> None:
     environ = conf(f"{OLD}[service_user]\nsend_service_user_token = yes\nusername = other\n")
     where = f"([service_user] of {environ['SHIM_CONFIG_FILE']})"
     assert [
-        f"{names} is not set: the login to Keystone needs it {where}"
+        f"{names} {IS_MISSING} {where}"
         for names in (
             "OS_PASSWORD",
             "OS_PROJECT_NAME or OS_PROJECT_ID",
@@ -237,7 +216,7 @@ def test_missing_settings_of_the_service_user_are_reported(
 
 
 def test_the_service_user_is_ignored_unless_its_token_is_sent(
-    conf: Callable[[str], dict[str, str]],
+    conf: Conf,
 ) -> None:
     settings = Settings.from_environ(conf(f"{OLD}[service_user]\nusername = other\n"))
     assert (False, None) == (settings.send_service_token, settings.service_user)
@@ -249,23 +228,22 @@ def test_the_embedded_cloud_takes_links_but_no_login() -> None:
     assert Settings().keystone == settings.keystone
 
 
-def conf_of(keystone: FakeKeystone, more: str = "") -> str:
+@pytest.fixture
+def cloud_conf(keystone: FakeKeystone, glance: FakeGlance) -> str:
+    """Return a file for the fake Keystone."""
     return (
         "[keystone_authtoken]\n"
         f"auth_url = {keystone.url}/v3\nusername = nova\npassword = {keystone.password}\n"
         "project_name = service\nuser_domain_name = Default\nproject_domain_name = Default\n"
-        f"[api]\nmax_limit = 5\n{more}"
+        "[api]\nmax_limit = 5\n[service_user]\n"
     )
 
 
 @pytest.mark.live
 def test_ignored_options_are_logged_once_at_start_up(
-    conf: Callable[[str], dict[str, str]],
-    tmp_path: Path,
-    keystone: FakeKeystone,
-    glance: FakeGlance,
+    conf: Conf, cloud_conf: str, tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance
 ) -> None:
-    environ = conf(conf_of(keystone)) | {"WEB_CONCURRENCY": "2"}
+    environ = conf(cloud_conf) | {"WEB_CONCURRENCY": "2"}
     with shim(tmp_path / "log", **environ) as url:
         headers = {"X-Auth-Token": token_of("demo")}
         assert 200 == requests.get(f"{url}/v2/demo/images", headers=headers, timeout=10).status_code
@@ -279,18 +257,13 @@ def test_ignored_options_are_logged_once_at_start_up(
 @pytest.mark.parametrize(
     "login",
     ["", "auth_section = keystone_authtoken\n"],
-    ids=["the same user", "a login of its own"],
+    ids=["the same user", "a separate login"],
 )
 def test_glance_gets_the_service_token(
-    login: str,
-    conf: Callable[[str], dict[str, str]],
-    caplog: pytest.LogCaptureFixture,
-    keystone: FakeKeystone,
-    glance: FakeGlance,
+    login: str, conf: Conf, cloud_conf: str, caplog: pytest.LogCaptureFixture, glance: FakeGlance
 ) -> None:
-    service_user = f"[service_user]\nsend_service_user_token = true\n{login}"
     with caplog.at_level("DEBUG"):
-        get(conf(conf_of(keystone, service_user)), "images", "images/no-such")
+        get(conf(f"{cloud_conf}send_service_user_token = true\n{login}"), "images", "images/x")
     tokens = [
         (seen.headers["x-auth-token"], seen.headers["x-service-token"]) for seen in glance.seen
     ]
@@ -314,19 +287,14 @@ def get(environ: dict[str, str], *paths: str) -> None:
 
 
 def test_check_reports_ignored_options_and_a_rejected_service_user(
-    conf: Callable[[str], dict[str, str]], keystone: FakeKeystone, glance: FakeGlance
+    conf: Conf, cloud_conf: str, tmp_path: Path
 ) -> None:
-    service_user = (
-        "[service_user]\nsend_service_user_token = true\nusername = other\npassword = wrong-one\n"
+    token_file = tmp_path / "token"
+    token_file.write_text(token_of("demo"))
+    environ = conf(
+        f"{cloud_conf}send_service_user_token = true\nusername = other\npassword = wrong-one\n"
         "project_name = service\nuser_domain_name = Default\nproject_domain_name = Default\n"
     )
-    environ = conf(conf_of(keystone, service_user))
-    found = list(findings(environ, _token_file(environ)))
+    found = list(findings(environ, token_file))
     assert found[1].text.startswith("[api] max_limit of ")
     assert found[-1].text.startswith("Keystone rejects the service user other: ")
-
-
-def _token_file(environ: dict[str, str]) -> Path:
-    path = Path(environ["SHIM_CONFIG_FILE"]).with_name("token")
-    path.write_text(token_of("demo"))
-    return path
