@@ -12,9 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from nova_image_shim.auth.keystone import open_keystone
-from nova_image_shim.check.catalog import glance_endpoint, link_findings
 from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok
-from nova_image_shim.check.glance import list_one_image
+from nova_image_shim.check.glance import glance_endpoint, link_findings, list_one_image
 from nova_image_shim.check.keystone import (
     log_in,
     reach_keystone,

@@ -1,4 +1,4 @@
-"""The check's calls to Keystone and Glance: what failed, in words, and how the clocks differ."""
+"""What the check's steps share: answers, endpoints, clocks, and failures in words."""
 
 import socket
 import ssl
@@ -9,8 +9,10 @@ from typing import Any
 
 import requests
 from keystoneauth1 import exceptions
+from keystoneauth1.access import AccessInfo
 
 from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok, warning
+from nova_image_shim.settings import Keystone
 
 _SKEW_WARNED, _SKEW_FATAL = 10, 120  # seconds
 
@@ -87,6 +89,28 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             yield found
             inner = getattr(found, "reason", None)
             waiting += [found.__cause__, found.__context__, inner, *found.args]
+
+
+def missing_endpoint(user: Keystone, token: AccessInfo, kind: str, what: str) -> CheckFailed:
+    """Return the error that the catalog lacks a service, with the endpoints that it has."""
+    where = f" in the region {user.region_name}" if user.region_name else ""
+    there = {f"{interface} in {region}" for interface, region, _ in endpoints_in(token, kind)}
+    return CheckFailed(
+        f"The catalog has no {user.interface} endpoint of {what}{where}: it has "
+        f"{', '.join(sorted(there)) or 'none'}.",
+        "Set OS_INTERFACE and OS_REGION_NAME to one of them, or create the endpoint (openstack "
+        "endpoint create).",
+    )
+
+
+def endpoints_in(token: AccessInfo, *service_types: str) -> list[tuple[str, str, str]]:
+    """Return interface, region and address of each endpoint."""
+    catalog = token.service_catalog.get_endpoints_data() if token.has_service_catalog() else {}
+    return [
+        (str(data.interface).removesuffix("URL"), str(data.region_name), str(data.url))
+        for service_type in service_types
+        for data in catalog.get(service_type, [])
+    ]
 
 
 def clock_findings(answer: requests.Response, what: str) -> Iterator[Finding]:

@@ -8,9 +8,8 @@ from keystoneauth1.access import AccessInfo
 
 from nova_image_shim.adapters.keystone.login import load_plugin
 from nova_image_shim.adapters.keystone.session import KeystoneSession
-from nova_image_shim.check.catalog import missing_endpoint
 from nova_image_shim.check.findings import CheckFailed, Finding, ok
-from nova_image_shim.check.http import answer_from, clock_findings, reason_of
+from nova_image_shim.check.http import answer_from, clock_findings, missing_endpoint, reason_of
 from nova_image_shim.settings import Keystone
 
 _VALIDATING_ROLES = {"service", "admin"}  # by Keystone's default policy, identity:validate_token

@@ -42,7 +42,7 @@ def setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
     """Return the field of a setting, which `repr` leaves out where it is a secret.
 
     Args:
-        name: of the environment variable.
+        name: the environment variable.
         default: its value when the variable is unset or empty.
         parse: from text to value; raises `ValueError` with a text that begins with "must".
     """

@@ -10,8 +10,8 @@ import pytest
 import requests
 from keystoneauth1 import access, fixture
 
-from nova_image_shim.check.catalog import link_findings
 from nova_image_shim.check.findings import Level
+from nova_image_shim.check.glance import link_findings
 from nova_image_shim.check.http import clock_findings, reason_of
 from nova_image_shim.settings import Settings
 
