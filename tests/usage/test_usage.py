@@ -17,7 +17,6 @@ from flask.testing import FlaskClient
 from tools import million
 
 from nova_image_shim.cli import main
-from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
 from nova_image_shim.observability.trace import ACCESS_LOGGER
 from nova_image_shim.usage.lines import read
 from nova_image_shim.usage.tally import THE_REST, Tally
@@ -32,13 +31,12 @@ ROW = {
     "status": 200,
     "images": 7,
 }
-FORMATTERS = (RequestFormatter(), JsonFormatter())
 
 
 def lines(*changes: dict[str, Any]) -> str:
     """Return a log with a line for each, alternately text and JSON."""
     return "".join(
-        million.line(ROW | change, FORMATTERS[number % 2]) + "\n"
+        million.line(ROW | change, million.FORMATTERS[number % 2]) + "\n"
         for number, change in enumerate(changes)
     )
 
@@ -90,12 +88,12 @@ def log(tmp_path: Path) -> Path:
 
 def moment(hours: int) -> str:
     """Return the time of the log's first line and some hours, as the log has it."""
-    text = million.line(ROW | {"created": START + 3600 * hours}, RequestFormatter())
+    text = million.line(ROW | {"created": START + 3600 * hours}, million.FORMATTERS[0])
     return text.partition(".")[0]
 
 
 def test_the_json_report_has_every_number(log: Path, run: Run) -> None:
-    status, out, err = run("--format", "json", str(log))
+    status, out, err = run("--format", "json", log)
     assert (0, "9 lines, 4 calls\n") == (status, err)
     assert [
         {
@@ -186,13 +184,13 @@ def test_a_closed_pipe_is_not_an_error(log: Path) -> None:
 
 
 def test_the_journals_prefix_is_ignored() -> None:
-    for formatter in FORMATTERS:
+    for formatter in million.FORMATTERS:
         bare = million.line(ROW, formatter)
         prefixed = f"Nov 24 18:00:00 host nova-image-shim[42]: {bare}\n"
         assert read(bare.encode()) == read(prefixed.encode()) is not None
 
 
-@pytest.mark.parametrize("formatter", FORMATTERS, ids=["text", "json"])
+@pytest.mark.parametrize("formatter", million.FORMATTERS, ids=["text", "json"])
 def test_a_user_agent_cannot_forge_other_fields(formatter: Any) -> None:
     agent = 'x" call: images.show images: 99 client: fog/9 ' + million.line(ROW, formatter)[:150]
     record = read(million.line(ROW | {"agent": agent, "images": 1}, formatter).encode())
@@ -249,7 +247,7 @@ def test_an_unknown_field_is_rejected(capsys: pytest.CaptureFixture[str]) -> Non
 def test_groups_beyond_the_bound_are_added_up() -> None:
     tally = Tally(most_groups=2)
     for number in range(10):
-        record = read(million.line(ROW | {"project": f"p{number}"}, FORMATTERS[0]).encode())
+        record = read(million.line(ROW | {"project": f"p{number}"}, million.FORMATTERS[0]).encode())
         assert record is not None
         tally.add(record)
     assert 3 == len(tally.groups)
@@ -295,7 +293,7 @@ def test_the_services_own_log_is_readable(
 ) -> None:
     headers = {"X-Auth-Token": "demo", "User-Agent": "goose (0.1.3)"}
     logs = [tmp_path / "text", tmp_path / "json"]
-    for log, formatter in zip(logs, FORMATTERS, strict=True):
+    for log, formatter in zip(logs, million.FORMATTERS, strict=True):
         with logging_to(log, formatter):
             for path in ("images?limit=3", "images/no-such", "images/detail?limit=2"):
                 cloud_client.get(f"/v2/demo/{path}", headers=headers).close()
