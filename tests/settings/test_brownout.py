@@ -1,7 +1,5 @@
 """Which requests a brownout refuses, and how they are answered and counted."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 from typing import Any

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import glance_environ
 from support.fakes import CASES, FakeGlance, FakeKeystone, shim, token_of
 
 from nova_image_shim.adapters.address import Address
@@ -254,36 +253,38 @@ def test_ignored_options_are_logged_once_at_start_up(
     assert keystone.password not in log
 
 
+SEND = "send_service_user_token = true\n"
+
+
 @pytest.mark.parametrize(
-    "login",
-    ["", "auth_section = keystone_authtoken\n"],
-    ids=["the same user", "a separate login"],
+    ("switch", "service_user", "sent"),
+    [
+        ("0", SEND, False),
+        ("1", "", True),
+        ("", SEND, True),
+        ("", f"{SEND}auth_section = keystone_authtoken\n", True),
+    ],
 )
-def test_glance_gets_the_service_token(
-    login: str, conf: Conf, cloud_conf: str, caplog: pytest.LogCaptureFixture, glance: FakeGlance
-) -> None:
-    with caplog.at_level("DEBUG"):
-        get(conf(f"{cloud_conf}send_service_user_token = true\n{login}"), "images", "images/x")
-    tokens = [
-        (seen.headers["x-auth-token"], seen.headers["x-service-token"]) for seen in glance.seen
-    ]
-    assert [(token_of("demo"), token_of("service"))] * 2 == tokens
-    assert token_of("service") not in caplog.text
-
-
-@pytest.mark.parametrize(("switch", "sent"), [("0", False), ("1", True)])
 def test_glance_gets_a_service_token_only_if_it_is_set(
-    switch: str, sent: bool, keystone: FakeKeystone, glance: FakeGlance
+    switch: str,
+    service_user: str,
+    sent: bool,
+    conf: Conf,
+    cloud_conf: str,
+    caplog: pytest.LogCaptureFixture,
+    glance: FakeGlance,
 ) -> None:
-    get(glance_environ(keystone) | {"SHIM_SEND_SERVICE_TOKEN": switch}, "images")
-    assert [sent] == ["x-service-token" in seen.headers for seen in glance.seen]
-
-
-def get(environ: dict[str, str], *paths: str) -> None:
-    """Request paths of the project `demo` from the service with these settings."""
-    client = create_glance_app(Settings.from_environ(environ)).test_client()
-    for path in paths:
-        client.get(f"/v2/demo/{path}", headers={"X-Auth-Token": token_of("demo")})
+    environ = conf(f"{cloud_conf}{service_user}") | {"SHIM_SEND_SERVICE_TOKEN": switch}
+    with caplog.at_level("DEBUG"):
+        client = create_glance_app(Settings.from_environ(environ)).test_client()
+        for path in ("/v2/demo/images", "/v2/demo/images/no-such"):
+            client.get(path, headers={"X-Auth-Token": token_of("demo")})
+    sets = [seen.headers for seen in glance.seen]
+    service = token_of("service")
+    assert [(token_of("demo"), service if sent else None)] * 2 == [
+        (headers["x-auth-token"], headers.get("x-service-token")) for headers in sets
+    ]
+    assert service not in caplog.text
 
 
 def test_check_reports_ignored_options_and_a_rejected_service_user(
@@ -292,7 +293,7 @@ def test_check_reports_ignored_options_and_a_rejected_service_user(
     token_file = tmp_path / "token"
     token_file.write_text(token_of("demo"))
     environ = conf(
-        f"{cloud_conf}send_service_user_token = true\nusername = other\npassword = wrong-one\n"
+        f"{cloud_conf}{SEND}username = other\npassword = wrong-one\n"
         "project_name = service\nuser_domain_name = Default\nproject_domain_name = Default\n"
     )
     found = list(findings(environ, token_file))

@@ -1,7 +1,5 @@
 """Every setting: its default, valid and invalid values, and how problems are reported."""
 
-from __future__ import annotations
-
 from dataclasses import FrozenInstanceError, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
