@@ -279,10 +279,9 @@ def test_glance_gets_a_service_token_only_if_it_is_set(
         client = create_glance_app(Settings.from_environ(environ)).test_client()
         for path in ("/v2/demo/images", "/v2/demo/images/no-such"):
             client.get(path, headers={"X-Auth-Token": token_of("demo")})
-    sets = [seen.headers for seen in glance.seen]
     service = token_of("service")
     assert [(token_of("demo"), service if sent else None)] * 2 == [
-        (headers["x-auth-token"], headers.get("x-service-token")) for headers in sets
+        (seen.headers["x-auth-token"], seen.headers.get("x-service-token")) for seen in glance.seen
     ]
     assert service not in caplog.text
 
