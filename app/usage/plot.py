@@ -2,7 +2,7 @@
 
 import html
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,14 +80,11 @@ def _figure(tally: Tally) -> Any:
 def _series(tally: Tally) -> tuple[dict[str, list[int]], list[datetime], float]:
     """Return each client's numbers, busiest first, their times, and a bar's width in days."""
     by_day = len({hour for hour, _ in tally.hours}) > _HOURS_SHOWN
-    sums: Counter[tuple[str, str]] = Counter()
+    length, form, width = (10, "%Y-%m-%d", 1.0) if by_day else (13, "%Y-%m-%d %H", 1 / 24)
+    calls: dict[str, Counter[str]] = defaultdict(Counter)
     for (hour, client), number in tally.hours.items():
-        sums[hour[:10] if by_day else hour, client] += number
-    times = sorted({time for time, _ in sums})
-    clients: Counter[str] = Counter()
-    for (_, client), number in sums.items():
-        clients[client] += number
-    series = {client: [sums[time, client] for time in times] for client, _ in clients.most_common()}
-    form = "%Y-%m-%d" if by_day else "%Y-%m-%d %H"
-    moments = [datetime.strptime(time, form).replace(tzinfo=UTC) for time in times]
-    return series, moments, 1 if by_day else 1 / 24
+        calls[client][hour[:length]] += number
+    times = sorted({time for numbers in calls.values() for time in numbers})
+    busiest = sorted(calls, key=lambda client: -calls[client].total())
+    series = {client: [calls[client][time] for time in times] for client in busiest}
+    return series, [datetime.strptime(time, form).replace(tzinfo=UTC) for time in times], width

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nova_image_shim.adapters.address import Address
-from nova_image_shim.settings import Keystone, Settings, SettingsError, is_loopback, setting_names
+from nova_image_shim.adapters.address import Address, is_loopback
+from nova_image_shim.settings import Keystone, Settings, SettingsError, setting_names
 from nova_image_shim.settings.brownout import ALLOWED, Brownout
 from nova_image_shim.settings.settings import COMPAT
 
