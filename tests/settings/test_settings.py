@@ -457,31 +457,24 @@ def test_the_embedded_cloud_listens_on_loopback_unless_public_is_allowed(bind: s
     assert address == Settings.from_environ(CLOUD | {"SHIM_BIND": bind}).bind
 
 
-@pytest.mark.parametrize(
-    ("environ", "count"),
-    [
-        (MEMORY, 1),
-        (MEMORY | {"WEB_CONCURRENCY": "1"}, 1),
-        (CLOUD, 2),
-        (CLOUD | {"WEB_CONCURRENCY": "1"}, 1),
-        (CLOUD | {"WEB_CONCURRENCY": "9"}, 9),
-    ],
-)
-def test_the_number_of_processes(environ: dict[str, str], count: int) -> None:
-    assert count == Settings.from_environ(environ).worker_count
+URI = "SHIM_WWW_AUTHENTICATE_URI"
 
 
 @pytest.mark.parametrize(
-    ("environ", "address"),
+    ("environ", "processes", "login_url"),
     [
-        (MEMORY, None),
-        (MEMORY | {"SHIM_WWW_AUTHENTICATE_URI": "http://cloud/identity"}, "http://cloud/identity"),
-        (CLOUD, "http://keystone:5000/v3"),
-        (CLOUD | {"SHIM_WWW_AUTHENTICATE_URI": "https://public/v3/"}, "https://public/v3"),
+        (MEMORY, 1, None),
+        (MEMORY | {"WEB_CONCURRENCY": "1", URI: "http://cloud/v3"}, 1, "http://cloud/v3"),
+        (CLOUD, 2, "http://keystone:5000/v3"),
+        (CLOUD | {"WEB_CONCURRENCY": "1", URI: "https://public/v3/"}, 1, "https://public/v3"),
+        (CLOUD | {"WEB_CONCURRENCY": "9"}, 9, "http://keystone:5000/v3"),
     ],
 )
-def test_login_url_is_the_public_keystone(environ: dict[str, str], address: str | None) -> None:
-    assert address == Settings.from_environ(environ).login_url
+def test_processes_and_the_login_url_follow_from_the_settings(
+    environ: dict[str, str], processes: int, login_url: str | None
+) -> None:
+    settings = Settings.from_environ(environ)
+    assert (processes, login_url) == (settings.worker_count, settings.login_url)
 
 
 def test_settings_are_immutable() -> None:
