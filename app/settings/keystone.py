@@ -1,6 +1,6 @@
 """The service user: the login that every OpenStack client takes from `OS_*` variables."""
 
-from collections.abc import Container
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Keystone:
         return {"auth_type": self.plugin, **given}
 
     def missing(
-        self, refused: Container[str] = (), origin: str = "", hint: str = ""
+        self, refused: Set[str] = frozenset(), origin: str = "", hint: str = ""
     ) -> list[Problem]:
         """Return a problem for each setting that a login lacks.
 
@@ -67,9 +67,8 @@ class Keystone:
         found: list[Problem] = []
         for fields in self._required():
             names = [f"OS_{name.upper()}" for name in fields]
-            if not any(getattr(self, name) for name in fields) and not any(
-                name in refused for name in names
-            ):
+            given = any(getattr(self, name) for name in fields)
+            if not given and refused.isdisjoint(names):
                 text = f"{' or '.join(names)} is not set: the login to Keystone needs it"
                 found.append(Problem(names[0], text, origin))
         return [*found[:-1], *(last._replace(hint=hint) for last in found[-1:])]

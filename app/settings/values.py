@@ -52,8 +52,8 @@ def seconds(high: float) -> Callable[[str], float]:
 
 def choice(*allowed: str) -> Callable[[str], str]:
     """Allow one of some words."""
-    words = {word: word for word in allowed}
-    return _explained(words.__getitem__, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+    known = {word: word for word in allowed}
+    return _explained(known.__getitem__, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
 
 
 def words(*known: str) -> Callable[[str], tuple[str, ...]]:

@@ -19,7 +19,7 @@ from tools import million
 from nova_image_shim.cli import main
 from nova_image_shim.observability.trace import ACCESS_LOGGER
 from nova_image_shim.usage.lines import read
-from nova_image_shim.usage.tally import THE_REST, Tally
+from nova_image_shim.usage.tally import FIELDS, THE_REST, Tally
 
 START = 1_790_000_000
 ROW = {
@@ -92,34 +92,20 @@ def moment(hours: int) -> str:
     return text.partition(".")[0]
 
 
+def entry(*values: Any) -> dict[str, Any]:
+    """Return an entry of the JSON report."""
+    numbers = ("calls", "errors", "images", "first_seen", "last_seen", "by_call")
+    return dict(zip((*FIELDS, *numbers), values, strict=True))
+
+
 def test_the_json_report_has_every_number(log: Path, run: Run) -> None:
     status, out, err = run("--format", "json", log)
     assert (0, "9 lines, 4 calls\n") == (status, err)
+    calls = {"images.index": 1, "images.detail": 1, "images.show": 1}
+    start, end = moment(0), moment(2)
     assert [
-        {
-            "client": "libcloud",
-            "version": "3.8.0",
-            "project": "p1",
-            "user": "u1",
-            "calls": 3,
-            "errors": 1,
-            "images": 10,
-            "first_seen": moment(0),
-            "last_seen": moment(2),
-            "by_call": {"images.index": 1, "images.detail": 1, "images.show": 1},
-        },
-        {
-            "client": "fog",
-            "version": "1.0",
-            "project": "p2",
-            "user": "u2",
-            "calls": 1,
-            "errors": 0,
-            "images": 7,
-            "first_seen": moment(0),
-            "last_seen": moment(0),
-            "by_call": {"images.index": 1},
-        },
+        entry("libcloud", "3.8.0", "p1", "u1", 3, 1, 10, start, end, calls),
+        entry("fog", "1.0", "p2", "u2", 1, 0, 7, start, start, {"images.index": 1}),
     ] == json.loads(out)
 
 
@@ -297,18 +283,11 @@ def test_the_services_own_log_is_readable(
         with logging_to(log, formatter):
             for path in ("images?limit=3", "images/no-such", "images/detail?limit=2"):
                 cloud_client.get(f"/v2/demo/{path}", headers=headers).close()
-    (entry,) = json.loads(run("--format", "json", *logs)[1])
-    assert entry.pop("first_seen") <= entry.pop("last_seen")
-    assert {
-        "client": "goose",
-        "version": "0.1.3",
-        "project": "demo",
-        "user": "demo",
-        "calls": 6,
-        "errors": 2,
-        "images": 10,
-        "by_call": {"images.index": 2, "images.show": 2, "images.detail": 2},
-    } == entry
+    (found,) = json.loads(run("--format", "json", *logs)[1])
+    calls = {"images.index": 2, "images.show": 2, "images.detail": 2}
+    start, end = found["first_seen"], found["last_seen"]
+    assert start <= end
+    assert entry("goose", "0.1.3", "demo", "demo", 6, 2, 10, start, end, calls) == found
 
 
 @pytest.mark.parametrize(("days", "bar"), [(1, "hour"), (30, "day")])
