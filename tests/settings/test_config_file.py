@@ -71,38 +71,29 @@ def test_a_nova_conf_is_enough() -> None:
     assert ["pass$word # no comment", "a$ecret-of-another"] == settings.secrets
 
 
-def test_the_environment_takes_precedence() -> None:
-    environ = {
-        "OS_PASSWORD": "of the environment",
-        "OS_AUTH_URL": "https://other/v3",
-        "SHIM_GLANCE_ENDPOINT": "https://glance2",
-    }
-    blank = {"SHIM_TOKEN_CACHE_SECONDS": " "}
-    no_token = {"SHIM_SEND_SERVICE_TOKEN": "0"}
-    settings = Settings.from_environ(FROM_FILE | environ | blank | no_token)
-    changed = environ | {"SHIM_SEND_SERVICE_TOKEN": False}
-    assert by_name(Settings()) | TAKEN | changed == by_name(settings)
-    assert settings.service_user is None
-
-
 @pytest.mark.parametrize(
-    ("given", "hidden"),
+    ("given", "changed"),
     [
-        ("OS_USER_ID", "OS_USERNAME"),
-        ("OS_PROJECT_ID", "OS_PROJECT_NAME"),
-        ("OS_USER_DOMAIN_ID", "OS_USER_DOMAIN_NAME"),
-        ("OS_PROJECT_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME"),
+        ({"OS_PASSWORD": "another", "OS_AUTH_URL": "https://other/v3"}, {}),
+        ({"SHIM_GLANCE_ENDPOINT": "https://glance2"}, {}),
+        ({"SHIM_TOKEN_CACHE_SECONDS": " "}, {"SHIM_TOKEN_CACHE_SECONDS": 0}),
+        ({"SHIM_SEND_SERVICE_TOKEN": "0"}, {"SHIM_SEND_SERVICE_TOKEN": False}),
+        ({"OS_USER_ID": "an-id"}, {"OS_USERNAME": None, "OS_AUTH_TYPE": None}),
+        ({"OS_PROJECT_ID": "an-id"}, {"OS_PROJECT_NAME": None}),
+        ({"OS_USER_DOMAIN_ID": "an-id"}, {"OS_USER_DOMAIN_NAME": None}),
+        ({"OS_PROJECT_DOMAIN_ID": "an-id"}, {"OS_PROJECT_DOMAIN_NAME": None}),
+        (
+            {"OS_APPLICATION_CREDENTIAL_ID": "i", "OS_APPLICATION_CREDENTIAL_SECRET": "s"},
+            {"OS_AUTH_TYPE": None},
+        ),
     ],
 )
-def test_an_id_in_the_environment_hides_the_name_in_the_file(given: str, hidden: str) -> None:
-    found = by_name(Settings.from_environ(FROM_FILE | {given: "an-id"}))
-    assert ("an-id", None) == (found[given], found[hidden])
-
-
-def test_a_credential_in_the_environment_replaces_the_files_login() -> None:
-    credential = {"OS_APPLICATION_CREDENTIAL_ID": "i", "OS_APPLICATION_CREDENTIAL_SECRET": "s"}
-    settings = Settings.from_environ(FROM_FILE | credential)
-    assert "v3applicationcredential" == settings.keystone.plugin
+def test_the_environment_takes_precedence_and_hides_alternatives(
+    given: dict[str, str], changed: dict[str, object]
+) -> None:
+    settings = Settings.from_environ(FROM_FILE | given)
+    assert by_name(Settings()) | TAKEN | given | changed == by_name(settings)
+    assert settings.send_service_token == bool(settings.service_user)
 
 
 def test_a_password_in_the_environment_replaces_the_files_credential(
