@@ -1,14 +1,12 @@
 """`usage`: reports from logs."""
 
 import bz2
-import contextlib
 import gzip
 import json
-import logging
 import lzma
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +149,7 @@ def test_a_compressed_log_gives_the_same_report(
 
 def test_several_logs_are_added_up(log: Path, run: Run) -> None:
     _, out, err = run("--format", "json", "--by", "client", log, log)
-    assert [6, 2] == [entry["calls"] for entry in json.loads(out)]
+    assert [6, 2] == [group["calls"] for group in json.loads(out)]
     assert "18 lines, 8 calls\n" == err
 
 
@@ -259,30 +257,22 @@ def test_the_counts_agree_with_sqlites(tmp_path: Path) -> None:
     assert most < 150  # MiB
 
 
-@contextlib.contextmanager
-def logging_to(path: Path, formatter: logging.Formatter) -> Iterator[None]:
-    """Write access lines to a file, as the service's logging does."""
-    logger, handler = logging.getLogger(ACCESS_LOGGER), logging.FileHandler(path)
-    handler.setFormatter(formatter)
-    logger.addHandler(handler)
-    logger.setLevel("INFO")
-    try:
-        yield
-    finally:
-        logger.setLevel("NOTSET")
-        logger.removeHandler(handler)
-        handler.close()
-
-
 def test_the_services_own_log_is_readable(
-    tmp_path: Path, cloud_client: FlaskClient, run: Run
+    tmp_path: Path,
+    cloud_client: FlaskClient,
+    run: Run,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     headers = {"X-Auth-Token": "demo", "User-Agent": "goose (0.1.3)"}
     logs = [tmp_path / "text", tmp_path / "json"]
     for log, formatter in zip(logs, million.FORMATTERS, strict=True):
-        with logging_to(log, formatter):
+        monkeypatch.setattr(caplog.handler, "formatter", formatter)
+        with caplog.at_level("INFO", ACCESS_LOGGER):
             for path in ("images?limit=3", "images/no-such", "images/detail?limit=2"):
                 cloud_client.get(f"/v2/demo/{path}", headers=headers).close()
+        log.write_text(caplog.text)
+        caplog.clear()
     (found,) = json.loads(run("--format", "json", *logs)[1])
     calls = {"images.index": 2, "images.show": 2, "images.detail": 2}
     start, end = found["first_seen"], found["last_seen"]
