@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from nova_image_shim.check.catalog import endpoint_of, link_findings
+from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok
-from nova_image_shim.check.glance import list_one_image
-from nova_image_shim.check.http import Cloud
+from nova_image_shim.check.glance import glance_endpoint, link_findings, list_one_image
 from nova_image_shim.check.keystone import (
     log_in,
     reach_keystone,
@@ -72,12 +71,7 @@ def check(given: argparse.Namespace) -> int:
 
 
 def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iterator[Finding]:
-    """Yield the findings, step by step, up to the first error.
-
-    Args:
-        environ: the settings.
-        token_file: holds a client's token to validate.
-    """
+    """Yield the findings, step by step, up to the first error; a token file has a client's."""
     try:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
@@ -92,7 +86,7 @@ def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iter
     try:
         yield from _cloud_findings(settings, token_file)
     except CheckFailed as failure:
-        yield failure.finding
+        yield Finding(Level.ERROR, *failure.args)
 
 
 def _setting_finding(problem: Problem) -> Finding:
@@ -103,21 +97,22 @@ def _setting_finding(problem: Problem) -> Finding:
 
 
 def _cloud_findings(settings: Settings, token_file: Path | None) -> Iterator[Finding]:
-    cloud = Cloud(settings)
-    yield from reach_keystone(cloud)
-    token = log_in(cloud)
+    user, keystone = settings.keystone, open_keystone(settings)
+    yield from reach_keystone(keystone, str(user.auth_url))
+    token = log_in(keystone, user)
     yield ok("The service user can log in.")
-    yield validate(cloud, str(token.auth_token), "the service user's own token")
+    yield validate(keystone, user, str(token.auth_token), "the service user's own token")
     if token_file:
-        yield validate(cloud, _token_in(token_file), "the client's token")
+        yield validate(keystone, user, _token_in(token_file), "the client's token")
     else:
-        yield require_validating_role(cloud, token)
-    if settings.service_user:
-        log_in(Cloud(replace(settings, keystone=settings.service_user)))
+        yield require_validating_role(token, user)
+    if other := settings.service_user:
+        log_in(open_keystone(replace(settings, keystone=other)), other)
         yield ok("The user of [service_user] can log in.")
-    glance = settings.glance_endpoint or endpoint_of(cloud, "image", "Glance")
+    setting = "SHIM_GLANCE_ENDPOINT" if settings.glance_endpoint else "Glance's endpoint"
+    glance = settings.glance_endpoint or glance_endpoint(user, token)
     yield from link_findings(settings, token, glance)
-    yield from list_one_image(cloud, glance)
+    yield from list_one_image(keystone, glance, setting)
 
 
 def _token_in(file: Path) -> str:

@@ -24,16 +24,7 @@ class Finding(NamedTuple):
 
 
 class CheckFailed(Exception):
-    """An error after which the check cannot continue.
-
-    Args:
-        text: what is wrong.
-        fix: what to do.
-    """
-
-    def __init__(self, text: str, fix: str) -> None:
-        super().__init__(text)
-        self.finding = Finding(Level.ERROR, text, fix)
+    """An error after which the check cannot continue: its text and its fix."""
 
 
 def ok(text: str) -> Finding:

@@ -1,71 +1,51 @@
-"""The check's calls to Keystone and Glance: what failed, in words, and how the clocks differ."""
+"""What the check's steps share: answers, endpoints, clocks, and failures in words."""
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
 from keystoneauth1 import exceptions
-from keystoneauth1.plugin import BaseAuthPlugin
-from keystoneauth1.session import Session
+from keystoneauth1.access import AccessInfo
 
-from nova_image_shim.adapters.keystone.login import load_plugin
-from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok, warning
-from nova_image_shim.settings import Settings
+from nova_image_shim.settings import Keystone
 
 _SKEW_WARNED, _SKEW_FATAL = 10, 120  # seconds
 
 
-def open_session(settings: Settings) -> Session:
-    """Return the service's own session with Keystone."""
-    return open_keystone(settings).session
+def answer_from(
+    what: str, url: str, setting: str, call: Callable[[], requests.Response]
+) -> requests.Response:
+    """Return the answer of a server, unless it fails.
 
+    Args:
+        what: the server, for a person.
+        url: its address.
+        setting: the setting that holds the address.
+        call: makes the request.
 
-def plugin_of(settings: Settings) -> BaseAuthPlugin:
-    """Return the plugin that logs the service user in, as the service does."""
-    return load_plugin(settings.keystone.credentials())
-
-
-class Cloud:
-    """The cloud as the settings describe it: a session and the service user's login."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.keystone = settings.keystone
-        self.session = open_session(settings)
-        self.plugin: Any = plugin_of(settings)  # an identity plugin, which has `get_access`
-
-    def get(self, url: str, what: str, setting: str, **request: Any) -> requests.Response:
-        """Return the answer from an address, unless the server fails.
-
-        Args:
-            url: the address.
-            what: the service there, for a person.
-            setting: the setting that holds the address.
-            request: as for `Session.get`.
-
-        Raises:
-            CheckFailed: there is no answer, or a 5xx.
-        """
-        try:
-            answer: requests.Response = self.session.get(url, raise_exc=False, **request)
-        except exceptions.SSLError as error:
-            raise _tls_failure(error, url, what, setting) from error
-        except (exceptions.ConnectionError, requests.RequestException) as error:
-            raise CheckFailed(
-                f"{what} does not answer at {url}: {reason_of(error)}.",
-                f"Start it, open the network to it, or correct {setting}.",
-            ) from error
-        if answer.status_code >= 500:
-            raise CheckFailed(
-                f"{what} at {url} returns {answer.status_code}.",
-                f"See the logs of {what} and of the proxy in front of it.",
-            )
-        return answer
+    Raises:
+        CheckFailed: there is no answer, or a 5xx.
+    """
+    try:
+        answer = call()
+    except exceptions.SSLError as error:
+        raise _tls_failure(error, url, what, setting) from error
+    except (exceptions.ConnectionError, requests.RequestException) as error:
+        raise CheckFailed(
+            f"{what} does not answer at {url}: {reason_of(error)}.",
+            f"Start it, open the network to it, or correct {setting}.",
+        ) from error
+    if answer.status_code >= 500:
+        raise CheckFailed(
+            f"{what} at {url} returns {answer.status_code}.",
+            f"See the logs of {what} and of the proxy in front of it.",
+        )
+    return answer
 
 
 def _tls_failure(error: Exception, url: str, what: str, setting: str) -> CheckFailed:
@@ -109,6 +89,28 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             yield found
             inner = getattr(found, "reason", None)
             waiting += [found.__cause__, found.__context__, inner, *found.args]
+
+
+def missing_endpoint(user: Keystone, token: AccessInfo, kind: str, what: str) -> CheckFailed:
+    """Return the error that the catalog lacks a service, with the endpoints that it has."""
+    where = f" in the region {user.region_name}" if user.region_name else ""
+    there = {f"{interface} in {region}" for interface, region, _ in endpoints_in(token, kind)}
+    return CheckFailed(
+        f"The catalog has no {user.interface} endpoint of {what}{where}: it has "
+        f"{', '.join(sorted(there)) or 'none'}.",
+        "Set OS_INTERFACE and OS_REGION_NAME to one of them, or create the endpoint (openstack "
+        "endpoint create).",
+    )
+
+
+def endpoints_in(token: AccessInfo, *service_types: str) -> list[tuple[str, str, str]]:
+    """Return interface, region and address of each endpoint."""
+    catalog = token.service_catalog.get_endpoints_data() if token.has_service_catalog() else {}
+    return [
+        (str(data.interface).removesuffix("URL"), str(data.region_name), str(data.url))
+        for service_type in service_types
+        for data in catalog.get(service_type, [])
+    ]
 
 
 def clock_findings(answer: requests.Response, what: str) -> Iterator[Finding]:

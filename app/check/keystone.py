@@ -1,20 +1,17 @@
 """Keystone as the service uses it: log in and validate tokens."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import requests
 from keystoneauth1 import exceptions
 from keystoneauth1.access import AccessInfo
-from keystoneauth1.identity import v3
 
-from nova_image_shim.adapters.http.urls import without_version
-from nova_image_shim.check.catalog import endpoint_of
+from nova_image_shim.adapters.keystone.login import load_plugin
+from nova_image_shim.adapters.keystone.session import KeystoneSession
 from nova_image_shim.check.findings import CheckFailed, Finding, ok
-from nova_image_shim.check.http import Cloud, clock_findings, reason_of
+from nova_image_shim.check.http import answer_from, clock_findings, missing_endpoint, reason_of
 from nova_image_shim.settings import Keystone
 
-_USER_OPTIONS = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
 _VALIDATING_ROLES = {"service", "admin"}  # by Keystone's default policy, identity:validate_token
 _AUTH_URL_FIX = (
     "Set OS_AUTH_URL to the identity service's address, such as http://HOST:5000/v3; "
@@ -22,14 +19,18 @@ _AUTH_URL_FIX = (
 )
 
 
-def reach_keystone(cloud: Cloud) -> Iterator[Finding]:
+def reach_keystone(keystone: KeystoneSession, url: str) -> Iterator[Finding]:
     """Read Keystone's version document at OS_AUTH_URL.
 
     Raises:
         CheckFailed: it is not there.
     """
-    url = str(cloud.keystone.auth_url)
-    answer = cloud.get(url, "Keystone", "OS_AUTH_URL", authenticated=False)
+    answer = answer_from(
+        "Keystone",
+        url,
+        "OS_AUTH_URL",
+        lambda: keystone.session.get(url, authenticated=False, raise_exc=False),
+    )
     if not _is_v3(answer):
         raise CheckFailed(
             f"There is no Keystone v3 at {url}: it returns {answer.status_code}.", _AUTH_URL_FIX
@@ -47,87 +48,79 @@ def _is_v3(answer: requests.Response) -> bool:
         return False
 
 
-def log_in(cloud: Cloud) -> AccessInfo:
+def log_in(keystone: KeystoneSession, user: Keystone) -> AccessInfo:
     """Return the service user's token.
 
     Raises:
         CheckFailed: Keystone issues none.
     """
     try:
-        token: AccessInfo = cloud.plugin.get_access(cloud.session)
+        return keystone.log_in()
     except exceptions.Unauthorized as error:
-        raise _rejected(cloud) from error
+        raise _rejected(keystone, user) from error
     except (exceptions.NotFound, exceptions.DiscoveryFailure) as error:
         if "Could not find Application Credential" in str(error):
-            raise _rejected(cloud) from error
-        text = f"Login is not possible at {cloud.keystone.auth_url}: {reason_of(error)}."
+            raise _rejected(keystone, user) from error
+        text = f"Login is not possible at {user.auth_url}: {reason_of(error)}."
         raise CheckFailed(text, _AUTH_URL_FIX) from error
     except exceptions.ClientException as error:
         text = f"Keystone does not issue a token to the service user: {reason_of(error)}."
         raise CheckFailed(text, "See Keystone's log.") from error
-    return token
 
 
-def _rejected(cloud: Cloud) -> CheckFailed:
-    keystone = cloud.keystone
-    if "password" not in keystone.plugin:
+def _rejected(keystone: KeystoneSession, user: Keystone) -> CheckFailed:
+    if "password" not in user.plugin:
         return CheckFailed(
-            f"Keystone rejects the application credential {keystone.application_credential_id}: it "
+            f"Keystone rejects the application credential {user.application_credential_id}: it "
             "does not exist, has expired, or its secret is wrong.",
             "Create one as the service user (openstack application credential create) and set "
             "OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET.",
         )
-    user, project = _names(keystone)
-    if _may_log_in_unscoped(cloud):
+    name, project = _names(user)
+    if _may_log_in_without_project(keystone, user):
         return CheckFailed(
-            f"The service user {user} cannot log in to the project {project}: the project does not "
+            f"The service user {name} cannot log in to the project {project}: the project does not "
             "exist, or the user has no role in it.",
             "Correct OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add "
-            f"--user {user} --project {project} service",
+            f"--user {name} --project {project} service",
         )
     return CheckFailed(
-        f"Keystone rejects the service user {user}: the name, password or domain is wrong, or the "
+        f"Keystone rejects the service user {name}: the name, password or domain is wrong, or the "
         "user is disabled.",
         "Correct OS_USERNAME, OS_PASSWORD and OS_USER_DOMAIN_NAME.",
     )
 
 
-def _names(keystone: Keystone) -> tuple[str, str]:
-    user = keystone.username or keystone.user_id or "USER"
-    return user, keystone.project_name or keystone.project_id or "PROJECT"
+def _names(user: Keystone) -> tuple[str, str]:
+    name = user.username or user.user_id or "USER"
+    return name, user.project_name or user.project_id or "PROJECT"
 
 
-def _may_log_in_unscoped(cloud: Cloud) -> bool:
-    options = cloud.keystone.credentials()
-    who: Any = {name: options[name] for name in _USER_OPTIONS if name in options}
-    url = f"{without_version(options['auth_url'])}/v3"
+def _may_log_in_without_project(keystone: KeystoneSession, user: Keystone) -> bool:
+    options = user.credentials().items()
+    plugin = load_plugin({name: text for name, text in options if not name.startswith("project")})
     try:
-        v3.Password(auth_url=url, unscoped=True, **who).get_access(cloud.session)
+        return bool(plugin.get_token(keystone.session))
     except exceptions.ClientException:
         return False
-    return True
 
 
-def validate(cloud: Cloud, token: str, whose: str) -> Finding:
+def validate(keystone: KeystoneSession, user: Keystone, token: str, whose: str) -> Finding:
     """Validate a token where the service does, at the catalog's endpoint of Keystone.
-
-    Args:
-        cloud: logged in.
-        token: the token.
-        whose: the token in words, for a person.
 
     Raises:
         CheckFailed: Keystone does not call it valid.
     """
-    endpoint = endpoint_of(cloud, "identity", "Keystone")
-    url = f"{without_version(endpoint)}/v3/auth/tokens"
-    what = f"Keystone's {cloud.keystone.interface} endpoint in the catalog"
-    headers = {"X-Subject-Token": token}
-    answer = cloud.get(url, what, "OS_INTERFACE", auth=cloud.plugin, headers=headers)
+    try:
+        url = f"{keystone.validating_endpoint()}/auth/tokens"
+    except exceptions.ClientException as error:
+        raise missing_endpoint(user, keystone.log_in(), "identity", "Keystone") from error
+    what = f"Keystone's {user.interface} endpoint in the catalog"
+    answer = answer_from(what, url, "OS_INTERFACE", lambda: keystone.ask_about(token))
     if answer.status_code == 200:
         return ok(f"Keystone validates {whose}.")
     if answer.status_code == 403:
-        raise _may_not_validate(cloud, "Keystone returns 403")
+        raise _may_not_validate(user, "Keystone returns 403")
     raise CheckFailed(
         f"Keystone does not validate {whose}: {url} returns {answer.status_code}.",
         "If the token is valid, check that all Keystones share their Fernet keys and that the "
@@ -135,7 +128,7 @@ def validate(cloud: Cloud, token: str, whose: str) -> Finding:
     )
 
 
-def require_validating_role(cloud: Cloud, token: AccessInfo) -> Finding:
+def require_validating_role(token: AccessInfo, user: Keystone) -> Finding:
     """Require a role that may validate other users' tokens; everyone may validate their own.
 
     Raises:
@@ -143,15 +136,15 @@ def require_validating_role(cloud: Cloud, token: AccessInfo) -> Finding:
     """
     roles = {str(name).lower() for name in token.role_names or ()}
     if not roles & _VALIDATING_ROLES:
-        raise _may_not_validate(cloud, f"its roles are {', '.join(sorted(roles)) or 'none'}")
+        raise _may_not_validate(user, f"its roles are {', '.join(sorted(roles)) or 'none'}")
     return ok(f"The service user has the role {min(roles & _VALIDATING_ROLES)}.")
 
 
-def _may_not_validate(cloud: Cloud, why: str) -> CheckFailed:
-    user, project = _names(cloud.keystone)
+def _may_not_validate(user: Keystone, why: str) -> CheckFailed:
+    name, project = _names(user)
     return CheckFailed(
         f"The service user may not validate other users' tokens: {why}.",
-        f"Run: openstack role add --user {user} --project {project} service (and create the "
+        f"Run: openstack role add --user {name} --project {project} service (and create the "
         "application credential anew, if there is one). If Keystone's policy is customized, use "
         "--token-file with a client's token to see what it allows.",
     )

@@ -1,8 +1,7 @@
 """Every setting: where it is read, and which values it allows."""
 
-from nova_image_shim.adapters.address import is_loopback
 from nova_image_shim.settings.fields import Problem, SettingsError
 from nova_image_shim.settings.keystone import Keystone
 from nova_image_shim.settings.settings import Settings, setting_names
 
-__all__ = ["Keystone", "Problem", "Settings", "SettingsError", "is_loopback", "setting_names"]
+__all__ = ["Keystone", "Problem", "Settings", "SettingsError", "setting_names"]

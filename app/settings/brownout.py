@@ -27,13 +27,13 @@ class Brownout:
     Args:
         percent: how many of a hundred requests, chosen at random.
         clients: families of clients, empty for all.
-        windows: pairs of start (included) and end (excluded), empty for always.
+        window: pairs of start (included) and end (excluded), empty for always.
         status: 410, or 404 as Nova answers where it has no image calls.
     """
 
     percent: float = 100.0
     clients: frozenset[str] = frozenset()
-    windows: tuple[Window, ...] = ()
+    window: tuple[Window, ...] = ()
     status: int = 410
 
     @classmethod
@@ -51,21 +51,13 @@ class Brownout:
             given[name] = _PARTS[name](value)
         if not given.keys() - {"status"}:
             raise ValueError(f"{ALLOWED}; percent=100 refuses all requests")
-        if "window" in given:
-            given["windows"] = given.pop("window")
         return cls(**given)
 
     def refuses(self, family: str, now: datetime, lot: float) -> bool:
-        """Tell whether a request is refused.
-
-        Args:
-            family: the client's.
-            now: when the request arrived.
-            lot: a random number, at least 0 and below 1.
-        """
+        """Tell whether a client's request is refused; `lot` is random, from 0 to below 1."""
         return (
             (not self.clients or family in self.clients)
-            and (not self.windows or any(start <= now < end for start, end in self.windows))
+            and (not self.window or any(start <= now < end for start, end in self.window))
             and lot * 100 < self.percent
         )
 
@@ -85,7 +77,7 @@ def _clients(text: str) -> frozenset[str]:
 
 
 def _windows(text: str) -> tuple[Window, ...]:
-    return tuple(_window(part) for part in text.split(","))
+    return tuple(map(_window, text.split(",")))
 
 
 def _window(text: str) -> Window:

@@ -14,6 +14,7 @@ from oslo_config import cfg
 
 from nova_image_shim.settings.keystone import LOGIN_OPTIONS
 
+_DEFAULT = "DEFAULT"
 # Option to setting; the first option present wins where several have the same setting.
 _LOGIN = {option: f"OS_{option.upper()}" for option in LOGIN_OPTIONS} | {
     "user_name": "OS_USERNAME",
@@ -44,7 +45,7 @@ _TABLES: dict[str, dict[str, str]] = {
     },
     "service_user": {"send_service_user_token": "SHIM_SEND_SERVICE_TOKEN"},
     # Their names until 2017.
-    "DEFAULT": {
+    _DEFAULT: {
         "osapi_compute_link_prefix": "SHIM_COMPUTE_LINK_PREFIX",
         "osapi_glance_link_prefix": "SHIM_GLANCE_LINK_PREFIX",
     },
@@ -104,27 +105,17 @@ def read_config_file(path: Path) -> ConfigFile:
         ConfigFileError: it cannot be read.
     """
     file = _File(path)
-    settings, origins, notes = {}, {}, []
-    for group, option, setting in _rows(file):
-        text = file.text(group, option)
-        if text is None:
-            continue
-        origin = f"[{group}] {option} of {path}"
-        if setting not in settings:
-            settings[setting], origins[setting] = _ours(setting, text), origin
-        elif _ours(setting, text) != settings[setting]:
-            notes.append(f"{origin} is ignored: {origins[setting]} takes precedence.")
-    notes += _notes(file, path)
-    return ConfigFile(settings, origins, _service_user(file), notes)
-
-
-def _rows(file: _File) -> Iterator[tuple[str, str, str]]:
-    """Yield group, option and setting."""
-    for group, table in _TABLES.items():
-        for option, setting in table.items():
-            yield group, option, setting
-    for option, setting in _LOGIN.items():
-        yield file.login_group("keystone_authtoken"), option, setting
+    settings: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    notes: list[str] = []
+    for group, table in [*_TABLES.items(), (file.login_group("keystone_authtoken"), _LOGIN)]:
+        for option, setting, text in file.options(group, table):
+            origin, value = f"[{group}] {option} of {path}", _ours(setting, text)
+            if setting not in settings:
+                settings[setting], origins[setting] = value, origin
+            elif value != settings[setting]:
+                notes.append(f"{origin} is ignored: {origins[setting]} takes precedence.")
+    return ConfigFile(settings, origins, _service_user(file), [*notes, *_notes(file, path)])
 
 
 def _ours(setting: str, text: str) -> str:
@@ -139,14 +130,14 @@ def _ours(setting: str, text: str) -> str:
 
 
 def _notes(file: _File, path: Path) -> Iterator[str]:
-    for group, option in (("api", "max_limit"), ("DEFAULT", "osapi_max_limit")):
-        if file.text(group, option) is not None:
+    for group, option in (("api", "max_limit"), (_DEFAULT, "osapi_max_limit")):
+        if file.text(group, option):
             yield (
                 f"[{group}] {option} of {path} is ignored, as Nova ignored it for lists of images. "
                 "Set SHIM_MAX_LIMIT to limit them."
             )
     for group in ("keystone_authtoken", "glance"):
-        if _SWITCHES.get((file.text(group, "insecure") or "").lower()) == "1":
+        if _SWITCHES.get(file.text(group, "insecure").lower()) == "1":
             yield (
                 f"[{group}] insecure of {path} is ignored: certificates are always verified. "
                 "Set OS_CACERT to trust another authority."
@@ -154,11 +145,9 @@ def _notes(file: _File, path: Path) -> Iterator[str]:
 
 
 def _service_user(file: _File) -> dict[str, str]:
-    group = file.login_group("service_user")
     login: dict[str, str] = {}
-    for option, setting in _LOGIN.items():
-        if (text := file.text(group, option)) is not None:
-            login.setdefault(setting, text)
+    for _, setting, text in file.options(file.login_group("service_user"), _LOGIN):
+        login.setdefault(setting, text)
     own = login.keys() & {"OS_USERNAME", "OS_USER_ID", "OS_APPLICATION_CREDENTIAL_ID"}
     return login if own else {}
 
@@ -183,25 +172,27 @@ class _File:
         except (cfg.Error, OSError, ValueError) as error:
             raise ConfigFileError(f"cannot be read ({type(error).__name__})") from error
         for section, options in self._sections.items():
+            group = None if section == _DEFAULT else section
             for option in options:  # all of them: a `$` in another may refer to any
-                self._conf.register_opt(cfg.StrOpt(option), group=_group(section))
+                self._conf.register_opt(cfg.StrOpt(option), group=group)
 
     def login_group(self, group: str) -> str:
         """Return the group that holds a login: the one that `auth_section` names, if set."""
         return self.text(group, "auth_section") or group
 
-    def text(self, group: str, option: str) -> str | None:
-        """Return an option's text, None if the file does not have it."""
+    def options(self, group: str, table: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+        """Yield option, setting and text of each option of a table that the file has."""
+        for option, setting in table.items():
+            if text := self.text(group, option):
+                yield option, setting, text
+
+    def text(self, group: str, option: str) -> str:
+        """Return an option's text, empty if the file does not have it."""
         if option not in self._sections.get(group, {}):
-            return None
-        where = _group(group)
+            return ""
+        options = self._conf if group == _DEFAULT else self._conf[group]
         try:
-            text = self._conf[option] if where is None else self._conf[group][option]
+            return str(options[option]).strip()
         except (cfg.Error, ValueError) as error:
             wrong = f"[{group}] {option} has a $ that refers to nothing; write $$ for a $"
             raise ConfigFileError(wrong) from error
-        return str(text).strip() or None
-
-
-def _group(section: str) -> str | None:
-    return None if section == "DEFAULT" else section

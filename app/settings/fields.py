@@ -30,11 +30,7 @@ class Problem(NamedTuple):
 
 
 class SettingsError(Exception):
-    """One or more settings are wrong; the text has a line for each, and the hints below.
-
-    Args:
-        problems: everything that is wrong.
-    """
+    """One or more settings are wrong; the text has a line for each, and the hints below."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = problems
@@ -46,11 +42,11 @@ def setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
     """Return the field of a setting, which `repr` leaves out where it is a secret.
 
     Args:
-        name: of the environment variable.
+        name: the environment variable.
         default: its value when the variable is unset or empty.
         parse: from text to value; raises `ValueError` with a text that begins with "must".
     """
-    shown = not _is_secret(name)
+    shown = not any(word in name for word in _SECRETS)
     return field(default=default, repr=shown, metadata={"name": name, "parse": parse})
 
 
@@ -73,16 +69,10 @@ def read(
         name = item.metadata.get("name")
         if not name or not environ.get(name, "").strip():
             continue
-        secret = _is_secret(name)
-        text = environ[name] if secret else environ[name].strip()
+        text = environ[name].strip() if item.repr else environ[name]
         try:
             given[item.name] = item.metadata["parse"](text)
         except ValueError as error:
-            shown = "***" if secret else repr(_USER_IN_ADDRESS.sub("//***@", text))
-            wrong = f"{name}={shown} {error}"
-            problems.append(Problem(name, wrong, origins.get(name, "")))
+            shown = repr(_USER_IN_ADDRESS.sub("//***@", text)) if item.repr else "***"
+            problems.append(Problem(name, f"{name}={shown} {error}", origins.get(name, "")))
     return cls(**given)
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name for word in _SECRETS)

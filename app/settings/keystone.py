@@ -1,10 +1,11 @@
 """The service user: the login that every OpenStack client takes from `OS_*` variables."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from nova_image_shim.settings import values
-from nova_image_shim.settings.fields import setting
+from nova_image_shim.settings.fields import Problem, setting
 
 _USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
 _PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
@@ -53,17 +54,31 @@ class Keystone:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {"auth_type": self.plugin, **given}
 
-    def missing(self) -> list[tuple[str, ...]]:
-        """Return the names of the settings that a login lacks, alternatives together."""
-        required: list[tuple[str, ...]] = [("auth_url",)]
-        if "password" in self.plugin:
-            required += [("username", "user_id"), ("password",), ("project_name", "project_id")]
-            required += [] if self.user_id else [("user_domain_name", "user_domain_id")]
-            required += [] if self.project_id else [("project_domain_name", "project_domain_id")]
-        else:
-            required += [(name,) for name in _CREDENTIAL]
-        return [
-            tuple(f"OS_{name.upper()}" for name in names)
-            for names in required
-            if not any(getattr(self, name) for name in names)
-        ]
+    def missing(
+        self, refused: Set[str] = frozenset(), origin: str = "", hint: str = ""
+    ) -> list[Problem]:
+        """Return a problem for each setting that a login lacks.
+
+        Args:
+            refused: settings whose values cannot be used: they are not missing.
+            origin: where the login is from, unless from the environment.
+            hint: what to add to the last problem.
+        """
+        found: list[Problem] = []
+        for fields in self._required():
+            names = [f"OS_{name.upper()}" for name in fields]
+            given = any(getattr(self, name) for name in fields)
+            if not given and refused.isdisjoint(names):
+                text = f"{' or '.join(names)} is not set: the login to Keystone needs it"
+                found.append(Problem(names[0], text, origin))
+        return [*found[:-1], *(last._replace(hint=hint) for last in found[-1:])]
+
+    def _required(self) -> list[tuple[str, ...]]:
+        """Return the fields that a login needs, alternatives together."""
+        if "password" not in self.plugin:
+            return [("auth_url",), *((name,) for name in _CREDENTIAL)]
+        required: list[tuple[str, ...]] = [("auth_url",), ("username", "user_id"), ("password",)]
+        required += [("project_name", "project_id")]
+        required += [] if self.user_id else [("user_domain_name", "user_domain_id")]
+        required += [] if self.project_id else [("project_domain_name", "project_domain_id")]
+        return required

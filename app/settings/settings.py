@@ -14,10 +14,9 @@ from pathlib import Path
 from nova_image_shim.adapters.address import Address, is_loopback
 from nova_image_shim.settings import values
 from nova_image_shim.settings.brownout import Brownout
-from nova_image_shim.settings.config_file import ConfigFile
+from nova_image_shim.settings.config_file import ConfigFile, ConfigFileError, read_config_file
 from nova_image_shim.settings.fields import Problem, SettingsError, read, setting
 from nova_image_shim.settings.keystone import Keystone
-from nova_image_shim.settings.rules import missing, removed
 
 MOUNTS = ("v1.1", "v2", "v2.1")
 COMPAT = (
@@ -29,6 +28,12 @@ COMPAT = (
 )
 _HINT = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
 _SPARE_THREADS = 4
+_REMOVED = {
+    "SHIM_PREVIOUS_LINKS": "no-previous-links",
+    "SHIM_ALTERNATE_LINK_PROJECT": "no-alternate-project",
+    "SHIM_SHOW_IMAGE_SIZE": "no-image-size",
+    "SHIM_SHOW_DISK_CONFIG": "no-disk-config",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +106,19 @@ class Settings:
         Raises:
             SettingsError: some are wrong or missing; it has all problems.
         """
-        problems = list(removed(environ))
+        problems = list(_removed(environ))
         file = _config_file(environ, problems)
-        given, origins = file.below(environ) if file else (environ, {})
+        given, origins = file.below(environ)
         settings = read(cls, given, problems, origins)
         if settings.backend == "glance":  # a client's OS_* must not disturb the embedded cloud
             keystone = read(Keystone, given, problems, origins)
             settings = replace(settings, keystone=keystone)
-            problems += missing(keystone, {problem.name for problem in problems}, hint=_HINT)
+            problems += keystone.missing({problem.name for problem in problems}, hint=_HINT)
         problems += _conflicts(settings)
-        if file:
-            service_user = _service_user(settings, file, problems)
-            settings = replace(settings, notes=tuple(file.notes), service_user=service_user)
+        service_user = _service_user(settings, file, problems)
         if problems:
             raise SettingsError(problems)
-        return settings
+        return replace(settings, notes=tuple(file.notes), service_user=service_user)
 
     @property
     def secrets(self) -> list[str]:
@@ -136,11 +139,7 @@ class Settings:
 
     @property
     def pool_size(self) -> int:
-        """Return the number of threads in a process.
-
-        There are enough for all calls to Glance and Keystone, for both queues, and a few for
-        requests that need neither.
-        """
+        """Return the threads of a process: all calls, both queues, and some that need neither."""
         if self.backend == "memory":
             return self.threads
         return 2 * (self.threads + self.queue_length) + _SPARE_THREADS
@@ -162,19 +161,24 @@ def setting_names() -> list[str]:
     return [item.metadata["name"] for item in declared if item.metadata]
 
 
-def _config_file(environ: Mapping[str, str], problems: list[Problem]) -> ConfigFile | None:
+def _removed(environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield a problem for each setting that an earlier release had."""
+    for name, word in _REMOVED.items():
+        if environ.get(name, "").strip():
+            instead = f"SHIM_COMPAT={word} replaces the value 0"
+            yield Problem(name, f"{name} was removed: {instead}")
+
+
+def _config_file(environ: Mapping[str, str], problems: list[Problem]) -> ConfigFile:
     """Read the file that SHIM_CONFIG_FILE names."""
     name = "SHIM_CONFIG_FILE"
     path = Path(environ.get(name, "").strip())
-    if not path.is_file():  # unset, or reported as any other path
-        return None
-    from nova_image_shim.settings.config_file import ConfigFileError, read_config_file  # noqa: PLC0415
-
     try:
-        return read_config_file(path)
+        if path.is_file():  # unset, or reported as any other path
+            return read_config_file(path)
     except ConfigFileError as error:
         problems.append(Problem(name, f"{name}={str(path)!r}: {error}"))
-        return None
+    return ConfigFile({}, {}, {}, [])
 
 
 def _service_user(settings: Settings, file: ConfigFile, problems: list[Problem]) -> Keystone | None:
@@ -185,7 +189,7 @@ def _service_user(settings: Settings, file: ConfigFile, problems: list[Problem])
     login = {"OS_AUTH_URL": settings.keystone.auth_url or ""} | file.service_user
     origin = f"[service_user] of {settings.config_file}"
     keystone = read(Keystone, login, problems, dict.fromkeys(login, origin))
-    problems += missing(keystone, origin=origin)
+    problems += keystone.missing(origin=origin)
     return keystone
 
 

@@ -5,14 +5,27 @@ All raise `ValueError` with a text such as "must be a whole number from 1 to 256
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.translation.times import parse_time
 
+_T = TypeVar("_T")
 _HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
+
+
+def _explained(parse: Callable[[str], _T], allowed: str) -> Callable[[str], _T]:
+    """Return a parser whose errors say what is allowed."""
+
+    def parse_or_explain(text: str) -> _T:
+        try:
+            return parse(text)
+        except (ValueError, KeyError) as error:
+            raise ValueError(allowed) from error
+
+    return parse_or_explain
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
@@ -39,37 +52,22 @@ def seconds(high: float) -> Callable[[str], float]:
 
 def choice(*allowed: str) -> Callable[[str], str]:
     """Allow one of some words."""
-
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
-        return text
-
-    return parse
+    known = {word: word for word in allowed}
+    return _explained(known.__getitem__, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
 
 
 def words(*known: str) -> Callable[[str], tuple[str, ...]]:
     """Allow one or more of some words, and return them in the order in which they are known."""
 
     def parse(text: str) -> tuple[str, ...]:
-        named = {name.strip() for name in text.split(",")}
-        if not named <= set(known):
-            raise ValueError(f"must be one or more of {', '.join(known)}, separated by commas")
-        return tuple(name for name in known if name in named)
+        return tuple(sorted({name.strip() for name in text.split(",")}, key=known.index))
 
-    return parse
+    return _explained(parse, f"must be one or more of {', '.join(known)}, separated by commas")
 
 
 def interface(text: str) -> str:
     """Allow an interface of the catalog, `publicURL` for `public`."""
     return choice("public", "internal", "admin")(text.removesuffix("URL"))
-
-
-def flag(text: str) -> bool:
-    """Allow `1` and `0`."""
-    if text not in {"0", "1"}:
-        raise ValueError("must be 1 (on) or 0 (off)")
-    return text == "1"
 
 
 def url(text: str) -> str:
@@ -84,15 +82,6 @@ def url(text: str) -> str:
             "must be an address such as http://host:port/path, without user, query or fragment"
         )
     return text.rstrip("/")
-
-
-def moment(text: str) -> datetime:
-    """Allow a date or a time."""
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        wrong = "must be an ISO 8601 date or time, in UTC unless it names a zone"
-        raise ValueError(wrong) from error
 
 
 def link(text: str) -> str:
@@ -110,25 +99,19 @@ def existing_file(text: str) -> Path:
     return path
 
 
-def bind(text: str) -> Address:
-    """Allow an address to listen on; port 0 lets the system choose one."""
-    try:
-        return Address.parse(text)
-    except ValueError as error:
-        raise ValueError(_HOST_AND_PORT) from error
-
-
-def address(text: str) -> Address:
-    """Allow an address to connect to, or to listen on with a fixed port."""
-    found = bind(text)
+def _with_port(text: str) -> Address:
+    found = Address.parse(text)
     if not found.port:
-        raise ValueError(_HOST_AND_PORT)
+        raise ValueError(text)
     return found
 
 
-def servers(text: str) -> tuple[Address, ...]:
-    """Allow addresses of memcached."""
-    try:
-        return tuple(address(server.strip()) for server in text.split(","))
-    except ValueError as error:
-        raise ValueError("must be one or more of host:port, separated by commas") from error
+def _servers(text: str) -> tuple[Address, ...]:
+    return tuple(_with_port(server.strip()) for server in text.split(","))
+
+
+flag = _explained({"0": False, "1": True}.__getitem__, "must be 1 (on) or 0 (off)")
+moment = _explained(parse_time, "must be an ISO 8601 date or time, in UTC unless it names a zone")
+bind = _explained(Address.parse, _HOST_AND_PORT)  # port 0 lets the system choose one
+address = _explained(_with_port, _HOST_AND_PORT)
+servers = _explained(_servers, "must be one or more of host:port, separated by commas")

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import lzma
-import os
 import sys
 import time
-import zlib
-from collections.abc import Iterator, Sequence
-from io import BufferedReader
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
-from nova_image_shim.usage.lines import is_access_line, lines_of, opened, read
+from nova_image_shim.usage.lines import is_access_line, lines_of, read
 from nova_image_shim.usage.plot import PlotError, require_plot, save_plot
 from nova_image_shim.usage.report import FORMATS, to_table
 from nova_image_shim.usage.tally import FIELDS, Tally
@@ -89,32 +83,18 @@ def usage(given: argparse.Namespace) -> int:
 
 def _read_logs(logs: Sequence[str], tally: Tally, progress: _Progress) -> None:
     for name in logs:
-        with _log(name) as file:
-            for line in lines_of(opened(file)):
-                progress.lines += 1
-                if progress.lines % _LOOK_LINES == 0:
-                    progress.show(name)
-                if not is_access_line(line):
-                    continue
-                record = read(line)
-                if record is None:
-                    progress.unknown += 1
-                elif not record.call.startswith("health."):
-                    progress.calls += 1
-                    tally.add(record)
-
-
-@contextlib.contextmanager
-def _log(name: str) -> Iterator[BufferedReader]:
-    try:
-        with _standard_input() if name == "-" else Path(name).open("rb") as file:
-            yield file
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise OSError(f"{name}: cannot be unpacked: {error}") from error
-
-
-def _standard_input() -> BufferedReader:
-    return os.fdopen(sys.stdin.fileno(), "rb", closefd=False)
+        for line in lines_of(name):
+            progress.lines += 1
+            if progress.lines % _LOOK_LINES == 0:
+                progress.show(name)
+            if not is_access_line(line):
+                continue
+            record = read(line)
+            if record is None:
+                progress.unknown += 1
+            elif not record.call.startswith("health."):
+                progress.calls += 1
+                tally.add(record)
 
 
 class _Progress:
@@ -124,13 +104,12 @@ class _Progress:
         self.lines = self.calls = self.unknown = 0
         self._quiet = quiet
         self._shown = time.monotonic()
-        self._error: IO[str] = sys.stderr
 
     def show(self, name: str) -> None:
         """Report the progress, unless the last report was just now."""
         if not self._quiet and time.monotonic() - self._shown >= _PROGRESS_SECONDS:
             self._shown = time.monotonic()
-            self._error.write(f"{name}: {self.lines:,} lines so far, {self.calls:,} calls\n")
+            sys.stderr.write(f"{name}: {self.lines:,} lines so far, {self.calls:,} calls\n")
 
     def end(self) -> None:
         """Report the totals."""
@@ -138,4 +117,4 @@ class _Progress:
             text = f"{self.lines:,} lines, {self.calls:,} calls"
             if self.unknown:
                 text += f"; {self.unknown:,} access lines could not be understood"
-            self._error.write(f"{text}\n")
+            sys.stderr.write(f"{text}\n")

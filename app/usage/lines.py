@@ -4,9 +4,10 @@ import bz2
 import gzip
 import lzma
 import re
+import sys
+import zlib
 from collections.abc import Iterator
-from io import BufferedReader
-from typing import IO, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,6 +25,7 @@ _TEXT = re.compile(
     rb"call: (\S+) images: (\d+|-) client: (\S+) "
 )
 _JSON = b'{"asctime":'
+_UNPACK: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
 
 class AccessRecord(NamedTuple):
@@ -31,10 +33,8 @@ class AccessRecord(NamedTuple):
 
     Args:
         time: `YYYY-MM-DD HH:MM:SS`, local time of the machine that wrote the line.
-        client: the client's family.
-        version: the client's version, empty if unknown.
-        project: the project's id, `-` for an unknown caller.
-        user: the user's id, `-` for an unknown caller.
+        client, version: the client's family and version, which is empty if unknown.
+        project, user: ids, `-` for an unknown caller.
         call: such as `images.detail`.
         status: the answer's status.
         images: the number of images in a list; 0 for any other answer.
@@ -50,22 +50,25 @@ class AccessRecord(NamedTuple):
     images: int
 
 
-def opened(file: BufferedReader) -> IO[bytes]:
-    """Return the file's content, decompressed if it is gzip, bzip2 or xz."""
-    start = file.peek(6)
-    if start.startswith(b"\x1f\x8b"):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
-    if start.startswith(b"BZh"):
-        return bz2.BZ2File(file)
-    if start.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMAFile(file)
-    return file
+def lines_of(name: str) -> Iterator[bytes]:
+    """Yield a log's lines, decompressed if it is gzip, bzip2 or xz; one far too long is split.
 
+    Args:
+        name: a path, or `-` for standard input.
 
-def lines_of(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield lines; one that is far too long is split."""
-    while line := file.readline(_LONGEST_LINE):
-        yield line
+    Raises:
+        OSError: the log cannot be read or unpacked.
+    """
+    log = sys.stdin.fileno() if name == "-" else name
+    try:
+        with open(log, "rb", closefd=name != "-") as file:
+            start = file.peek(6)
+            unpack = [_UNPACK[magic] for magic in _UNPACK if start.startswith(magic)]
+            content = unpack[0](file) if unpack else file
+            while line := content.readline(_LONGEST_LINE):
+                yield line
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        raise OSError(f"{name}: cannot be unpacked: {error}") from error
 
 
 def is_access_line(line: bytes) -> bool:
@@ -76,39 +79,26 @@ def is_access_line(line: bytes) -> bool:
 def read(line: bytes) -> AccessRecord | None:
     """Return the record in an access line, None if it has another form."""
     start = line.find(_JSON)
-    return _from_text(line) if start < 0 else _from_json(line[start:])
-
-
-def _from_text(line: bytes) -> AccessRecord | None:
-    if not (match := _TEXT.search(line)):
-        return None
-    time, user, project, status, call, images, client = (
-        field[:_LONGEST_FIELD].decode(errors="replace") for field in match.groups()
-    )
-    return AccessRecord(time, *_split(client), project, user, call, int(status), _number(images))
-
-
-def _from_json(line: bytes) -> AccessRecord | None:
     try:
-        entry = orjson.loads(line)
-        extra, context = entry["extra"], entry["context"]
-        return AccessRecord(
-            entry["asctime"][:19],
-            *_split(extra["client"][:_LONGEST_FIELD]),
-            context["project_id"][:_LONGEST_FIELD],
-            context["user_id"][:_LONGEST_FIELD],
-            extra["call"][:_LONGEST_FIELD],
-            int(extra["status"]),
-            _number(extra["images"]),
+        found = _from_text(line) if start < 0 else _from_json(line[start:])
+        time, user, project, status, call, images, client = (
+            text[:_LONGEST_FIELD] for text in found
         )
+        family, _, version = client.partition("/")
+        listed = 0 if images == "-" else int(images)
+        return AccessRecord(time[:19], family, version, project, user, call, int(status), listed)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _split(client: str) -> tuple[str, str]:
-    family, _, version = client.partition("/")
-    return family, version
+def _from_text(line: bytes) -> list[str]:
+    match = _TEXT.search(line)
+    return [field.decode(errors="replace") for field in match.groups()] if match else []
 
 
-def _number(images: str | int) -> int:
-    return 0 if images == "-" else int(images)
+def _from_json(line: bytes) -> list[str]:
+    entry = orjson.loads(line)
+    extra, context = entry["extra"], entry["context"]
+    who = (context["user_id"], context["project_id"])
+    what = (extra["call"], str(extra["images"]), extra["client"])
+    return [entry["asctime"], *who, str(extra["status"]), *what]

@@ -2,14 +2,14 @@
 
 import html
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nova_image_shim.usage.tally import Tally
 
-SUFFIXES = (".png", ".html")
+_TITLE = "Calls of the legacy image API, by client"
 _HOURS_SHOWN = 72  # beyond three days a bar is a day
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -31,7 +31,7 @@ def require_plot(path: Path) -> None:
     Raises:
         PlotError: the file has another suffix, or matplotlib is not installed.
     """
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in {".png", ".html"}:
         raise PlotError(f"--plot {path}: the file name must end with .png or .html")
     try:
         import matplotlib  # noqa: F401, PLC0415 - an extra
@@ -40,12 +40,7 @@ def require_plot(path: Path) -> None:
 
 
 def save_plot(tally: Tally, path: Path, table: str) -> None:
-    """Write the chart.
-
-    Args:
-        tally: the calls.
-        path: a `.png`, or an `.html` page with the table below the chart.
-        table: the tally as text.
+    """Write the chart to a `.png`, or to an `.html` page with the table below it.
 
     Raises:
         OSError: the file cannot be written.
@@ -59,9 +54,6 @@ def save_plot(tally: Tally, path: Path, table: str) -> None:
     picture = svg.getvalue().partition("?>")[2].partition(">")[2]  # without the XML prologue
     page = _PAGE.format(title=_TITLE, svg=picture, table=html.escape(table))
     path.write_text(page, encoding="utf-8")
-
-
-_TITLE = "Calls of the legacy image API, by client"
 
 
 def _figure(tally: Tally) -> Any:
@@ -88,14 +80,11 @@ def _figure(tally: Tally) -> Any:
 def _series(tally: Tally) -> tuple[dict[str, list[int]], list[datetime], float]:
     """Return each client's numbers, busiest first, their times, and a bar's width in days."""
     by_day = len({hour for hour, _ in tally.hours}) > _HOURS_SHOWN
-    sums: Counter[tuple[str, str]] = Counter()
+    length, form, width = (10, "%Y-%m-%d", 1.0) if by_day else (13, "%Y-%m-%d %H", 1 / 24)
+    calls: dict[str, Counter[str]] = defaultdict(Counter)
     for (hour, client), number in tally.hours.items():
-        sums[hour[:10] if by_day else hour, client] += number
-    times = sorted({time for time, _ in sums})
-    clients: Counter[str] = Counter()
-    for (_, client), number in sums.items():
-        clients[client] += number
-    series = {client: [sums[time, client] for time in times] for client, _ in clients.most_common()}
-    form = "%Y-%m-%d" if by_day else "%Y-%m-%d %H"
-    moments = [datetime.strptime(time, form).replace(tzinfo=UTC) for time in times]
-    return series, moments, 1 if by_day else 1 / 24
+        calls[client][hour[:length]] += number
+    times = sorted({time for numbers in calls.values() for time in numbers})
+    busiest = sorted(calls, key=lambda client: -calls[client].total())
+    series = {client: [calls[client][time] for time in times] for client in busiest}
+    return series, [datetime.strptime(time, form).replace(tzinfo=UTC) for time in times], width

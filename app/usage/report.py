@@ -13,23 +13,14 @@ _NUMBERS = {"calls", "errors", "images"}
 
 def to_table(tally: Tally) -> str:
     """Return aligned columns with a heading."""
-    rows = [_heading(tally), *_cells(tally)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    numbers = {place for place, name in enumerate(_heading(tally)) if name in _NUMBERS}
-    lines = []
-    for row in rows:
-        padded = (
-            cell.rjust(width) if place in numbers else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines) + "\n"
+    columns = [_aligned(*column) for column in zip(*_rows(tally), strict=True)]
+    return "".join("  ".join(row).rstrip() + "\n" for row in zip(*columns, strict=True))
 
 
 def to_csv(tally: Tally) -> str:
     """Return comma-separated values with a heading; `by_call` is `CALL NUMBER, CALL NUMBER`."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_heading(tally), *_cells(tally)])
+    csv.writer(text, lineterminator="\n").writerows(_rows(tally))
     return text.getvalue()
 
 
@@ -44,18 +35,20 @@ def to_json(tally: Tally) -> str:
     return json.dumps(entries, indent=2) + "\n"
 
 
-def _heading(tally: Tally) -> list[str]:
-    return [*tally.by, *_COLUMNS]
-
-
-def _cells(tally: Tally) -> list[list[str]]:
-    rows = []
+def _rows(tally: Tally) -> list[list[str]]:
+    """Return the heading and a row for each group."""
+    rows = [[*tally.by, *_COLUMNS]]
     for key, group in tally.ranked():
         calls = ", ".join(f"{call} {number}" for call, number in group.by_call.most_common())
-        numbers = (group.calls, group.errors, group.images)
-        row = [*key, *map(str, numbers), group.first_seen, group.last_seen, calls]
-        rows.append([_printable(cell) or "-" for cell in row])
+        values = [str(getattr(group, name)) for name in _COLUMNS[:-1]]
+        rows.append([_printable(cell) or "-" for cell in (*key, *values, calls)])
     return rows
+
+
+def _aligned(name: str, *cells: str) -> list[str]:
+    width = max(map(len, (name, *cells)))
+    align = str.rjust if name in _NUMBERS else str.ljust
+    return [align(cell, width) for cell in (name, *cells)]
 
 
 def _printable(cell: str) -> str:

@@ -46,11 +46,10 @@ class Tally:
         self.groups: dict[tuple[str, ...], Group] = {}
         self.hours: Counter[tuple[str, str]] = Counter()
         self._most_groups = most_groups
-        self._places = tuple(AccessRecord._fields.index(name) for name in by)
 
     def add(self, record: AccessRecord) -> None:
         """Add a call."""
-        key = tuple([str(record[place]) for place in self._places])
+        key = tuple([getattr(record, name) for name in self.by])
         group = self.groups.get(key)
         if group is None:
             if len(self.groups) >= self._most_groups:

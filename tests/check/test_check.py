@@ -3,12 +3,12 @@
 tests/real/test_check.py has the same command on the real services.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import socket
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.fakes import FakeGlance, FakeKeystone, says, token_of
@@ -18,11 +18,6 @@ from support.peers import hears, scripted, sends
 from nova_image_shim.check.command import findings
 from nova_image_shim.check.findings import Level
 from nova_image_shim.cli import main
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 
 MEMORY = {"SHIM_BACKEND": "memory"}
 
@@ -50,10 +45,6 @@ def texts(environ: dict[str, str], token_file: Path | None = None) -> list[str]:
     return [text for _, text, _ in found(environ, token_file)]
 
 
-def test_a_good_set_up_has_no_problems(environ: dict[str, str], token_file: Path) -> None:
-    assert [] == found(environ, token_file)
-
-
 def test_every_problem_in_the_settings_is_an_error() -> None:
     fix = "Fix it in the environment; README.md has the table of settings."
     assert [
@@ -76,24 +67,22 @@ def test_the_embedded_cloud_needs_nothing_else() -> None:
     ] == [finding.text for finding in findings(MEMORY)]
 
 
-def test_too_small_a_thread_pool_is_a_warning(
-    environ: dict[str, str],
-) -> None:
-    assert (
-        Level.WARNING,
+def test_too_small_a_thread_pool_is_a_warning(environ: dict[str, str], token_file: Path) -> None:
+    text = (
         "GUNICORN_CMD_ARGS sets a pool of 16 threads, but SHIM_THREADS=16 and its queues need 100: "
-        "while Glance hangs, even /healthcheck would wait.",
-        "Remove --threads from GUNICORN_CMD_ARGS and set SHIM_THREADS instead.",
-    ) == found(environ | {"GUNICORN_CMD_ARGS": "--keep-alive 5 --threads 16"})[0]
+        "while Glance hangs, even /healthcheck would wait."
+    )
+    fix = "Remove --threads from GUNICORN_CMD_ARGS and set SHIM_THREADS instead."
+    environ["GUNICORN_CMD_ARGS"] = "--keep-alive 5 --threads 16"
+    assert [(Level.WARNING, text, fix)] == found(environ, token_file)
 
 
-def test_a_server_that_is_not_memcached_is_a_warning(
-    environ: dict[str, str], glance: FakeGlance
-) -> None:
+def test_a_server_that_is_not_memcached_is_a_warning(glance: FakeGlance) -> None:
     server = glance.url.removeprefix("http://")
-    first = found(environ | {"SHIM_MEMCACHED_SERVERS": server})[0]
     text = f"The server at {server} is not memcached."
-    assert (Level.WARNING, text, "Correct SHIM_MEMCACHED_SERVERS.") == first
+    assert [(Level.WARNING, text, "Correct SHIM_MEMCACHED_SERVERS.")] == found(
+        MEMORY | {"SHIM_MEMCACHED_SERVERS": server}
+    )
 
 
 @pytest.fixture
@@ -112,53 +101,64 @@ def test_too_few_open_files_are_a_warning() -> None:
     )
 
 
-NO_KEYSTONE = "There is no Keystone v3 at {url}: it returns "
-NO_GLANCE = "There is no Glance v2 at {url}: it returns "
-KEYSTONE_SAYS: list[tuple[Any, str]] = [
-    (says(503), "Keystone at {url} returns 503."),
-    (says(200, b"<html>", Content_Type="text/html"), NO_KEYSTONE + "200."),
-    (says(200, {"versions": {"values": [{"id": "v2.0"}]}}), NO_KEYSTONE + "200."),
-    (says(200, []), NO_KEYSTONE + "200."),
-    (says(302, b"", Location="http://elsewhere/"), NO_KEYSTONE + "302."),
+NO_KEYSTONE = "There is no Keystone v3 at {keystone}: it returns "
+NO_GLANCE = "There is no Glance v2 at {glance}: it returns "
+NOT_FOUND = says(404, {"error": {"code": 404, "message": "Nothing here"}})
+NO_LOGIN = "Keystone does not issue a token to the service user: "
+MAY_NOT = "The service user may not validate other users' tokens: "
+USUAL = None
+# Keystone is asked for its version, a login and a validation.
+KEYSTONE_SAYS: list[tuple[list[Any], str]] = [
+    ([says(503)], "Keystone at {keystone} returns 503."),
+    ([says(200, b"<html>", Content_Type="text/html")], NO_KEYSTONE + "200."),
+    ([says(200, {"versions": {"values": [{"id": "v2.0"}]}})], NO_KEYSTONE + "200."),
+    ([says(200, [])], NO_KEYSTONE + "200."),
+    ([says(302, b"", Location="http://elsewhere/")], NO_KEYSTONE + "302."),
+    (
+        [USUAL, says(401)],
+        "The service user nova-image-shim cannot log in to the project service: the project does "
+        "not exist, or the user has no role in it.",
+    ),
+    ([USUAL, NOT_FOUND], "Login is not possible at {keystone}: Nothing here (HTTP 404)."),
+    ([USUAL, says(503)], NO_LOGIN + "Service Unavailable (HTTP 503)."),
+    ([USUAL, USUAL, says(403)], MAY_NOT + "Keystone returns 403."),
+    (
+        [USUAL, USUAL, says(404)],
+        "Keystone does not validate the service user's own token: {keystone}/auth/tokens returns "
+        "404.",
+    ),
+]
+REJECTED = "Glance at {glance} rejects the service user's token: it returns 401."
+GLANCE_SAYS: list[tuple[list[Any], str]] = [
+    ([says(401), says(401)], REJECTED),  # keystoneauth logs in anew and asks once more
+    ([says(503)], "Glance at {glance}/v2/images?limit=1 returns 503."),
+    ([says(404)], NO_GLANCE + "404."),
+    ([says(200, b"<html>")], NO_GLANCE + "200."),
+    ([says(200, {"images": "none"})], NO_GLANCE + "200."),
+    ([says(300, b"", Location="http://elsewhere/")], NO_GLANCE + "300."),
 ]
 
 
-@pytest.mark.parametrize(("answer", "text"), KEYSTONE_SAYS)
-def test_a_server_that_is_not_keystone_is_an_error(
-    answer: Any, text: str, environ: dict[str, str], keystone: FakeKeystone
+@pytest.mark.parametrize(
+    ("server", "answers", "text"),
+    [
+        *(("keystone", *case) for case in KEYSTONE_SAYS),
+        *(("glance", *case) for case in GLANCE_SAYS),
+    ],
+)
+def test_an_answer_that_is_of_no_use_is_an_error(
+    server: str,
+    answers: list[Any],
+    text: str,
+    environ: dict[str, str],
+    token_file: Path,
+    keystone: FakeKeystone,
+    glance: FakeGlance,
 ) -> None:
-    keystone.answers.append(answer)
-    assert [text.format(url=environ["OS_AUTH_URL"])] == texts(environ)
-
-
-GLANCE_SAYS: list[tuple[Any, str]] = [
-    (says(401), "Glance at {url} rejects the service user's token: it returns 401."),
-    (says(503), "Glance at {url}/v2/images?limit=1 returns 503."),
-    (says(404), NO_GLANCE + "404."),
-    (says(200, b"<html>"), NO_GLANCE + "200."),
-    (says(200, {"images": "none"}), NO_GLANCE + "200."),
-    (says(300, b"", Location="http://elsewhere/"), NO_GLANCE + "300."),
-]
-
-
-@pytest.mark.parametrize(("answer", "text"), GLANCE_SAYS)
-def test_a_server_that_is_not_glance_is_an_error(
-    answer: Any, text: str, environ: dict[str, str], token_file: Path, glance: FakeGlance
-) -> None:
-    # 401: keystoneauth logs in anew and asks once more.
-    glance.answers[:] = [answer, answer]
-    assert [text.format(url=glance.url)] == texts(environ, token_file)
-
-
-@pytest.mark.parametrize("region", ["R", ""])
-def test_a_missing_interface_is_an_error(
-    region: str, environ: dict[str, str], token_file: Path
-) -> None:
-    changes = {"OS_INTERFACE": "internal", "OS_REGION_NAME": region}
-    where = " in the region R" if region else ""
-    assert [f"The catalog has no internal endpoint of Glance{where}: it has public in R."] == texts(
-        environ | changes, token_file
-    )
+    fake = keystone if server == "keystone" else glance
+    fake.answers[:] = [answer or fake.usual for answer in answers]
+    text = text.format(keystone=environ["OS_AUTH_URL"], glance=glance.url)
+    assert [text] == texts(environ, token_file)
 
 
 def test_a_truncated_answer_is_an_error(environ: dict[str, str]) -> None:
@@ -186,44 +186,35 @@ def test_a_file_without_a_token_is_an_error(
     assert found_text.startswith(f"--token-file {file}: {text}")
 
 
-def run(
-    environ: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    *arguments: str,
-) -> tuple[int, str]:
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    status = main(["check", *arguments])
-    return status, capsys.readouterr().out
+@pytest.fixture
+def program(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Return the command, which gives its exit status and output."""
+
+    def run(*arguments: str, **changes: str) -> tuple[int, str]:
+        for name, value in (environ | changes).items():
+            monkeypatch.setenv(name, value)
+        return main(["check", *arguments]), capsys.readouterr().out
+
+    return run
 
 
-def test_each_finding_is_a_line(
-    environ: dict[str, str],
-    token_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_each_finding_is_a_line(program: Callable[..., tuple[int, str]], token_file: Path) -> None:
     nobody = f"127.0.0.1:{free_port()}"
-    settings = environ | {"SHIM_MEMCACHED_SERVERS": nobody}
-    arguments = ("--token-file", str(token_file))
-    status, out = run(settings, monkeypatch, capsys, *arguments)
-    lines = out.splitlines()
-    assert 1 == status
-    assert "ok      The settings are valid." == lines[0]
+    status, out = program("--token-file", str(token_file), SHIM_MEMCACHED_SERVERS=nobody)
+    first, second, *others = out.splitlines()
+    assert (1, "ok      The settings are valid.") == (status, first)
     start = f"warning memcached at {nobody} does not answer: Connection refused. Start it, or"
-    assert lines[1].startswith(start)
-    assert all(line.startswith("ok      ") for line in lines[2:])
+    assert second.startswith(start)
+    assert all(line.startswith("ok      ") for line in others)
 
 
 def test_json_has_each_finding(
-    environ: dict[str, str],
-    keystone: FakeKeystone,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    program: Callable[..., tuple[int, str]], environ: dict[str, str], keystone: FakeKeystone
 ) -> None:
     keystone.answers.append(says(503))
-    status, out = run(environ, monkeypatch, capsys, "--json")
+    status, out = program("--json")
     assert 2 == status
     assert {
         "level": "error",
@@ -235,10 +226,8 @@ def test_json_has_each_finding(
 def test_a_silent_server_is_an_error(environ: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v3"
-        changes = {"OS_AUTH_URL": url, "SHIM_KEYSTONE_TIMEOUT": "0.05"}
-        assert [f"Keystone does not answer at {url}: no answer in time."] == texts(
-            environ | changes
-        )
+        found = texts(environ | {"OS_AUTH_URL": url, "SHIM_KEYSTONE_TIMEOUT": "0.05"})
+    assert [f"Keystone does not answer at {url}: no answer in time."] == found
 
 
 REJECTED_USER = (
@@ -253,11 +242,13 @@ CREDENTIAL = {
     "OS_APPLICATION_CREDENTIAL_ID": "an-id",
     "OS_APPLICATION_CREDENTIAL_SECRET": "a-wrong-secret",
 }
+NO_INTERNAL = "The catalog has no internal endpoint of Glance{where}: it has public in R."
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
+        ({}, None),
         ({"OS_PASSWORD": "wrong"}, REJECTED_USER),
         (CREDENTIAL, REJECTED_CREDENTIAL),
         (
@@ -265,50 +256,18 @@ CREDENTIAL = {
             "The catalog has no public endpoint of Keystone in the region S: it has admin in R, "
             "internal in R, public in R.",
         ),
-        ({}, "The service user may not validate other users' tokens: its roles are member."),
+        ({"OS_INTERFACE": "internal"}, NO_INTERNAL.format(where=" in the region R")),
+        ({"OS_INTERFACE": "internal", "OS_REGION_NAME": ""}, NO_INTERNAL.format(where="")),
     ],
 )
-def test_a_wrong_login_is_an_error(
-    changes: dict[str, str], text: str, environ: dict[str, str]
+def test_settings_that_do_not_fit_the_cloud_are_an_error(
+    changes: dict[str, str], text: str | None, environ: dict[str, str], token_file: Path
 ) -> None:
-    assert [text] == texts(environ | changes)
+    assert ([text] if text else []) == texts(environ | changes, token_file)
 
 
-NOT_FOUND = says(404, {"error": {"code": 404, "message": "Nothing here"}})
-NO_LOGIN = "Keystone does not issue a token to the service user: "
-
-
-@pytest.mark.parametrize(
-    ("login", "validation", "text"),
-    [
-        (
-            says(401),
-            None,
-            "The service user nova-image-shim cannot log in to the project service: the project "
-            "does not exist, or the user has no role in it.",
-        ),
-        (NOT_FOUND, None, "Login is not possible at {url}: Nothing here (HTTP 404)."),
-        (says(503), None, NO_LOGIN + "Service Unavailable (HTTP 503)."),
-        (
-            None,
-            says(403),
-            "The service user may not validate other users' tokens: Keystone returns 403.",
-        ),
-        (
-            None,
-            says(404),
-            "Keystone does not validate the service user's own token: {url}/auth/tokens returns "
-            "404.",
-        ),
-    ],
-)
-def test_a_refusal_of_keystone_is_an_error(
-    login: Any, validation: Any, text: str, environ: dict[str, str], keystone: FakeKeystone
-) -> None:
-    version = keystone.usual  # read by the check only
-    keystone.answers[:] = [version, login or keystone.usual, *([validation] * bool(validation))]
-    (found_text,) = texts(environ)
-    assert text.format(url=environ["OS_AUTH_URL"]) == found_text
+def test_a_service_user_without_a_validating_role_is_an_error(environ: dict[str, str]) -> None:
+    assert [MAY_NOT + "its roles are member."] == texts(environ)
 
 
 def test_an_unknown_application_credential_is_an_error(

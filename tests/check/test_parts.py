@@ -1,17 +1,16 @@
 """Parts of the check by themselves: links, clocks, reasons of failures."""
 
-from __future__ import annotations
-
 import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 import requests
 from keystoneauth1 import access, fixture
 
-from nova_image_shim.check.catalog import link_findings
 from nova_image_shim.check.findings import Level
+from nova_image_shim.check.glance import link_findings
 from nova_image_shim.check.http import clock_findings, reason_of
 from nova_image_shim.settings import Settings
 
@@ -26,37 +25,30 @@ INSECURE = (
 )
 
 
+NOVA_INSECURE = f"Links begin with http://nova.example, but clients use {NOVA}."
+INSIDE = "http://10.0.0.1"
+PROXY = {"trusted_proxies": 1}
+
+
 @pytest.mark.parametrize(
-    ("settings", "address", "texts"),
+    ("fields", "address", "texts"),
     [
-        (Settings(trusted_proxies=1), f"{GLANCE}/v2", []),
-        (Settings(compute_link_prefix="https://nova.example"), GLANCE, []),
-        (Settings(), GLANCE, [PROXIES]),
-        (
-            Settings(compute_link_prefix="http://nova.example"),
-            GLANCE,
-            [f"Links begin with http://nova.example, but clients use {NOVA}."],
-        ),
-        (Settings(trusted_proxies=1), "http://10.0.0.1/v2", [NOT_PUBLIC]),
-        (
-            Settings(trusted_proxies=1, glance_link_prefix="http://glance.example"),
-            "http://10.0.0.1",
-            [INSECURE],
-        ),
-        (
-            Settings(trusted_proxies=1, glance_link_prefix="https://other.example"),
-            "http://10.0.0.1",
-            [],
-        ),
+        (PROXY, f"{GLANCE}/v2", []),
+        ({"compute_link_prefix": "https://nova.example"}, GLANCE, []),
+        ({}, GLANCE, [PROXIES]),
+        ({"compute_link_prefix": "http://nova.example"}, GLANCE, [NOVA_INSECURE]),
+        (PROXY, f"{INSIDE}/v2", [NOT_PUBLIC]),
+        (PROXY | {"glance_link_prefix": "http://glance.example"}, INSIDE, [INSECURE]),
+        (PROXY | {"glance_link_prefix": "https://other.example"}, INSIDE, []),
     ],
 )
 def test_links_that_clients_cannot_use_are_warnings(
-    settings: Settings, address: str, texts: list[str]
+    fields: dict[str, Any], address: str, texts: list[str]
 ) -> None:
     token = fixture.V3Token()
     token.add_service("compute").add_standard_endpoints(public=NOVA, region="R")
     token.add_service("image").add_standard_endpoints(public=f"{GLANCE}/v2", region="R")
-    found = list(link_findings(settings, access.create(body=token), address))
+    found = list(link_findings(Settings(**fields), access.create(body=token), address))
     assert [(Level.WARNING, text) for text in texts] == [(f.level, f.text) for f in found]
 
 

@@ -1,7 +1,5 @@
 """Which requests a brownout refuses, and how they are answered and counted."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -27,15 +25,15 @@ GOOD: dict[str, dict[str, Any]] = {
     "percent=100 status=404": {"status": 404},
     "clients=fog": {"clients": frozenset({"fog"})},
     "clients=fog,goose status=410": {"clients": frozenset({"fog", "goose"})},
-    "window=2027-01-31T10:00Z/2027-01-31T11:30Z": {"windows": ((at(10), at(11, 30)),)},
-    "window=2027-01-31T10:00+01:00/2027-01-31T10:00": {"windows": ((at(9), at(10)),)},
+    "window=2027-01-31T10:00Z/2027-01-31T11:30Z": {"window": ((at(10), at(11, 30)),)},
+    "window=2027-01-31T10:00+01:00/2027-01-31T10:00": {"window": ((at(9), at(10)),)},
     "window=2027-01-31T10:00/2027-01-31T11:00,2027-01-31T12:00/2027-01-31T13:00": {
-        "windows": ((at(10), at(11)), (at(12), at(13)))
+        "window": ((at(10), at(11)), (at(12), at(13)))
     },
     "percent=1\n clients=none\twindow=2027-01-31T10/2027-01-31T11": {
         "percent": 1.0,
         "clients": frozenset({"none"}),
-        "windows": ((at(10), at(11)),),
+        "window": ((at(10), at(11)),),
     },
 }
 

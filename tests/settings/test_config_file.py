@@ -1,25 +1,21 @@
 """Which options of a nova.conf or glance-api.conf are used, and which are ignored."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from support.fakes import FakeGlance, FakeKeystone, token_of
-from support.live import glance_environ, shim
+from support.live import shim
 from support.paths import CASES
 
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.check.command import findings
 from nova_image_shim.realcloud import create_glance_app
-from nova_image_shim.settings import Settings, SettingsError
-from settings.test_settings import by_name
+from nova_image_shim.settings import Settings
+from settings.test_settings import IS_MISSING, by_name, problems
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+Conf = Callable[[str], dict[str, str]]
 NOVA_CONF = CASES / "nova.conf"
 FROM_FILE = {"SHIM_CONFIG_FILE": str(NOVA_CONF)}
 TAKEN = {
@@ -52,21 +48,15 @@ NOTES = (
 
 
 @pytest.fixture
-def conf(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+def conf(tmp_path: Path) -> Conf:
     """Return how to write a file and get the settings that name it."""
 
     def write(text: str) -> dict[str, str]:
         path = tmp_path / "nova.conf"
-        path.write_text(text)
+        path.write_text(text, encoding="latin-1")
         return {"SHIM_CONFIG_FILE": str(path)}
 
     return write
-
-
-def problems(environ: dict[str, str]) -> list[str]:
-    with pytest.raises(SettingsError) as refusal:
-        Settings.from_environ(environ)
-    return str(refusal.value).split("\n")
 
 
 def test_a_nova_conf_is_enough() -> None:
@@ -83,59 +73,40 @@ def test_a_nova_conf_is_enough() -> None:
     assert ["pass$word # no comment", "a$ecret-of-another"] == settings.secrets
 
 
-def test_the_environment_takes_precedence() -> None:
-    environ = {
-        "OS_PASSWORD": "of the environment",
-        "OS_AUTH_URL": "https://other/v3",
-        "SHIM_GLANCE_ENDPOINT": "https://glance2",
-        "SHIM_SEND_SERVICE_TOKEN": "0",
-        "SHIM_TOKEN_CACHE_SECONDS": " ",
-    }
-    settings = Settings.from_environ(FROM_FILE | environ)
-    changed = {
-        "OS_PASSWORD": "of the environment",
-        "OS_AUTH_URL": "https://other/v3",
-        "SHIM_GLANCE_ENDPOINT": "https://glance2",
-        "SHIM_SEND_SERVICE_TOKEN": False,
-    }
-    assert by_name(Settings()) | TAKEN | changed == by_name(settings)
-    assert settings.service_user is None
-
-
 @pytest.mark.parametrize(
-    ("given", "hidden"),
+    ("given", "changed"),
     [
-        ("OS_USER_ID", "OS_USERNAME"),
-        ("OS_PROJECT_ID", "OS_PROJECT_NAME"),
-        ("OS_USER_DOMAIN_ID", "OS_USER_DOMAIN_NAME"),
-        ("OS_PROJECT_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME"),
+        ({"OS_PASSWORD": "another", "OS_AUTH_URL": "https://other/v3"}, {}),
+        ({"SHIM_GLANCE_ENDPOINT": "https://glance2"}, {}),
+        ({"SHIM_TOKEN_CACHE_SECONDS": " "}, {"SHIM_TOKEN_CACHE_SECONDS": 0}),
+        ({"SHIM_SEND_SERVICE_TOKEN": "0"}, {"SHIM_SEND_SERVICE_TOKEN": False}),
+        ({"OS_USER_ID": "an-id"}, {"OS_USERNAME": None, "OS_AUTH_TYPE": None}),
+        ({"OS_PROJECT_ID": "an-id"}, {"OS_PROJECT_NAME": None}),
+        ({"OS_USER_DOMAIN_ID": "an-id"}, {"OS_USER_DOMAIN_NAME": None}),
+        ({"OS_PROJECT_DOMAIN_ID": "an-id"}, {"OS_PROJECT_DOMAIN_NAME": None}),
+        (
+            {"OS_APPLICATION_CREDENTIAL_ID": "i", "OS_APPLICATION_CREDENTIAL_SECRET": "s"},
+            {"OS_AUTH_TYPE": None},
+        ),
     ],
 )
-def test_an_id_in_the_environment_hides_the_name_in_the_file(given: str, hidden: str) -> None:
-    found = by_name(Settings.from_environ(FROM_FILE | {given: "an-id"}))
-    assert ("an-id", None) == (found[given], found[hidden])
-
-
-def test_a_credential_in_the_environment_replaces_the_files_login() -> None:
-    credential = {"OS_APPLICATION_CREDENTIAL_ID": "i", "OS_APPLICATION_CREDENTIAL_SECRET": "s"}
-    settings = Settings.from_environ(FROM_FILE | credential)
-    assert "v3applicationcredential" == settings.keystone.plugin
+def test_the_environment_takes_precedence_and_hides_alternatives(
+    given: dict[str, str], changed: dict[str, object]
+) -> None:
+    settings = Settings.from_environ(FROM_FILE | given)
+    assert by_name(Settings()) | TAKEN | given | changed == by_name(settings)
+    assert settings.send_service_token == bool(settings.service_user)
 
 
 def test_a_password_in_the_environment_replaces_the_files_credential(
-    conf: Callable[[str], dict[str, str]],
+    conf: Conf,
 ) -> None:
     environ = conf(
         "[keystone_authtoken]\nauth_url=http://k\nauth_type=v3applicationcredential\n"
         "application_credential_id=i\napplication_credential_secret=s\n"
     )
     assert "v3applicationcredential" == Settings.from_environ(environ).keystone.plugin
-    user = {
-        "OS_USERNAME": "u",
-        "OS_PASSWORD": "p",
-        "OS_PROJECT_ID": "x",
-        "OS_USER_DOMAIN_ID": "d",
-    }
+    user = {"OS_USERNAME": "u", "OS_PASSWORD": "p", "OS_PROJECT_ID": "x", "OS_USER_DOMAIN_ID": "d"}
     assert "password" == Settings.from_environ(environ | user).keystone.plugin
 
 
@@ -162,7 +133,7 @@ project_domain_id = default
 """
 
 
-def test_option_names_of_old_releases_work(conf: Callable[[str], dict[str, str]]) -> None:
+def test_option_names_of_old_releases_work(conf: Conf) -> None:
     environ = conf(OLD)
     settings = Settings.from_environ(environ)
     assert by_name(Settings()) | {
@@ -181,7 +152,7 @@ def test_option_names_of_old_releases_work(conf: Callable[[str], dict[str, str]]
 
 
 def test_a_problem_in_the_file_is_reported_with_its_origin(
-    conf: Callable[[str], dict[str, str]],
+    conf: Conf,
 ) -> None:
     environ = conf(f"{OLD}auth_type = v3token\n[glance]\nendpoint_override = glance:9292\n")
     path = environ["SHIM_CONFIG_FILE"]
@@ -212,22 +183,21 @@ def test_a_problem_in_the_environment_has_no_origin() -> None:
     ],
 )
 def test_an_unreadable_file_is_reported_without_its_content(
-    text: str, wrong: str, tmp_path: Path
+    text: str, wrong: str, conf: Conf
 ) -> None:
-    path = tmp_path / "nova.conf"
-    path.write_bytes(text.encode("latin-1"))
-    found = problems({"SHIM_CONFIG_FILE": str(path)})
-    assert f"SHIM_CONFIG_FILE='{path}': {wrong}" == found[0]
+    environ = conf(text)
+    found = problems(environ)
+    assert f"SHIM_CONFIG_FILE={environ['SHIM_CONFIG_FILE']!r}: {wrong}" == found[0]
     assert "hunter2" not in "\n".join(found)
 
 
 def test_missing_settings_of_the_service_user_are_reported(
-    conf: Callable[[str], dict[str, str]],
+    conf: Conf,
 ) -> None:
     environ = conf(f"{OLD}[service_user]\nsend_service_user_token = yes\nusername = other\n")
     where = f"([service_user] of {environ['SHIM_CONFIG_FILE']})"
     assert [
-        f"{names} is not set: the login to Keystone needs it {where}"
+        f"{names} {IS_MISSING} {where}"
         for names in (
             "OS_PASSWORD",
             "OS_PROJECT_NAME or OS_PROJECT_ID",
@@ -238,7 +208,7 @@ def test_missing_settings_of_the_service_user_are_reported(
 
 
 def test_the_service_user_is_ignored_unless_its_token_is_sent(
-    conf: Callable[[str], dict[str, str]],
+    conf: Conf,
 ) -> None:
     settings = Settings.from_environ(conf(f"{OLD}[service_user]\nusername = other\n"))
     assert (False, None) == (settings.send_service_token, settings.service_user)
@@ -250,23 +220,22 @@ def test_the_embedded_cloud_takes_links_but_no_login() -> None:
     assert Settings().keystone == settings.keystone
 
 
-def conf_of(keystone: FakeKeystone, more: str = "") -> str:
+@pytest.fixture
+def cloud_conf(keystone: FakeKeystone, glance: FakeGlance) -> str:
+    """Return a file for the fake Keystone."""
     return (
         "[keystone_authtoken]\n"
         f"auth_url = {keystone.url}/v3\nusername = nova\npassword = {keystone.password}\n"
         "project_name = service\nuser_domain_name = Default\nproject_domain_name = Default\n"
-        f"[api]\nmax_limit = 5\n{more}"
+        "[api]\nmax_limit = 5\n[service_user]\n"
     )
 
 
 @pytest.mark.live
 def test_ignored_options_are_logged_once_at_start_up(
-    conf: Callable[[str], dict[str, str]],
-    tmp_path: Path,
-    keystone: FakeKeystone,
-    glance: FakeGlance,
+    conf: Conf, cloud_conf: str, tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance
 ) -> None:
-    environ = conf(conf_of(keystone)) | {"WEB_CONCURRENCY": "2"}
+    environ = conf(cloud_conf) | {"WEB_CONCURRENCY": "2"}
     with shim(tmp_path / "log", **environ) as url:
         headers = {"X-Auth-Token": token_of("demo")}
         assert 200 == requests.get(f"{url}/v2/demo/images", headers=headers, timeout=10).status_code
@@ -277,57 +246,48 @@ def test_ignored_options_are_logged_once_at_start_up(
     assert keystone.password not in log
 
 
+SEND = "send_service_user_token = true\n"
+
+
 @pytest.mark.parametrize(
-    "login",
-    ["", "auth_section = keystone_authtoken\n"],
-    ids=["the same user", "a login of its own"],
+    ("switch", "service_user", "sent"),
+    [
+        ("0", SEND, False),
+        ("1", "", True),
+        ("", SEND, True),
+        ("", f"{SEND}auth_section = keystone_authtoken\n", True),
+    ],
 )
-def test_glance_gets_the_service_token(
-    login: str,
-    conf: Callable[[str], dict[str, str]],
+def test_glance_gets_a_service_token_only_if_it_is_set(
+    switch: str,
+    service_user: str,
+    sent: bool,
+    conf: Conf,
+    cloud_conf: str,
     caplog: pytest.LogCaptureFixture,
-    keystone: FakeKeystone,
     glance: FakeGlance,
 ) -> None:
-    service_user = f"[service_user]\nsend_service_user_token = true\n{login}"
+    environ = conf(f"{cloud_conf}{service_user}") | {"SHIM_SEND_SERVICE_TOKEN": switch}
     with caplog.at_level("DEBUG"):
-        get(conf(conf_of(keystone, service_user)), "images", "images/no-such")
-    tokens = [
-        (seen.headers["x-auth-token"], seen.headers["x-service-token"]) for seen in glance.seen
+        client = create_glance_app(Settings.from_environ(environ)).test_client()
+        for path in ("/v2/demo/images", "/v2/demo/images/no-such"):
+            client.get(path, headers={"X-Auth-Token": token_of("demo")})
+    service = token_of("service")
+    assert [(token_of("demo"), service if sent else None)] * 2 == [
+        (seen.headers["x-auth-token"], seen.headers.get("x-service-token")) for seen in glance.seen
     ]
-    assert [(token_of("demo"), token_of("service"))] * 2 == tokens
-    assert token_of("service") not in caplog.text
-
-
-@pytest.mark.parametrize(("switch", "sent"), [("0", False), ("1", True)])
-def test_glance_gets_a_service_token_only_if_it_is_set(
-    switch: str, sent: bool, keystone: FakeKeystone, glance: FakeGlance
-) -> None:
-    get(glance_environ(keystone) | {"SHIM_SEND_SERVICE_TOKEN": switch}, "images")
-    assert [sent] == ["x-service-token" in seen.headers for seen in glance.seen]
-
-
-def get(environ: dict[str, str], *paths: str) -> None:
-    """Request paths of the project `demo` from the service with these settings."""
-    client = create_glance_app(Settings.from_environ(environ)).test_client()
-    for path in paths:
-        client.get(f"/v2/demo/{path}", headers={"X-Auth-Token": token_of("demo")})
+    assert service not in caplog.text
 
 
 def test_check_reports_ignored_options_and_a_rejected_service_user(
-    conf: Callable[[str], dict[str, str]], keystone: FakeKeystone, glance: FakeGlance
+    conf: Conf, cloud_conf: str, tmp_path: Path
 ) -> None:
-    service_user = (
-        "[service_user]\nsend_service_user_token = true\nusername = other\npassword = wrong-one\n"
+    token_file = tmp_path / "token"
+    token_file.write_text(token_of("demo"))
+    environ = conf(
+        f"{cloud_conf}{SEND}username = other\npassword = wrong-one\n"
         "project_name = service\nuser_domain_name = Default\nproject_domain_name = Default\n"
     )
-    environ = conf(conf_of(keystone, service_user))
-    found = list(findings(environ, _token_file(environ)))
+    found = list(findings(environ, token_file))
     assert found[1].text.startswith("[api] max_limit of ")
     assert found[-1].text.startswith("Keystone rejects the service user other: ")
-
-
-def _token_file(environ: dict[str, str]) -> Path:
-    path = Path(environ["SHIM_CONFIG_FILE"]).with_name("token")
-    path.write_text(token_of("demo"))
-    return path

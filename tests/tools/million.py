@@ -7,8 +7,6 @@ SQLite counts rows that are inserted at the same time. Prints the time and peak 
 and exits with 1 if the counts differ. With FOLDER, the log is kept there.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io
@@ -20,15 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
 from nova_image_shim.observability.client_families import client_of
 from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
 from nova_image_shim.observability.trace import ACCESS_LINE, ACCESS_LOGGER, CURRENT, Trace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CALLS = ("images.index", "images.detail", "images.show", "image_metadata.index", "none")
 AGENTS = (
@@ -40,7 +36,7 @@ COUNT = """
     SELECT client, version, project, user, count(*), sum(status >= 400), sum(images),
            min(time), max(time) FROM use GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 2, 3, 4
 """
-LISTS = {"images.index", "images.detail"}
+FORMATTERS = (RequestFormatter(), JsonFormatter())
 
 
 def rows(count: int, seed: int = 1) -> Iterator[dict[str, Any]]:
@@ -56,7 +52,7 @@ def rows(count: int, seed: int = 1) -> Iterator[dict[str, Any]]:
             "user": f"{project}-user-{pick.randrange(3)}",
             "call": call,
             "status": pick.choices((200, 401, 404, 503), (90, 3, 5, 2))[0],
-            "images": pick.randrange(2000) if call in LISTS else "-",
+            "images": pick.randrange(2000) if call in CALLS[:2] else "-",
         }
 
 
@@ -89,34 +85,25 @@ def line(row: dict[str, Any], formatter: logging.Formatter) -> str:
 def make(folder: Path, count: int) -> tuple[list[Path], sqlite3.Connection]:
     """Write the logs, some of them compressed, and the table."""
     database = sqlite3.connect(":memory:")
-    database.execute(
-        "CREATE TABLE use (client, version, project, user, call, status, images, time)"
-    )
-    paths: list[Path] = []
+    database.execute("CREATE TABLE use (client, version, project, user, status, images, time)")
+    paths = [
+        folder / f"shim.log.{number}{'.gz' if number % 4 == 3 else ''}" for number in range(10)
+    ]
     source = rows(count)
-    for number in range(10):
-        path = folder / f"shim.log.{number}{'.gz' if number % 4 == 3 else ''}"
-        paths.append(path)
-        part = itertools.islice(source, -(-count // 10))
+    for path, formatter in zip(paths, itertools.cycle(FORMATTERS), strict=False):
         with gzip.open(path, "wt") if path.suffix == ".gz" else path.open("w") as log:
-            write(part, log, database, JsonFormatter() if number % 2 else RequestFormatter())
+            for row in itertools.islice(source, -(-count // len(paths))):
+                log.write(line(row, formatter) + "\n")
+                database.execute("INSERT INTO use VALUES (?, ?, ?, ?, ?, ?, ?)", use(row))
     return paths, database
 
 
-def write(
-    part: Iterator[dict[str, Any]],
-    log: IO[str],
-    database: sqlite3.Connection,
-    formatter: logging.Formatter,
-) -> None:
-    for row in part:
-        log.write(line(row, formatter) + "\n")
-        client = client_of(row["agent"])
-        listed = 0 if row["images"] == "-" else row["images"]
-        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["created"]))
-        who = (client.family, client.version, row["project"], row["user"])
-        use = (*who, row["call"], row["status"], listed, moment)
-        database.execute("INSERT INTO use VALUES (?, ?, ?, ?, ?, ?, ?, ?)", use)
+def use(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Return a row as the table has it."""
+    client = client_of(row["agent"])
+    listed = 0 if row["images"] == "-" else row["images"]
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["created"]))
+    return (*client, row["project"], row["user"], row["status"], listed, moment)
 
 
 def counted(database: sqlite3.Connection) -> list[list[str]]:

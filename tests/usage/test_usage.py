@@ -1,34 +1,27 @@
 """`usage`: reports from logs."""
 
-from __future__ import annotations
-
 import bz2
-import contextlib
 import gzip
 import json
-import logging
 import lzma
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from tools import million
 
 from nova_image_shim.cli import main
-from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
 from nova_image_shim.observability.trace import ACCESS_LOGGER
 from nova_image_shim.usage.lines import read
-from nova_image_shim.usage.tally import THE_REST, Tally
+from nova_image_shim.usage.tally import FIELDS, THE_REST, Tally
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from flask.testing import FlaskClient
-
+START = 1_790_000_000
 ROW = {
-    "created": 1_790_000_000,
+    "created": START,
     "agent": "libcloud/3.8.0",
     "project": "p1",
     "user": "u1",
@@ -36,26 +29,45 @@ ROW = {
     "status": 200,
     "images": 7,
 }
-FORMATTERS = (RequestFormatter(), JsonFormatter())
 
 
 def lines(*changes: dict[str, Any]) -> str:
     """Return a log with a line for each, alternately text and JSON."""
     return "".join(
-        million.line(ROW | change, FORMATTERS[number % 2]) + "\n"
+        million.line(ROW | change, million.FORMATTERS[number % 2]) + "\n"
         for number, change in enumerate(changes)
     )
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    status = main(["usage", *arguments])
-    told = capsys.readouterr()
-    return status, told.out, told.err
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return the command, which gives its exit status, its output and its error output."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = main(["usage", *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def program(*arguments: object, first: str = "", data: bytes = b"") -> tuple[int, bytes, bytes]:
+    """Run the command in a process, after a first statement, with data as its input."""
+    command = f"{first}; from nova_image_shim.cli import main; raise SystemExit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", command.lstrip("; "), "usage", *map(str, arguments)],
+        input=data,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    hours = [{"created": ROW["created"] + 3600 * number} for number in range(3)]  # type: ignore[operator]
+    hours = [{"created": START + 3600 * number} for number in range(3)]
     path = tmp_path / "shim.log"
     path.write_text(
         lines(
@@ -74,57 +86,48 @@ def log(tmp_path: Path) -> Path:
 
 def moment(hours: int) -> str:
     """Return the time of the log's first line and some hours, as the log has it."""
-    text = million.line(ROW | {"created": 1_790_000_000 + 3600 * hours}, RequestFormatter())
+    text = million.line(ROW | {"created": START + 3600 * hours}, million.FORMATTERS[0])
     return text.partition(".")[0]
 
 
-def test_the_json_report_has_every_number(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(capsys, "--format", "json", str(log))
+def entry(*values: Any) -> dict[str, Any]:
+    """Return an entry of the JSON report."""
+    numbers = ("calls", "errors", "images", "first_seen", "last_seen", "by_call")
+    return dict(zip((*FIELDS, *numbers), values, strict=True))
+
+
+def test_the_json_report_has_every_number(log: Path, run: Run) -> None:
+    status, out, err = run("--format", "json", log)
     assert (0, "9 lines, 4 calls\n") == (status, err)
+    calls = {"images.index": 1, "images.detail": 1, "images.show": 1}
+    start, end = moment(0), moment(2)
     assert [
-        {
-            "client": "libcloud",
-            "version": "3.8.0",
-            "project": "p1",
-            "user": "u1",
-            "calls": 3,
-            "errors": 1,
-            "images": 10,
-            "first_seen": moment(0),
-            "last_seen": moment(2),
-            "by_call": {"images.index": 1, "images.detail": 1, "images.show": 1},
-        },
-        {
-            "client": "fog",
-            "version": "1.0",
-            "project": "p2",
-            "user": "u2",
-            "calls": 1,
-            "errors": 0,
-            "images": 7,
-            "first_seen": moment(0),
-            "last_seen": moment(0),
-            "by_call": {"images.index": 1},
-        },
+        entry("libcloud", "3.8.0", "p1", "u1", 3, 1, 10, start, end, calls),
+        entry("fog", "1.0", "p2", "u2", 1, 0, 7, start, start, {"images.index": 1}),
     ] == json.loads(out)
 
 
-def test_csv_and_table_have_the_same_numbers(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = run(capsys, "--format", "csv", "--by", "client", str(log))
-    assert (
-        "client,calls,errors,images,first_seen,last_seen,by_call\n"
-        f"libcloud,3,1,10,{moment(0)},{moment(2)},"
-        '"images.index 1, images.detail 1, images.show 1"\n'
-        f"fog,1,0,7,{moment(0)},{moment(0)},images.index 1\n"
-    ) == out
-    _, out, _ = run(capsys, "--by", "version,client", str(log))
-    assert (
-        "client    version  calls  errors  images  first_seen           last_seen            "
-        "by_call\n"
-        f"libcloud  3.8.0        3       1      10  {moment(0)}  {moment(2)}  "
-        "images.index 1, images.detail 1, images.show 1\n"
-        f"fog       1.0          1       0       7  {moment(0)}  {moment(0)}  images.index 1\n"
-    ) == out
+CSV = """\
+client,calls,errors,images,first_seen,last_seen,by_call
+libcloud,3,1,10,{0},{2},"images.index 1, images.detail 1, images.show 1"
+fog,1,0,7,{0},{0},images.index 1
+"""
+TABLE = """\
+client    version  calls  errors  images  first_seen           last_seen            by_call
+libcloud  3.8.0        3       1      10  {0}  {2}  \
+images.index 1, images.detail 1, images.show 1
+fog       1.0          1       0       7  {0}  {0}  images.index 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "report"),
+    [(("--format", "csv", "--by", "client"), CSV), (("--by", "version,client"), TABLE)],
+)
+def test_csv_and_table_have_the_same_numbers(
+    arguments: tuple[str, ...], report: str, log: Path, run: Run
+) -> None:
+    assert report.format(*map(moment, range(3))) == run(*arguments, log)[1]
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -137,17 +140,16 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("packer", PACKERS)
 def test_a_compressed_log_gives_the_same_report(
-    packer: str, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    packer: str, log: Path, tmp_path: Path, run: Run
 ) -> None:
-    expected = run(capsys, str(log))
     packed = tmp_path / "of-any-name"
     packed.write_bytes(PACKERS[packer](log.read_bytes()))
-    assert expected == run(capsys, str(packed))
+    assert run(log) == run(packed)
 
 
-def test_several_logs_are_added_up(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, err = run(capsys, "--format", "json", "--by", "client", str(log), str(log))
-    assert [6, 2] == [entry["calls"] for entry in json.loads(out)]
+def test_several_logs_are_added_up(log: Path, run: Run) -> None:
+    _, out, err = run("--format", "json", "--by", "client", log, log)
+    assert [6, 2] == [group["calls"] for group in json.loads(out)]
     assert "18 lines, 8 calls\n" == err
 
 
@@ -155,38 +157,24 @@ def test_several_logs_are_added_up(log: Path, capsys: pytest.CaptureFixture[str]
     ("packer", "arguments"), [("log", []), ("gz", ["-"]), ("bz2", []), ("xz", ["-"])]
 )
 def test_standard_input_is_read(packer: str, arguments: list[str], log: Path) -> None:
-    command = "from nova_image_shim.cli import main; raise SystemExit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", command, "usage", "--by", "client", *arguments],
-        input=PACKERS[packer](log.read_bytes()),
-        capture_output=True,
-        check=True,
-    )
-    assert (b"9 lines, 4 calls\n", 3) == (done.stderr, len(done.stdout.splitlines()))
+    data = PACKERS[packer](log.read_bytes())
+    status, out, err = program("--by", "client", *arguments, data=data)
+    assert (0, b"9 lines, 4 calls\n", 3) == (status, err, len(out.splitlines()))
 
 
 def test_a_closed_pipe_is_not_an_error(log: Path) -> None:
-    command = "from nova_image_shim.cli import main; raise SystemExit(main())"
-    with subprocess.Popen(
-        [sys.executable, "-c", command, "usage", str(log)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.stderr is not None
-        assert b"" == process.stderr.read()
-        assert 0 == process.wait()
+    first = "import os; reading, writing = os.pipe(); os.dup2(writing, 1); os.close(reading)"
+    assert (0, b"", b"") == program(log, first=first)
 
 
 def test_the_journals_prefix_is_ignored() -> None:
-    for formatter in FORMATTERS:
+    for formatter in million.FORMATTERS:
         bare = million.line(ROW, formatter)
         prefixed = f"Nov 24 18:00:00 host nova-image-shim[42]: {bare}\n"
         assert read(bare.encode()) == read(prefixed.encode()) is not None
 
 
-@pytest.mark.parametrize("formatter", FORMATTERS, ids=["text", "json"])
+@pytest.mark.parametrize("formatter", million.FORMATTERS, ids=["text", "json"])
 def test_a_user_agent_cannot_forge_other_fields(formatter: Any) -> None:
     agent = 'x" call: images.show images: 99 client: fog/9 ' + million.line(ROW, formatter)[:150]
     record = read(million.line(ROW | {"agent": agent, "images": 1}, formatter).encode())
@@ -205,57 +193,45 @@ def test_a_user_agent_cannot_forge_other_fields(formatter: Any) -> None:
         b'{"asctime": "2026-11-24 18:43:35.514", "name": "nova_image_shim.access", "ex',
     ],
 )
-def test_unreadable_access_lines_are_counted(
-    broken: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreadable_access_lines_are_counted(broken: bytes, tmp_path: Path, run: Run) -> None:
     log = tmp_path / "log"
     log.write_bytes(lines({}).encode() + broken + b"\n\xff\xfe\n")
-    status, _, err = run(capsys, str(log))
+    status, _, err = run(log)
     expected = "3 lines, 1 calls; 1 access lines could not be understood\n"
     assert (0, expected) == (status, err)
 
 
-def test_a_log_without_calls_has_its_own_exit_status(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_log_without_calls_has_its_own_exit_status(tmp_path: Path, run: Run) -> None:
     (tmp_path / "log").write_bytes(b"")
-    status, out, err = run(capsys, "--format", "json", str(tmp_path / "log"))
-    assert (1, "[]\n", "0 lines, 0 calls\n") == (status, out, err)
+    assert (1, "[]\n", "0 lines, 0 calls\n") == run("--format", "json", tmp_path / "log")
 
 
 @pytest.mark.parametrize("packer", ["gz", "bz2", "xz"])
-def test_a_damaged_log_is_reported(
-    packer: str, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_log_is_reported(packer: str, log: Path, tmp_path: Path, run: Run) -> None:
     data = PACKERS[packer](log.read_bytes() * 50)
     broken = tmp_path / "broken"
     broken.write_bytes(data[: len(data) // 2])
-    status, out, err = run(capsys, str(broken))
-    assert (2, "") == (status, out)
-    assert err.startswith("nova-image-shim usage: ")
-    assert str(broken) in err
-    assert 1 == len(err.splitlines())
+    status, out, err = run(broken)
+    assert (2, "", 1) == (status, out, len(err.splitlines()))
+    assert err.startswith(f"nova-image-shim usage: {broken}: cannot be unpacked: ")
 
 
-def test_a_missing_log_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(capsys, "/no/such/log")
+def test_a_missing_log_is_reported(run: Run) -> None:
     no_such = "nova-image-shim usage: [Errno 2] No such file or directory: '/no/such/log'\n"
-    assert (2, "", no_such) == (status, out, err)
+    assert (2, "", no_such) == run("/no/such/log")
 
 
 def test_an_unknown_field_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["usage", "--by", "client,name"])
-    assert (
-        "must be one or more of client,version,project,user, not 'client,name'"
-        in capsys.readouterr().err
-    )
+    wrong = "must be one or more of client,version,project,user, not 'client,name'"
+    assert wrong in capsys.readouterr().err
 
 
 def test_groups_beyond_the_bound_are_added_up() -> None:
     tally = Tally(most_groups=2)
     for number in range(10):
-        record = read(million.line(ROW | {"project": f"p{number}"}, FORMATTERS[0]).encode())
+        record = read(million.line(ROW | {"project": f"p{number}"}, million.FORMATTERS[0]).encode())
         assert record is not None
         tally.add(record)
     assert 3 == len(tally.groups)
@@ -269,12 +245,9 @@ def test_a_huge_line_needs_little_memory(tmp_path: Path) -> None:
         for _ in range(200):
             file.write(b"x" * 2**20)
         file.write(b"\n" + lines({}).encode())
-    limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28));"
-    command = f"{limited} from nova_image_shim.cli import main; raise SystemExit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", command, "usage", str(log)], capture_output=True, check=True
-    )
-    assert done.stderr.endswith(b" lines, 1 calls\n")
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28))"
+    status, _, err = program(log, first=limit)
+    assert (0, True) == (status, err.endswith(b" lines, 1 calls\n"))
 
 
 def test_the_counts_agree_with_sqlites(tmp_path: Path) -> None:
@@ -284,99 +257,69 @@ def test_the_counts_agree_with_sqlites(tmp_path: Path) -> None:
     assert most < 150  # MiB
 
 
-@contextlib.contextmanager
-def logging_to(path: Path, formatter: logging.Formatter) -> Iterator[None]:
-    """Write access lines to a file, as the service's logging does."""
-    logger, handler = logging.getLogger(ACCESS_LOGGER), logging.FileHandler(path)
-    handler.setFormatter(formatter)
-    logger.addHandler(handler)
-    logger.setLevel("INFO")
-    try:
-        yield
-    finally:
-        logger.setLevel("NOTSET")
-        logger.removeHandler(handler)
-        handler.close()
-
-
 def test_the_services_own_log_is_readable(
-    tmp_path: Path, cloud_client: FlaskClient, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    cloud_client: FlaskClient,
+    run: Run,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     headers = {"X-Auth-Token": "demo", "User-Agent": "goose (0.1.3)"}
-    logs = [str(tmp_path / name) for name in ("text", "json")]
-    for log, formatter in zip(logs, FORMATTERS, strict=True):
-        with logging_to(Path(log), formatter):
+    logs = [tmp_path / "text", tmp_path / "json"]
+    for log, formatter in zip(logs, million.FORMATTERS, strict=True):
+        monkeypatch.setattr(caplog.handler, "formatter", formatter)
+        with caplog.at_level("INFO", ACCESS_LOGGER):
             for path in ("images?limit=3", "images/no-such", "images/detail?limit=2"):
                 cloud_client.get(f"/v2/demo/{path}", headers=headers).close()
-    _, out, _ = run(capsys, "--format", "json", *logs)
-    (entry,) = json.loads(out)
-    assert entry.pop("first_seen") <= entry.pop("last_seen")
-    assert {
-        "client": "goose",
-        "version": "0.1.3",
-        "project": "demo",
-        "user": "demo",
-        "calls": 6,
-        "errors": 2,
-        "images": 10,
-        "by_call": {"images.index": 2, "images.show": 2, "images.detail": 2},
-    } == entry
+        log.write_text(caplog.text)
+        caplog.clear()
+    (found,) = json.loads(run("--format", "json", *logs)[1])
+    calls = {"images.index": 2, "images.show": 2, "images.detail": 2}
+    start, end = found["first_seen"], found["last_seen"]
+    assert start <= end
+    assert entry("goose", "0.1.3", "demo", "demo", 6, 2, 10, start, end, calls) == found
 
 
-@pytest.mark.parametrize("days", [1, 30])
-def test_a_plot_is_drawn(days: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("days", "bar"), [(1, "hour"), (30, "day")])
+def test_a_plot_is_drawn(days: int, bar: str, tmp_path: Path, run: Run) -> None:
     pytest.importorskip("matplotlib")
-    log = tmp_path / "log"
-    start = ROW["created"]
-    log.write_text(
-        lines(
-            *(
-                {"created": start + 3600 * hour, "agent": agent}  # type: ignore[operator]
-                for hour in range(24 * days)
-                for agent in ("fog/1", "libcloud/<2>")
-            )
-        )
-    )
-    for name in ("chart.png", "chart.html"):
-        assert 0 == run(capsys, "--plot", str(tmp_path / name), str(log))[0]
-    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG\r\n")
-    page = (tmp_path / "chart.html").read_text()
-    assert page.startswith("<!DOCTYPE html>")
-    assert "<svg" in page
-    assert "http://www.w3.org/TR" not in page  # nothing is fetched
-    assert f"calls per {'day' if days > 3 else 'hour'}" in page.replace("&#160;", " ")
-    assert f"{24 * days}" in page
+    log, chart, page = (tmp_path / name for name in ("log", "chart.png", "chart.html"))
+    calls = [
+        {"created": START + 3600 * hour, "agent": agent}
+        for hour in range(24 * days)
+        for agent in ("fog/1", "libcloud/<2>")
+    ]
+    log.write_text(lines(*calls))
+    assert [0, 0] == [run("--plot", path, log)[0] for path in (chart, page)]
+    assert chart.read_bytes().startswith(b"\x89PNG\r\n")
+    text = page.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert "<svg" in text
+    assert "http://www.w3.org/TR" not in text  # nothing is fetched
+    assert f"calls per {bar}" in text.replace("&#160;", " ")
+    assert f"{24 * days}" in text
 
 
 @pytest.mark.parametrize("name", ["chart", "chart.svg", "chart.PNG"])
-def test_another_plot_suffix_is_rejected(
-    name: str, log: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_plot_suffix_is_rejected(name: str, log: Path, run: Run) -> None:
     wrong = f"nova-image-shim usage: --plot {name}: the file name must end with .png or .html\n"
-    assert (2, "", wrong) == run(capsys, "--plot", name, str(log))
+    assert (2, "", wrong) == run("--plot", name, log)
 
 
 def test_a_plot_without_matplotlib_names_the_extra(log: Path) -> None:
-    command = (
-        "import sys; sys.modules['matplotlib'] = None;"
-        "from nova_image_shim.cli import main; raise SystemExit(main())"
+    first = "import sys; sys.modules['matplotlib'] = None"
+    brings = (
+        b"nova-image-shim usage: --plot needs matplotlib: pip install 'nova-image-shim[plot]'\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", command, "usage", "--plot", "x.png", str(log)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    brings = "nova-image-shim usage: --plot needs matplotlib: pip install 'nova-image-shim[plot]'\n"
-    assert (2, "", brings) == (done.returncode, done.stdout, done.stderr)
+    assert (2, b"", brings) == program("--plot", "x.png", log, first=first)
 
 
 def test_progress_is_reported_on_standard_error(
-    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    log: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.setattr("nova_image_shim.usage.command._LOOK_LINES", 3)
     monkeypatch.setattr("nova_image_shim.usage.command._PROGRESS_SECONDS", 0.0)
-    _, out, err = run(capsys, "--by", "client", str(log))
+    _, out, err = run("--by", "client", log)
     assert 3 == len(out.splitlines())
     assert f"{log}: 3 lines so far, 2 calls" == err.splitlines()[0]
-    assert "" == run(capsys, "--quiet", str(log))[2]
+    assert "" == run("--quiet", log)[2]
