@@ -44,19 +44,12 @@ class Page(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call to the store, for the log and the metrics.
+    """One call to the store, for the log and the metrics."""
 
-    Args:
-        operation: `list`, `get`, `update` or `delete`.
-        status: the HTTP status of the response; 0 if there was none.
-        seconds: how long the call took, including reading the response.
-        request_id: the store's id of the request; empty if it returned none.
-    """
-
-    operation: str
-    status: int
-    seconds: float
-    request_id: str
+    operation: str  # `list`, `get`, `update` or `delete`
+    status: int  # of the response; 0 if there was none
+    seconds: float  # including reading the response
+    request_id: str  # the store's; empty if it returned none
 
 
 class Slot(Protocol):
@@ -204,8 +197,7 @@ class ImageService(ABC):
         """Change custom properties in one atomic step and return the changed image.
 
         Args:
-            context: the caller.
-            image_id: the image to change.
+            context, image_id: the caller, and the image to change.
             add: properties to set, whether or not they exist.
             replace: properties to set that must exist.
             remove: properties to remove that must exist.

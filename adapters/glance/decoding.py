@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -48,7 +48,7 @@ def to_image(answer: requests.Response) -> port.Image:
     body: Any = _decoded(answer)
     if not _is_image(body):
         raise port.ImageServiceUnavailable("Glance's answer is not an image")
-    return body  # type: ignore[no-any-return]
+    return cast(port.Image, body)
 
 
 def _is_image(value: Any) -> bool:
@@ -56,11 +56,7 @@ def _is_image(value: Any) -> bool:
 
 
 def _decoded(answer: requests.Response) -> dict[str, Any]:
-    """Return the JSON object of an answer; what orjson refuses is read leniently.
-
-    Raises:
-        ImageServiceUnavailable: it is not one.
-    """
+    """Return the JSON object of an answer; what orjson refuses is read leniently."""
     try:
         body = orjson.loads(answer.content)
     except orjson.JSONDecodeError:

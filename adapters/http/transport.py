@@ -47,11 +47,14 @@ _exchange = _Exchange()
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's file; every read ends at the deadline of the exchange."""
+    """A socket as `http.client` reads it; every read ends at the deadline of the exchange."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
@@ -62,36 +65,24 @@ class _DeadlineReader(io.RawIOBase):
             raise TimeoutError("the answer as a whole took too long")
         usual = self._sock.gettimeout()
         # Setting a timeout releases the interpreter's lock, which costs this thread its turn.
-        fits = usual is not None and usual <= left
-        count = self._raw.readinto(buffer) if fits else self._read_for(left, buffer)
+        shortened = usual is None or usual > left
+        if shortened:
+            self._sock.settimeout(min(left, _LONGEST_SECONDS))
+        try:
+            count = self._raw.readinto(buffer)
+        finally:
+            if shortened:
+                self._sock.settimeout(usual)
         _exchange.answered = _exchange.answered or bool(count)
         return count
-
-    def _read_for(self, seconds: float, buffer: Any) -> int | None:
-        usual = self._sock.gettimeout()
-        self._sock.settimeout(min(seconds, _LONGEST_SECONDS))
-        try:
-            return self._raw.readinto(buffer)
-        finally:
-            self._sock.settimeout(usual)
 
     def close(self) -> None:
         self._raw.close()
         super().close()
 
 
-class _DeadlineSocket:
-    """The part of a socket that `http.client` uses to read an answer."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._sock))
-
-
 def _response(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
-    return HTTPResponse(_DeadlineSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
+    return HTTPResponse(_DeadlineReader(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
 class _BoundedConnection(HTTPConnection):
@@ -163,9 +154,10 @@ class BoundedTransport(HTTPAdapter):
         """
         if self.breaker.failures and (reason := self.breaker.refusal()):
             raise UnreachableError(reason, request=request)
-        total = _total(kwargs.get("timeout"), self._total_seconds)
+        timeout = kwargs.get("timeout")
+        own = timeout.total if isinstance(timeout, Timeout) else None
         started = time.monotonic()
-        _exchange.deadline = started + total
+        _exchange.deadline = started + min(own or math.inf, self._total_seconds)
         _exchange.answered = False
         status = 0
         try:
@@ -179,16 +171,21 @@ class BoundedTransport(HTTPAdapter):
 
     def _send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self._tried(request, *args, **kwargs)
+            return self._attempt(request, *args, **kwargs)
         except requests.ConnectionError as error:
             if not (self._repeat_get and request.method == "GET" and _never_answered(error)):
                 raise
-            return self._tried(request, *args, **kwargs)
+            return self._attempt(request, *args, **kwargs)
 
-    def _tried(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+    def _attempt(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Make one exchange and report to the breaker whether there was a connection."""
         try:
-            response = self._once(request, *args, **kwargs)
+            response = super().send(request, *args, **kwargs)
+            with response:
+                self._read(response)
+        except HTTPError as error:  # while the body was read
+            self.breaker.succeeded()
+            raise requests.exceptions.ChunkedEncodingError(error, request=request) from error
         except requests.RequestException as error:
             if reason := _unconnected(error):
                 self.breaker.failed(reason)
@@ -197,16 +194,6 @@ class BoundedTransport(HTTPAdapter):
             raise
         if self.breaker.failures:
             self.breaker.succeeded()
-        return response
-
-    def _once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        response = super().send(request, *args, **kwargs)
-        try:
-            self._read(response)
-        except HTTPError as error:
-            raise requests.exceptions.ChunkedEncodingError(error, request=request) from error
-        finally:
-            response.close()
         return response
 
     def _read(self, response: requests.Response) -> None:
@@ -221,12 +208,6 @@ class BoundedTransport(HTTPAdapter):
         response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
 
 
-def _total(timeout: Any, default: float) -> float:
-    """Return how many seconds a call may take as a whole."""
-    own = timeout.total if isinstance(timeout, Timeout) else None
-    return min(own, default) if isinstance(own, int | float) else default
-
-
 def _unconnected(error: requests.RequestException) -> Exception | None:
     """Return why no connection could be made, None if there was one.
 
@@ -234,13 +215,11 @@ def _unconnected(error: requests.RequestException) -> Exception | None:
     """
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    made_none = (requests.ConnectTimeout, requests.exceptions.SSLError)
-    return (
-        reason if isinstance(reason, NewConnectionError) or isinstance(error, made_none) else None
-    )
+    made_none = isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError)
+    return reason if made_none or isinstance(reason, NewConnectionError) else None
 
 
 def _never_answered(error: requests.ConnectionError) -> bool:
     """Return whether a connection was refused, or closed before the first byte of an answer."""
-    timed_out = isinstance(error, requests.Timeout)
-    return not (timed_out or isinstance(error, requests.exceptions.SSLError) or _exchange.answered)
+    other_cause = isinstance(error, requests.Timeout | requests.exceptions.SSLError)
+    return not (other_cause or _exchange.answered)

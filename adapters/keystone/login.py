@@ -46,8 +46,7 @@ class ServiceTokenAuth(BaseAuthPlugin):
 
     def get_token(self, _session: Session) -> str | None:
         """Return the token."""
-        token: str | None = self._plugin.get_token(self._session)
-        return token
+        return self._plugin.get_token(self._session)
 
     def invalidate(self) -> bool:
         """Forget the token, which Glance no longer accepts."""

@@ -4,9 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 
-_FAILURES = 5  # in a row, before the breaker opens
-_SECONDS = 1.0  # between two attempts while it is open
-
 
 class Breaker:
     """A circuit breaker for the connections to one service; safe for threads.
@@ -20,10 +17,7 @@ class Breaker:
     """
 
     def __init__(
-        self,
-        failures: int = _FAILURES,
-        seconds: float = _SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        self, failures: int = 5, seconds: float = 1, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._limit = failures
         self._seconds = seconds

@@ -113,9 +113,6 @@ class Slot:
     """The one slot of a request, shared by its threads and held until the request ends.
 
     A request that has its slot is never refused halfway.
-
-    Args:
-        limiter: whose slot.
     """
 
     def __init__(self, limiter: Limiter) -> None:

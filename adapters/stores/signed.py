@@ -46,12 +46,12 @@ class SignedStore:
         is_valid = -_SKEW_SECONDS <= self._clock() - written < seconds
         return signed[_TIMES.size :] if is_valid else None
 
-    def set(self, key: str, value: bytes, seconds: int) -> None:
+    def set(self, key: str, value: bytes, seconds: int) -> bool:
         """Keep a value for that many seconds."""
-        self._store.set(_PREFIX + key, self._signed(key, value, seconds), seconds)
+        return self._store.set(_PREFIX + key, self._signed(key, value, seconds), seconds)
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none, and return whether it was kept."""
+        """Keep a value where there is none."""
         return self._store.add(_PREFIX + key, self._signed(key, value, seconds), seconds)
 
     def _signed(self, key: str, value: bytes, seconds: int) -> bytes:

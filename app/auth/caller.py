@@ -19,8 +19,7 @@ class Caller:
     """The user and project that a token stands for.
 
     Args:
-        user_id: the user.
-        project_id: the project, None for a token without one.
+        user_id, project_id: their ids; the project is None for a token without one.
         auth: the token and its catalog, for the image store.
         roles: the names of the user's roles in the project.
         token: all that Keystone returns about the token.
@@ -47,11 +46,7 @@ class Authenticate(Protocol):
     """How a request becomes a caller: with Keystone, or with the embedded cloud."""
 
     def __call__(self, request: Request, project_id: str | None, /) -> Caller:
-        """Return the caller.
-
-        Args:
-            request: the current request.
-            project_id: the project in its path, None where the path has none.
+        """Return the caller of a request; `project_id` is the one in its path, if it has one.
 
         Raises:
             Unauthenticated: there is no valid token.
