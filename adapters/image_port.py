@@ -196,11 +196,7 @@ class ImageService(ABC):
     ) -> Image:
         """Change custom properties in one atomic step and return the changed image.
 
-        Args:
-            context, image_id: the caller, and the image to change.
-            add: properties to set, whether or not they exist.
-            replace: properties to set that must exist.
-            remove: properties to remove that must exist.
+        `add` sets properties, whether or not they exist; those of `replace` and `remove` must.
 
         Raises:
             ImageNotFound: the caller can see no image with this id.

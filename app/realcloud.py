@@ -63,9 +63,7 @@ def _service_context(keystone: KeystoneSession, seconds: float) -> Context:
     """Return the context of calls to Glance by the service user."""
     token = keystone.log_in()
     deadline = time.monotonic() + seconds
-    return Context(
-        token.project_id or "", f"req-{uuid.uuid4()}", AccessInfoPlugin(token), deadline
-    )
+    return Context(token.project_id or "", f"req-{uuid.uuid4()}", AccessInfoPlugin(token), deadline)
 
 
 def _glance(settings: Settings) -> GlanceImageService:

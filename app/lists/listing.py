@@ -64,13 +64,7 @@ class StoredList:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list being fetched.
-
-    Args:
-        service: where the images are.
-        context: on whose behalf.
-        request: which list.
-    """
+    """A list being fetched from a store, on behalf of a caller."""
 
     service: ImageService
     context: Context
@@ -86,20 +80,21 @@ class Listing:
         Raises:
             ImageServiceError: as `pages`, or what the store answers.
         """
-        searched = self._start_previous(executor) if self.request.with_previous else None
+        request = self.request
+        searched = self._start_previous(executor) if request.marker else None
         pages: list[bytes] = []
         count, last_id = 0, ""
-        translator = self.request.translator
-        to_entry = translator.full if self.request.detailed else translator.brief
+        translator = request.translator
+        to_entry = translator.full if request.detailed else translator.brief
         for images in self.pages(executor):
-            pages.append(to_elements([to_entry(image) for image in images]))
+            pages.append(to_elements(list(map(to_entry, images))))
             count += len(images)
             last_id = images[-1]["id"] if images else last_id
         previous = searched.result() if searched else None
         return StoredList(
             pages,
             count,
-            last_id if count == self.request.limit else None,
+            last_id if count == request.limit else None,
             previous,
             is_complete=searched is None or previous is not None,
             fetched_at=now,
@@ -151,11 +146,11 @@ class Listing:
     def _start_previous(self, executor: Executor) -> Future[Previous | None] | None:
         """Start to look for the previous page, beside the list itself.
 
-        Returns None where no such link is due: without marker or limit, where more than one call
-        would be needed, or where Glance does not have such a filter.
+        Returns None where no such link is due: without a limit, where more than one call would be
+        needed, or where Glance does not have such a filter.
         """
         request = self.request
-        due = request.marker and request.limit and request.limit <= request.page_size
+        due = request.with_previous and request.limit and request.limit <= request.page_size
         if not due or request.query.properties or request.query.impossible:
             return None
         return _start(executor, self._previous)

@@ -37,10 +37,8 @@ class ListRequest:
         translator: translates the images, with the links of this request.
         detailed: whether the entries are full or brief.
         query: the filters in Glance's terms.
-        limit: the most images in the list, None for all.
-        marker: the id after which the list begins.
-        page_size: how many images are fetched from Glance at a time.
-        first_page_size: the same for the first call.
+        limit, marker: as in `ListQuery`, below the setting's limit.
+        page_size, first_page_size: how many images are fetched at a time, and in the first call.
         with_previous: whether a link to the previous page is needed.
     """
 

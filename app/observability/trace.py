@@ -1,7 +1,5 @@
 """The trace of the current request, and the access log line made from it."""
 
-from __future__ import annotations
-
 import logging
 import re
 import time
@@ -9,7 +7,7 @@ import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 from flask import Request, Response
 
@@ -65,7 +63,7 @@ class Trace:
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def of(cls, request: Request) -> Trace:
+    def of(cls, request: Request) -> Self:
         """Start the trace of a request."""
         environ = request.environ
         inbound = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
