@@ -61,35 +61,23 @@ class Slot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The caller and the limits of calls to the store.
+    """The caller and the limits of calls to the store."""
 
-    Args:
-        project_id: the caller's project, which determines the visible images.
-        request_id: `req-` and a UUID, sent to the store for its log.
-        auth: the caller's keystoneauth plugin with token and catalog; None without Keystone.
-        deadline: the `time.monotonic()` at which calls are abandoned.
-        calls: the calls made; the adapter appends to it.
-        roles: the caller's roles in the project; `admin` may see and change all images.
-        endpoint: the store's address if it is known already, from `ImageService.endpoint`.
-        slot: acquired by the store before each call, if there is one.
-    """
-
-    project_id: str
-    request_id: str
-    auth: BaseAuthPlugin | None = None
-    deadline: float = math.inf
-    calls: list[Call] = field(default_factory=list)
-    roles: frozenset[str] = frozenset()
-    endpoint: str | None = None
-    slot: Slot | None = None
+    project_id: str  # determines the visible images
+    request_id: str  # `req-` and a UUID, sent to the store for its log
+    auth: BaseAuthPlugin | None = None  # token and catalog; None without Keystone
+    deadline: float = math.inf  # the `time.monotonic()` at which calls are abandoned
+    calls: list[Call] = field(default_factory=list)  # the adapter appends to it
+    roles: frozenset[str] = frozenset()  # `admin` may see and change all images
+    endpoint: str | None = None  # from `ImageService.endpoint`, if it is known already
+    slot: Slot | None = None  # acquired by the store before each call
 
 
 class ImageServiceError(Exception):
     """The base class of the port's errors; `str()` of one is for the log.
 
-    Args:
-        text: the store's explanation, or the reason why there is none.
-        retry_after: the store's `Retry-After` header, if it sent one.
+    `text` is the store's explanation, or the reason why there is none; `retry_after` is the
+    store's header, if it sent one.
     """
 
     def __init__(self, text: str = "", *, retry_after: str | None = None) -> None:

@@ -45,8 +45,11 @@ def create_glance_app(settings: Settings, metrics: Metrics | None = None) -> Fla
     )
 
     def call_glance() -> None:
-        seconds = settings.keystone_timeout_seconds
-        glance.list_page(_service_context(keystone, seconds), {}, limit=1)
+        """List one image as the service user."""
+        token, seconds = keystone.log_in(), settings.keystone_timeout_seconds
+        auth, deadline = AccessInfoPlugin(token), time.monotonic() + seconds
+        context = Context(token.project_id or "", f"req-{uuid.uuid4()}", auth, deadline)
+        glance.list_page(context, {}, limit=1)
 
     return create_app(
         settings,
@@ -57,13 +60,6 @@ def create_glance_app(settings: Settings, metrics: Metrics | None = None) -> Fla
         metrics=metrics,
         checks={"keystone": keystone.validate_own_token, "glance": call_glance},
     )
-
-
-def _service_context(keystone: KeystoneSession, seconds: float) -> Context:
-    """Return the context of calls to Glance by the service user."""
-    token = keystone.log_in()
-    deadline = time.monotonic() + seconds
-    return Context(token.project_id or "", f"req-{uuid.uuid4()}", AccessInfoPlugin(token), deadline)
 
 
 def _glance(settings: Settings) -> GlanceImageService:
@@ -95,12 +91,8 @@ def _authenticate(
 
 
 def _limiter(name: str, settings: Settings) -> Limiter:
-    return Limiter(
-        name,
-        slots=settings.threads,
-        queue=settings.queue_length,
-        seconds=settings.queue_seconds,
-    )
+    slots, queue, seconds = settings.threads, settings.queue_length, settings.queue_seconds
+    return Limiter(name, slots=slots, queue=queue, seconds=seconds)
 
 
 def _shared_store(settings: Settings) -> Store | None:

@@ -8,12 +8,8 @@ from collections.abc import Callable
 class Breaker:
     """A circuit breaker for the connections to one service; safe for threads.
 
+    So many failures in a row open it; then so many seconds pass between two attempts.
     pybreaker is not used: it holds a lock during each call, so that calls run one by one.
-
-    Args:
-        failures: how many failed connections in a row open it.
-        seconds: between two attempts while it is open.
-        clock: returns seconds.
     """
 
     def __init__(

@@ -16,19 +16,13 @@ _VOLATILE_TOKEN_FIELDS = set(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user and project that a token stands for.
-
-    Args:
-        user_id, project_id: their ids; the project is None for a token without one.
-        auth: the token and its catalog, for the image store.
-        roles: the names of the user's roles in the project.
-        token: all that Keystone returns about the token.
-    """
+    """The user and project that a token stands for."""
 
     user_id: str
-    project_id: str | None
-    auth: BaseAuthPlugin | None = None
-    roles: frozenset[str] = frozenset()
+    project_id: str | None  # None for a token without one
+    auth: BaseAuthPlugin | None = None  # the token and its catalog, for the image store
+    roles: frozenset[str] = frozenset()  # names of the user's roles in the project
+    # All that Keystone returns about the token.
     token: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property

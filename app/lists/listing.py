@@ -25,36 +25,22 @@ _T = TypeVar("_T")
 
 
 class Previous(NamedTuple):
-    """Where the previous page begins.
+    """Where the previous page begins."""
 
-    Args:
-        marker: the image before its first one, None where it is the start of the list.
-        limit: how many images it holds, None for as many as this page.
-    """
-
-    marker: str | None
-    limit: int | None
+    marker: str | None  # the image before its first one, None at the start of the list
+    limit: int | None  # how many images it holds, None for as many as this page
 
 
 @dataclass(frozen=True, slots=True)
 class StoredList:
-    """A whole list in the legacy form.
+    """A whole list in the legacy form."""
 
-    Args:
-        pages: its entries as the elements of JSON arrays, one piece for each page of the store.
-        count: how many entries there are.
-        last_id: the id after which the next page begins, None where no such link is due.
-        previous: where the previous page begins, None where no such link is due.
-        is_complete: False where the previous page could not be found.
-        fetched_at: when the store was first called, in seconds of the cache's clock.
-    """
-
-    pages: list[bytes]
-    count: int
-    last_id: str | None
-    previous: Previous | None
-    is_complete: bool
-    fetched_at: float
+    pages: list[bytes]  # its entries as elements of JSON arrays, a piece for each Glance page
+    count: int  # of entries
+    last_id: str | None  # after which the next page begins, None where no such link is due
+    previous: Previous | None  # None where no such link is due
+    is_complete: bool  # False where the previous page could not be found
+    fetched_at: float  # when the store was first called, in seconds of the cache's clock
 
     @property
     def size(self) -> int:
