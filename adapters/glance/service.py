@@ -68,6 +68,11 @@ class GlanceImageService(port.ImageService):
 
     def __init__(self, options: GlanceOptions) -> None:
         self._options = options
+        self._in_catalog: dict[str, Any] = {
+            "service_type": "image",
+            "region_name": options.region_name,
+            "interface": options.interface,
+        }
         self._transport = BoundedTransport(
             max_bytes=options.max_answer_bytes,
             total_seconds=math.inf,  # each call has what is left of its request's time
@@ -84,26 +89,16 @@ class GlanceImageService(port.ImageService):
         Raises:
             ImageServiceFailed: the catalog has none for the region and interface.
         """
-        options = self._options
-        found = options.endpoint or self._catalog_endpoint(context)
-        if not found:
-            missing = f"{options.interface} endpoint, region {options.region_name or 'any'}"
-            raise port.ImageServiceFailed(f"the token's catalog has no image service: {missing}")
-        return without_version(found)
-
-    def _catalog_endpoint(self, context: port.Context) -> str | None:
-        if context.auth is None:
-            return None
+        found, where = self._options.endpoint, self._in_catalog
         try:
-            return context.auth.get_endpoint(
-                self._session,
-                service_type="image",
-                region_name=self._options.region_name,
-                interface=self._options.interface,
-                skip_discovery=True,
-            )
+            if not found and context.auth:
+                found = context.auth.get_endpoint(self._session, **where, skip_discovery=True)
         except ClientException as error:  # a token without a catalog
             raise port.ImageServiceFailed(f"{type(error).__name__}: {error}") from error
+        if not found:
+            missing = f"{where['interface']} endpoint, region {where['region_name'] or 'any'}"
+            raise port.ImageServiceFailed(f"the token's catalog has no image service: {missing}")
+        return without_version(found)
 
     def list_page(
         self,

@@ -16,7 +16,6 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Timeout
 
@@ -85,20 +84,14 @@ def _response(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
     return HTTPResponse(_DeadlineReader(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
-class _BoundedConnection(HTTPConnection):
-    response_class = staticmethod(_response)  # type: ignore[assignment]
+def _bounded(pool: Any) -> Any:
+    """Return a class of pools like another one, whose connections read up to the deadline."""
+    base, reading = pool.ConnectionCls, {"response_class": staticmethod(_response)}
+    connection = type(f"Bounded{base.__name__}", (base,), reading)
+    return type(f"Bounded{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
-class _BoundedTLSConnection(HTTPSConnection):
-    response_class = staticmethod(_response)  # type: ignore[assignment]
-
-
-class _BoundedPool(HTTPConnectionPool):
-    ConnectionCls = _BoundedConnection
-
-
-class _BoundedTLSPool(HTTPSConnectionPool):
-    ConnectionCls = _BoundedTLSConnection
+_POOLS = {"http": _bounded(HTTPConnectionPool), "https": _bounded(HTTPSConnectionPool)}
 
 
 class BoundedTransport(HTTPAdapter):
@@ -112,12 +105,11 @@ class BoundedTransport(HTTPAdapter):
 
     Args:
         max_bytes: the most bytes of a body, decoded.
-        total_seconds: the most time for one exchange, unless the call's own timeout is a
-            `urllib3.util.Timeout` with a smaller total.
+        total_seconds: the most time for one exchange; a call's own
+            `urllib3.util.Timeout` may have a smaller total.
         pool_maxsize: how many connections to one host are kept.
         repeat_get: whether a GET may be sent once more.
-        record: called after each call with its method, status and seconds; the status is 0 where
-            no answer came.
+        record: called after each call with method, status (0 without an answer) and seconds.
     """
 
     def __init__(
@@ -139,10 +131,7 @@ class BoundedTransport(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make pools whose connections read up to the deadline."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _BoundedPool,
-            "https": _BoundedTLSPool,
-        }
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Send a request and return its answer, body read.

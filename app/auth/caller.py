@@ -1,9 +1,9 @@
 """Who makes a request: the `Caller`, and how a request becomes one."""
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Request
 from keystoneauth1.plugin import BaseAuthPlugin
@@ -36,13 +36,6 @@ class Caller:
         return self.user_id, self.project_id, self.roles, json.dumps(scope, sort_keys=True)
 
 
-class Authenticate(Protocol):
-    """How a request becomes a caller: with Keystone, or with the embedded cloud."""
-
-    def __call__(self, request: Request, project_id: str | None, /) -> Caller:
-        """Return the caller of a request; `project_id` is the one in its path, if it has one.
-
-        Raises:
-            Unauthenticated: there is no valid token.
-            KeystoneUnavailable: Keystone did not answer.
-        """
+# Makes a caller of a request and of the project in its path, None where the path has none.
+# Raises Unauthenticated without a valid token, KeystoneUnavailable if Keystone did not answer.
+Authenticate = Callable[[Request, str | None], Caller]

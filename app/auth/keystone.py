@@ -35,7 +35,7 @@ class KeystoneAuthenticate:
         self._validator = validator
         self._service_auth = service_auth
 
-    def __call__(self, request: Request, _project_id: str | None, /) -> Caller:
+    def __call__(self, request: Request, _project_id: str | None) -> Caller:
         """Return the caller; see `Authenticate`."""
         if not _TOKEN.fullmatch(request.headers.get("X-Auth-Token", "").strip()):
             raise Unauthenticated
