@@ -3,7 +3,10 @@
 `docs/architecture.md` shows the packages, and the path of a request through them.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nova_image_shim.application import create_app as create_app
 
 
 def __getattr__(name: str) -> Any:

@@ -144,7 +144,7 @@ class BoundedTransport(HTTPAdapter):
         if self.breaker.failures and (reason := self.breaker.refusal()):
             raise UnreachableError(reason, request=request)
         timeout = kwargs.get("timeout")
-        own = timeout.total if isinstance(timeout, Timeout) else None
+        own: Any = timeout.total if isinstance(timeout, Timeout) else None
         started = time.monotonic()
         _exchange.deadline = started + min(own or math.inf, self._total_seconds)
         _exchange.answered = False

@@ -2,7 +2,8 @@
 
 Old clients request the same list again and again. Lists are cached in this process only, as
 finished bytes, and never those that failed. A write by a project changes its *write marker*, which
-is part of every key, so that no process that shares the markers answers with an older list.
+is part of every key, so that no process that shares the markers answers with an older list. Where
+the store loses the change, at least this process forgets its lists.
 """
 
 import hashlib
@@ -61,7 +62,7 @@ class Lists:
             timer=clock,
             getsizeof=lambda stored: stored.size,
         )
-        self._lost_markers = 0  # part of every key: at least this process forgets its lists
+        self._lost_markers = 0  # part of every key, too
         self._flights: SingleFlight[StoredList] = SingleFlight(waiting)
         self._lock = threading.Lock()
 

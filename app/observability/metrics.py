@@ -71,7 +71,7 @@ class Metrics:
         name = f"{what}_duration_seconds"
         return Histogram(name, text, labels, buckets=_SECONDS, **self._common)
 
-    def _gauge(self, name: str, text: str, *labels: str, mode: str = "livesum") -> Gauge:
+    def _gauge(self, name: str, text: str, *labels: str, mode: Any = "livesum") -> Gauge:
         return Gauge(name, text, labels, multiprocess_mode=mode, **self._common)
 
     def begin(self) -> None:

@@ -8,6 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 _log = logging.getLogger(__name__)
 
+_PROBE_SECONDS = 5.0
+_FRESH_SECONDS = 1.0
+
 
 class Readiness:
     """Runs checks, each in a thread of its own and at most once a second.
@@ -21,8 +24,8 @@ class Readiness:
     def __init__(
         self,
         checks: Mapping[str, Callable[[], object]],
-        probe_seconds: float = 5,
-        fresh_seconds: float = 1,
+        probe_seconds: float = _PROBE_SECONDS,
+        fresh_seconds: float = _FRESH_SECONDS,
     ) -> None:
         self._checks = checks
         self._probe_seconds = probe_seconds

@@ -41,7 +41,7 @@ ERRED = fault(
     "requested operation.",
 )
 REFUSED, AWAY = (401, UNAUTHORIZED), (503, UNAVAILABLE)
-EMPTY = (200, {"images": []})
+EMPTY: tuple[int, Any] = (200, {"images": []})
 IMAGE_ID = "70a599e0-31e7-49b7-b260-868f441e862b"
 LOGIN, VALIDATION = ("POST", "/v3/auth/tokens"), ("GET", "/v3/auth/tokens")
 
