@@ -50,14 +50,8 @@ def create_app(
 ) -> Flask:
     """Return the application over an image store.
 
-    Args:
-        settings: as `Settings.from_environ` returns them.
-        images: the image store.
-        authenticate: makes a caller of a request.
-        lists: lists over that store; None to make one without a cache.
-        limiter: bounds how many requests call the store at once; None for no bound.
-        metrics: where requests are counted, None for nowhere.
-        checks: what `/healthcheck/ready` checks, by name; a check that raises has failed.
+    Without `lists` no list is cached, and without a limiter any number of requests may call the
+    store at once. `/healthcheck/ready` runs the checks, by name; one that raises has failed.
     """
     app = Flask("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect

@@ -66,9 +66,7 @@ class KeystoneSession:
     def validate(self, token: str, *, allow_expired: bool = False) -> dict[str, Any] | None:
         """Return what Keystone says about a token, `{"token": {...}}`; None if it is not valid.
 
-        Args:
-            token: any token.
-            allow_expired: accept one that has expired recently.
+        With `allow_expired` a token that has expired recently is valid.
 
         Raises:
             KeystoneUnavailable: Keystone did not answer, or not with a token.

@@ -35,11 +35,8 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
     The library decides about expiry, access rules, binding and service tokens; where its data
     comes from is ours: the cache, or one call to Keystone for all who send the same token.
 
-    Args:
-        keystone: validates a token.
-        store: has what it answered before; keys are digests, so that no token is in it.
-        cache_seconds: how long an answer is used; 0 turns the cache off.
-        limiter: bounds who calls Keystone and who waits for it.
+    The store has Keystone's answers for `cache_seconds`; 0 turns the cache off. Its keys are
+    digests, so that no token is in it. The limiter bounds who calls Keystone and who waits for it.
     """
 
     def __init__(

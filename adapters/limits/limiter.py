@@ -19,13 +19,8 @@ class LimitExceeded(Exception):
 class Limiter:
     """A number of slots, and a bounded queue for requests that found none free.
 
-    A slot that is released goes to the request that has waited longest.
-
-    Args:
-        name: the service's, for the log.
-        slots: how many requests may use the service at once.
-        queue: how many may wait.
-        seconds: how long one of them waits for a slot.
+    A slot that is released goes to the request that has waited longest; one that has waited for
+    so many seconds is refused. The name is the service's, for the log.
     """
 
     def __init__(self, name: str, *, slots: int, queue: int, seconds: float) -> None:

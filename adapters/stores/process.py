@@ -30,11 +30,9 @@ class _Entry(NamedTuple):
 
 
 class ProcessStore:
-    """A store in this process: bounded, the entry unused for longest goes first.
+    """A store in this process: the entry unused for longest makes room for another.
 
-    Args:
-        max_bytes: the most bytes of keys and values.
-        clock: returns seconds.
+    It is bounded by the bytes of keys and values.
     """
 
     def __init__(

@@ -21,11 +21,7 @@ class SignedStore:
     """A store whose values carry a signature of key, value and time.
 
     A value is not used after the seconds for which it was written, however long the store keeps it.
-
-    Args:
-        store: where the bytes are.
-        secret: the key of the signatures; the same for all who share the store.
-        clock: returns seconds since 1970.
+    All who share the store have the secret, and a clock of seconds since 1970.
     """
 
     def __init__(self, store: Store, secret: bytes, clock: Callable[[], float] = time.time) -> None:
@@ -65,9 +61,7 @@ class SignedStore:
 def shared_secret(password: str, *identity: str | None) -> bytes:
     """Return the secret of all who run with one service user, slow to guess a password from.
 
-    Args:
-        password: the service user's, or the secret of its application credential.
-        identity: Keystone's address and the user; the salt.
+    The identity is Keystone's address and the user: the salt.
     """
     salt = "\n".join(("nova-image-shim", *map(str, identity))).encode()
     return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)

@@ -20,13 +20,9 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")  # what Keystone could have issued and a he
 
 
 class KeystoneAuthenticate:
-    """Make a caller of what Keystone says about a request's token.
+    """Make a caller of what Keystone says about a request's token; ignore its identity headers.
 
-    Identity headers of the request are ignored.
-
-    Args:
-        validator: validates tokens.
-        service_auth: whose token is sent to Glance beside the caller's; None to send none.
+    The token of `service_auth`, if there is one, is sent to Glance beside the caller's.
     """
 
     def __init__(

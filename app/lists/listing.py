@@ -57,11 +57,7 @@ class Listing:
     request: ListRequest
 
     def fetch(self, executor: Executor, now: float) -> StoredList:
-        """Fetch all of it, and translate it to bytes page by page.
-
-        Args:
-            executor: fetches other pages meanwhile.
-            now: becomes `fetched_at`.
+        """Fetch all of it, and translate it to bytes page by page; `now` becomes `fetched_at`.
 
         Raises:
             ImageServiceError: as `pages`, or what the store answers.

@@ -96,13 +96,7 @@ def _secret_forms(*secrets: str) -> list[str]:
 def logging_config(
     level: str, log_format: str = "text", secrets: Collection[str] = ()
 ) -> dict[str, object]:
-    """Return a `logging.config` dictionary that logs to standard error.
-
-    Args:
-        level: the name of the lowest level to log.
-        log_format: `text` or `json`.
-        secrets: texts that must never be logged.
-    """
+    """Return a `logging.config` dictionary that logs to standard error, as `text` or `json`."""
     quiet = "INFO" if level == "DEBUG" else level
     formatter = {"text": RequestFormatter, "json": JsonFormatter}[log_format]
     return {

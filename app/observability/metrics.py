@@ -27,7 +27,8 @@ class Metrics:
 
     def __init__(self, *, threads: int, backend: str) -> None:
         self.registry = CollectorRegistry()
-        self._common: dict[str, Any] = {"namespace": _NAMESPACE, "registry": self.registry}
+        common: dict[str, Any] = {"namespace": _NAMESPACE, "registry": self.registry}
+        self._common = common
         self._requests = self._counter("requests", "Requests answered.", "call", "status", "client")
         self._token_lookups = self._counter(
             "token_lookups", "Tokens looked up; a miss calls Keystone.", "result"
@@ -47,12 +48,8 @@ class Metrics:
             "Duration of a request to Keystone; status 0 means no response.",
             *("method", "status"),
         )
-        self._images = Histogram(
-            "list_images", "Images in a list.", buckets=_IMAGES, **self._common
-        )
-        self._pages = Histogram(
-            "list_pages", "Glance pages of a list.", buckets=_PAGES, **self._common
-        )
+        self._images = Histogram("list_images", "Images in a list.", buckets=_IMAGES, **common)
+        self._pages = Histogram("list_pages", "Glance pages of a list.", buckets=_PAGES, **common)
         self._busy = self._gauge("threads_busy", "Requests being served.")
         self._gauge("threads", "Requests that can be served at once.").set(threads)
         self._gauge(
