@@ -118,7 +118,7 @@ def test_without_a_good_token_the_answer_is_the_middlewares_401(
         ),
     ],
 )
-def test_below_a_mount_the_live_service_answers_401_before_anything_else(
+def test_below_a_mount_a_401_comes_before_any_other_answer(
     answer: tuple[int, Any], calls: str, keystone: FakeKeystone, glance_shim: str
 ) -> None:
     for method, path in map(str.split, calls.split(", ")):
