@@ -1,27 +1,20 @@
 """`host:port`, parsed once: where a server listens or is reached."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 _TEXT = re.compile(r"(?:([A-Za-z0-9._-]+)|\[(.+)\]):(0|[1-9]\d{0,4})", re.ASCII)
 
 
 class Address(NamedTuple):
-    """A host and a port, the tuple that `socket` takes.
-
-    Args:
-        host: a name or an IP address, IPv6 without brackets.
-        port: 0 lets the system choose one to listen on.
-    """
+    """A host, IPv6 without brackets, and a port: the tuple that `socket` takes."""
 
     host: str
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> Address:
+    def parse(cls, text: str) -> Self:
         """Read `host:port` or `[IPv6]:port`.
 
         Raises:

@@ -44,19 +44,12 @@ class Page(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call to the store, for the log and the metrics.
+    """One call to the store, for the log and the metrics."""
 
-    Args:
-        operation: `list`, `get`, `update` or `delete`.
-        status: the HTTP status of the response; 0 if there was none.
-        seconds: how long the call took, including reading the response.
-        request_id: the store's id of the request; empty if it returned none.
-    """
-
-    operation: str
-    status: int
-    seconds: float
-    request_id: str
+    operation: str  # `list`, `get`, `update` or `delete`
+    status: int  # of the response; 0 if there was none
+    seconds: float  # including reading the response
+    request_id: str  # the store's; empty if it returned none
 
 
 class Slot(Protocol):
@@ -68,35 +61,23 @@ class Slot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The caller and the limits of calls to the store.
+    """The caller and the limits of calls to the store."""
 
-    Args:
-        project_id: the caller's project, which determines the visible images.
-        request_id: `req-` and a UUID, sent to the store for its log.
-        auth: the caller's keystoneauth plugin with token and catalog; None without Keystone.
-        deadline: the `time.monotonic()` at which calls are abandoned.
-        calls: the calls made; the adapter appends to it.
-        roles: the caller's roles in the project; `admin` may see and change all images.
-        endpoint: the store's address if it is known already, from `ImageService.endpoint`.
-        slot: acquired by the store before each call, if there is one.
-    """
-
-    project_id: str
-    request_id: str
-    auth: BaseAuthPlugin | None = None
-    deadline: float = math.inf
-    calls: list[Call] = field(default_factory=list)
-    roles: frozenset[str] = frozenset()
-    endpoint: str | None = None
-    slot: Slot | None = None
+    project_id: str  # determines the visible images
+    request_id: str  # `req-` and a UUID, sent to the store for its log
+    auth: BaseAuthPlugin | None = None  # token and catalog; None without Keystone
+    deadline: float = math.inf  # the `time.monotonic()` at which calls are abandoned
+    calls: list[Call] = field(default_factory=list)  # the adapter appends to it
+    roles: frozenset[str] = frozenset()  # `admin` may see and change all images
+    endpoint: str | None = None  # from `ImageService.endpoint`, if it is known already
+    slot: Slot | None = None  # acquired by the store before each call
 
 
 class ImageServiceError(Exception):
     """The base class of the port's errors; `str()` of one is for the log.
 
-    Args:
-        text: the store's explanation, or the reason why there is none.
-        retry_after: the store's `Retry-After` header, if it sent one.
+    `text` is the store's explanation, or the reason why there is none; `retry_after` is the
+    store's header, if it sent one.
     """
 
     def __init__(self, text: str = "", *, retry_after: str | None = None) -> None:
@@ -203,12 +184,7 @@ class ImageService(ABC):
     ) -> Image:
         """Change custom properties in one atomic step and return the changed image.
 
-        Args:
-            context: the caller.
-            image_id: the image to change.
-            add: properties to set, whether or not they exist.
-            replace: properties to set that must exist.
-            remove: properties to remove that must exist.
+        `add` sets properties, whether or not they exist; those of `replace` and `remove` must.
 
         Raises:
             ImageNotFound: the caller can see no image with this id.

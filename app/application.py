@@ -48,16 +48,10 @@ def create_app(
     metrics: Metrics | None = None,
     checks: Mapping[str, Callable[[], object]] = MappingProxyType({}),
 ) -> Flask:
-    """Return the application.
+    """Return the application over an image store.
 
-    Args:
-        settings: as `Settings.from_environ` returns them.
-        images: the image store.
-        authenticate: makes a caller of a request.
-        lists: lists over that store; None to make one without a cache.
-        limiter: bounds how many requests call the store at once; None for no bound.
-        metrics: where requests are counted, None for nowhere.
-        checks: what `/healthcheck/ready` checks, by name; a check that raises has failed.
+    Without `lists` no list is cached, and without a limiter any number of requests may call the
+    store at once. `/healthcheck/ready` runs the checks, by name; one that raises has failed.
     """
     app = Flask("nova_image_shim", static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
@@ -121,7 +115,7 @@ def _before(
 ) -> Callable[[], None]:
     """Return the steps before a view, in order."""
     brownout = settings.brownout
-    refuse_in_brownout = brownout_hook(brownout, is_below_mount) if brownout else _pass
+    refuse_in_brownout = brownout_hook(brownout, is_below_mount) if brownout else lambda: None
 
     def before() -> None:
         if metrics:
@@ -153,14 +147,14 @@ def _after(settings: Settings, metrics: Metrics | None) -> Callable[[Response], 
         microversions.add_version_headers(response)
         if settings.compress:
             compress(response)
-        _report(response, metrics)
+        trace = CURRENT.get()
+        seconds = time.monotonic() - trace.started
+        log_access(request, response, seconds)
+        if metrics:
+            metrics.record(trace, response.status_code, seconds)
         return response
 
     return after
-
-
-def _pass() -> None:
-    """Refuse nothing."""
 
 
 def _refuse_unroutable() -> None:
@@ -172,12 +166,3 @@ def _refuse_unroutable() -> None:
         raise NotFound
     if request.routing_exception is not None and is_below_mount(request.path):
         raise request.routing_exception
-
-
-def _report(response: Response, metrics: Metrics | None) -> None:
-    """Log and count a request that has been answered."""
-    trace = CURRENT.get()
-    seconds = time.monotonic() - trace.started
-    log_access(request, response, seconds)
-    if metrics:
-        metrics.record(trace, response.status_code, seconds)

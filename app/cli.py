@@ -1,19 +1,14 @@
 """The command line: `nova-image-shim serve`, `fake`, `check`, `translate`, `usage`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, NoReturn
 
 from nova_image_shim.check.command import add_check
 from nova_image_shim.translation.command import add_translate
 from nova_image_shim.usage.command import add_usage
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _BOTH = """
 All settings are environment variables; README.md lists them. When it is ready, the service writes
@@ -30,11 +25,7 @@ plane, to test clients against. It needs no settings, and it is NOT secure.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status.
-
-    Args:
-        arguments: the command and its options; None means those of the process.
-    """
+    """Run a command, that of the process unless arguments are given; return its exit status."""
     parser = argparse.ArgumentParser(
         "nova-image-shim", description="Serve Nova's legacy image API on top of Glance v2."
     )
@@ -48,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands that serve: `serve` a real cloud, `fake` an embedded one."""
     for name, text, description, backend in (
         ("serve", "serve a real cloud until stopped", _SERVE, "glance"),
@@ -64,10 +55,9 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def serve(given: argparse.Namespace) -> int:
-    """Become gunicorn over a backend; return an exit status only where that cannot be.
+    """Become gunicorn with the configuration in this package; return only where that cannot be.
 
-    Args:
-        given: with `command`, and the `backend` that it serves unless SHIM_BACKEND names one.
+    `given` has the `command`, and the `backend` that it serves unless SHIM_BACKEND names one.
     """
     backend = os.environ.get("SHIM_BACKEND", "").strip() or given.backend
     if given.command == "fake" and backend != given.backend:
@@ -77,11 +67,6 @@ def serve(given: argparse.Namespace) -> int:
         )
         return 2
     os.environ["SHIM_BACKEND"] = backend
-    return _become_gunicorn()
-
-
-def _become_gunicorn() -> NoReturn:
-    """Replace this process with gunicorn, using the configuration in this package."""
     configuration = str(resources.files(__package__).joinpath("gunicorn.conf.py"))
     arguments = [sys.executable, "-m", "gunicorn", "--config", configuration]
-    os.execv(sys.executable, arguments)  # noqa: S606 - no shell is needed
+    return os.execv(sys.executable, arguments)  # noqa: S606 - no shell is needed

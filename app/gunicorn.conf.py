@@ -70,11 +70,8 @@ def on_starting(server):
     """Refuse gunicorn options that break what the settings promise, and open the metrics' port."""
     options = server.cfg.settings
     given = {name: options[name].get() for name in ("bind", "workers", "max_requests")}
-    if settings.backend == "memory" and given != {
-        "bind": [bind],
-        "workers": 1,
-        "max_requests": 0,
-    }:
+    wanted = {"bind": [bind], "workers": 1, "max_requests": 0}
+    if settings.backend == "memory" and given != wanted:
         raise SystemExit(
             f"nova-image-shim cannot start:\n{given}: SHIM_BACKEND=memory lives in one process "
             "at SHIM_BIND: leave these options of gunicorn alone"

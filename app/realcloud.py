@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import logging
+import time
+import uuid
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from keystoneauth1.identity.access import AccessInfoPlugin
 
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
+from nova_image_shim.adapters.image_port import Context
 from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
 from nova_image_shim.adapters.keystone.session import KeystoneSession
-from nova_image_shim.adapters.keystone.token_cache import TokenCache
 from nova_image_shim.adapters.keystone.token_validator import TokenValidator
 from nova_image_shim.adapters.limits.limiter import Limiter
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.adapters.stores.process import ProcessStore, Store
 from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
 from nova_image_shim.application import create_app
-from nova_image_shim.auth.keystone import KeystoneAuthenticate, KeystoneProbe, open_keystone
+from nova_image_shim.auth.keystone import KeystoneAuthenticate, open_keystone
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.observability.trace import count_keystone_call
 from nova_image_shim.settings import Settings
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing it has an effect
     from nova_image_shim.observability.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
 
 def create_glance_app(settings: Settings, metrics: Metrics | None = None) -> Flask:
-    """Return the application over the Keystone and Glance of the settings.
-
-    Args:
-        settings: with the backend `glance`.
-        metrics: where requests are counted, None for nowhere.
-    """
+    """Return the application over the Keystone and Glance of the settings."""
     keystone = open_keystone(settings, count_keystone_call)
-    glance = GlanceImageService(_glance_options(settings))
+    glance = _glance(settings)
     limiter, shared = _limiter("Glance", settings), _shared_store(settings)
     lists = Lists(
         glance,
@@ -45,7 +43,14 @@ def create_glance_app(settings: Settings, metrics: Metrics | None = None) -> Fla
         markers=shared,
         waiting=limiter.waiting,
     )
-    probe = KeystoneProbe(keystone, settings.keystone_timeout_seconds)
+
+    def call_glance() -> None:
+        """List one image as the service user."""
+        token, seconds = keystone.own_token(), settings.keystone_timeout_seconds
+        auth, deadline = AccessInfoPlugin(token), time.monotonic() + seconds
+        context = Context(token.project_id or "", f"req-{uuid.uuid4()}", auth, deadline)
+        glance.list_page(context, {}, limit=1)
+
     return create_app(
         settings,
         glance,
@@ -53,16 +58,13 @@ def create_glance_app(settings: Settings, metrics: Metrics | None = None) -> Fla
         lists=lists,
         limiter=limiter,
         metrics=metrics,
-        checks={
-            "keystone": probe.validate,
-            "glance": lambda: glance.list_page(probe.context(), {}, limit=1),
-        },
+        checks={"keystone": keystone.validate_own_token, "glance": call_glance},
     )
 
 
-def _glance_options(settings: Settings) -> GlanceOptions:
+def _glance(settings: Settings) -> GlanceImageService:
     keystone = settings.keystone
-    return GlanceOptions(
+    options = GlanceOptions(
         endpoint=settings.glance_endpoint,
         region_name=keystone.region_name,
         interface=keystone.interface,
@@ -73,13 +75,15 @@ def _glance_options(settings: Settings) -> GlanceOptions:
         trust_env=settings.trust_env,
         cacert=str(keystone.cacert) if keystone.cacert else None,
     )
+    return GlanceImageService(options)
 
 
 def _authenticate(
     settings: Settings, keystone: KeystoneSession, shared: Store | None
 ) -> KeystoneAuthenticate:
-    tokens = TokenCache(shared or ProcessStore(), settings.token_cache_seconds)
-    validator = TokenValidator(keystone, tokens, _limiter("Keystone", settings))
+    limiter = _limiter("Keystone", settings)
+    store = shared or ProcessStore()
+    validator = TokenValidator(keystone, store, settings.token_cache_seconds, limiter)
     if not settings.send_service_token:
         return KeystoneAuthenticate(validator)
     credentials = (settings.service_user or settings.keystone).credentials()
@@ -87,12 +91,8 @@ def _authenticate(
 
 
 def _limiter(name: str, settings: Settings) -> Limiter:
-    return Limiter(
-        name,
-        slots=settings.threads,
-        queue=settings.queue_length,
-        seconds=settings.queue_seconds,
-    )
+    slots, queue, seconds = settings.threads, settings.queue_length, settings.queue_seconds
+    return Limiter(name, slots=slots, queue=queue, seconds=seconds)
 
 
 def _shared_store(settings: Settings) -> Store | None:

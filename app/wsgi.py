@@ -25,12 +25,12 @@ def load_settings_or_exit(environ: Mapping[str, str]) -> Settings:
     """
     try:
         settings = Settings.from_environ(environ)
-    except SettingsError as error:
+        if settings.serves_docs:
+            import nova_image_shim.api_docs  # noqa: F401, PLC0415 - needs the extra `fake`
+    except (SettingsError, ModuleNotFoundError) as error:
         raise _refusal(error) from error
     if settings.backend == "memory":
         _require_seed(settings)
-    if settings.serves_docs:
-        _require_swagger_ui()
     return settings
 
 
@@ -61,13 +61,6 @@ def _require_seed(settings: Settings) -> None:
     try:
         load_seed(settings.memory_images)
     except ImageFileError as error:
-        raise _refusal(error) from error
-
-
-def _require_swagger_ui() -> None:
-    try:
-        import nova_image_shim.api_docs  # noqa: F401, PLC0415
-    except ModuleNotFoundError as error:
         raise _refusal(error) from error
 
 

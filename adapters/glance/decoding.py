@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -12,11 +12,7 @@ from nova_image_shim.adapters import image_port as port
 
 
 def to_page(answer: requests.Response) -> port.Page:
-    """Return the page of a list.
-
-    Raises:
-        ImageServiceUnavailable: the answer is not one.
-    """
+    """Return the page of a list; raise ImageServiceUnavailable where the answer is not one."""
     body = _decoded(answer)
     images, following = body.get("images"), body.get("next")
     if not isinstance(images, list) or not all(map(_is_image, images)):
@@ -25,10 +21,7 @@ def to_page(answer: requests.Response) -> port.Page:
 
 
 def _marker_in(address: object) -> str:
-    """Return the marker in the link to the next page.
-
-    Nothing else of the link is used, so that it cannot lead to another host.
-    """
+    """Return the marker in a link; nothing else of it is used, as it may name another host."""
     try:
         query = urlsplit(address).query if isinstance(address, str) else ""
     except ValueError:
@@ -40,15 +33,11 @@ def _marker_in(address: object) -> str:
 
 
 def to_image(answer: requests.Response) -> port.Image:
-    """Return an image.
-
-    Raises:
-        ImageServiceUnavailable: the answer is not one.
-    """
+    """Return an image; raise ImageServiceUnavailable where the answer is not one."""
     body: Any = _decoded(answer)
     if not _is_image(body):
         raise port.ImageServiceUnavailable("Glance's answer is not an image")
-    return body  # type: ignore[no-any-return]
+    return cast(port.Image, body)
 
 
 def _is_image(value: Any) -> bool:
@@ -56,16 +45,12 @@ def _is_image(value: Any) -> bool:
 
 
 def _decoded(answer: requests.Response) -> dict[str, Any]:
-    """Return the JSON object of an answer; what orjson refuses is read leniently.
-
-    Raises:
-        ImageServiceUnavailable: it is not one.
-    """
+    """Return the JSON object of an answer; what orjson refuses is read leniently, NaN as null."""
     try:
         body = orjson.loads(answer.content)
     except orjson.JSONDecodeError:
         try:
-            body = json.loads(answer.content, parse_constant=_null, parse_float=_float)
+            body = json.loads(answer.content, parse_constant=lambda _: None, parse_float=_float)
         except (ValueError, RecursionError) as error:
             raise port.ImageServiceUnavailable(
                 f"Glance's answer is not valid JSON: {error}"
@@ -73,10 +58,6 @@ def _decoded(answer: requests.Response) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise port.ImageServiceUnavailable("Glance's answer is not a JSON object")
     return body
-
-
-def _null(_word: str) -> None:
-    """Read `NaN` and `Infinity` as null: they are not valid JSON."""
 
 
 def _float(digits: str) -> float | None:

@@ -9,6 +9,8 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -28,10 +30,7 @@ from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.adapters.limits.limiter import LimitExceeded
 
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"
-_OLDEST_FIRST = [
-    *(("sort_key", "created_at"), ("sort_dir", "asc")),
-    *(("sort_key", "id"), ("sort_dir", "asc")),
-]
+_OLDEST_FIRST = "&sort_key=created_at&sort_dir=asc&sort_key=id&sort_dir=asc"
 # How Glance's errors about a marker start: unknown, not visible, too long. The rest is the marker.
 _REFUSALS_OF_MARKERS = (
     "No image found with ID",  # the marker that follows may consist of blanks
@@ -39,6 +38,7 @@ _REFUSALS_OF_MARKERS = (
     "Image with the given id ",
 )
 _SUCCESSES = {200, 204}
+_FAILURES = (ClientException, glanceclient_exc.BaseException, requests.RequestException)
 _OPERATIONS = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
 _MAX_REQUEST_ID_LENGTH = 64  # `req-` and a UUID are 40
 _CONNECTIONS_PER_THREAD = 3  # a page, the previous page, and a spare one
@@ -48,15 +48,8 @@ _CONNECTIONS_PER_THREAD = 3  # a page, the previous page, and a spare one
 class GlanceOptions:
     """Where Glance is, and how long and how much to wait for.
 
-    Args:
-        endpoint: its address; None to use the one in the caller's catalog.
-        region_name, interface: which endpoint of the catalog.
-        connect_timeout_seconds: for a connection.
-        read_timeout_seconds: between two bytes of an answer.
-        max_answer_bytes: the most that one answer may hold.
-        threads: how many requests this process serves at a time.
-        trust_env: whether proxies and CA bundles of the environment apply.
-        cacert: the path of a CA bundle; None for the default ones.
+    Without an endpoint, it is the one in the caller's catalog. The read timeout is that between
+    two bytes. For `trust_env` and `cacert` see `open_session`.
     """
 
     endpoint: str | None = None
@@ -71,10 +64,15 @@ class GlanceOptions:
 
 
 class GlanceImageService(port.ImageService):
-    """The image store that is a real Glance v2."""
+    """The image store that is a real Glance v2; errors and arguments are the port's."""
 
     def __init__(self, options: GlanceOptions) -> None:
         self._options = options
+        self._in_catalog: dict[str, Any] = {
+            "service_type": "image",
+            "region_name": options.region_name,
+            "interface": options.interface,
+        }
         self._transport = BoundedTransport(
             max_bytes=options.max_answer_bytes,
             total_seconds=math.inf,  # each call has what is left of its request's time
@@ -91,26 +89,16 @@ class GlanceImageService(port.ImageService):
         Raises:
             ImageServiceFailed: the catalog has none for the region and interface.
         """
-        options = self._options
-        found = options.endpoint or self._catalog_endpoint(context)
-        if not found:
-            missing = f"{options.interface} endpoint, region {options.region_name or 'any'}"
-            raise port.ImageServiceFailed(f"the token's catalog has no image service: {missing}")
-        return without_version(found)
-
-    def _catalog_endpoint(self, context: port.Context) -> str | None:
-        if context.auth is None:
-            return None
+        found, where = self._options.endpoint, self._in_catalog
         try:
-            return context.auth.get_endpoint(
-                self._session,
-                service_type="image",
-                region_name=self._options.region_name,
-                interface=self._options.interface,
-                skip_discovery=True,
-            )
+            if not found and context.auth:
+                found = context.auth.get_endpoint(self._session, **where, skip_discovery=True)
         except ClientException as error:  # a token without a catalog
             raise port.ImageServiceFailed(f"{type(error).__name__}: {error}") from error
+        if not found:
+            missing = f"{where['interface']} endpoint, region {where['region_name'] or 'any'}"
+            raise port.ImageServiceFailed(f"the token's catalog has no image service: {missing}")
+        return without_version(found)
 
     def list_page(
         self,
@@ -122,12 +110,12 @@ class GlanceImageService(port.ImageService):
         oldest_first: bool = False,
     ) -> port.Page:
         """Return one page, with one GET."""
-        params = [*query.items(), ("limit", str(limit))]
-        params += [("marker", marker)] if marker else []
-        params += _OLDEST_FIRST if oldest_first else []
-        url = f"{self._base(context)}/v2/images?{urlencode(params)}"
+        params = {**query, "limit": str(limit)} | ({"marker": marker} if marker else {})
+        url = f"{context.endpoint or self.endpoint(context)}/v2/images?{urlencode(params)}"
+        if oldest_first:
+            url += _OLDEST_FIRST
         try:
-            answer = self._call(context, "list", lambda **kwargs: self._session.get(url, **kwargs))
+            answer = self._call(context, "list", partial(self._session.get, url))
         except port.ImageNotFound as error:  # no Glance v2 is at this address
             raise port.ImageServiceFailed(f"{url}: {error}") from error
         except (port.ImageBadRequest, port.ImageNotAuthorized) as error:
@@ -158,33 +146,31 @@ class GlanceImageService(port.ImageService):
             *({"op": "replace", "path": _pointer(key), "value": replace[key]} for key in replace),
             *({"op": "remove", "path": _pointer(key)} for key in remove),
         ]
-        return to_image(
-            self._call_client(
-                context,
-                "PATCH",
-                image_id,
-                headers={"Content-Type": JSON_PATCH},
-                data=orjson.dumps(patch).decode(),
-            )
-        )
+        headers, data = {"Content-Type": JSON_PATCH}, orjson.dumps(patch).decode()
+        return to_image(self._call_client(context, "PATCH", image_id, headers, data=data))
 
     def delete(self, context: port.Context, image_id: str) -> None:
         """Delete an image, with one DELETE."""
         self._call_client(context, "DELETE", image_id)
 
-    def _base(self, context: port.Context) -> str:
-        return context.endpoint or self.endpoint(context)
-
     def _call_client(
-        self, context: port.Context, method: str, image_id: str, **request: Any
+        self,
+        context: port.Context,
+        method: str,
+        image_id: str,
+        more_headers: Mapping[str, str] = MappingProxyType({}),
+        **request: Any,
     ) -> requests.Response:
-        client = _Client(self._session, endpoint_override=self._base(context))
+        endpoint = context.endpoint or self.endpoint(context)
+        client = _Client(self._session, endpoint_override=endpoint)
         url = f"/v2/images/{quote(image_id, safe='')}"
 
         def send(headers: dict[str, str], **kwargs: Any) -> requests.Response:
-            headers |= request.pop("headers", {})
-            answer, _ = client.request(url, method, headers=headers, **kwargs, **request)
-            return answer  # type: ignore[no-any-return]
+            headers |= more_headers
+            answer: requests.Response = client.request(
+                url, method, headers=headers, **kwargs, **request
+            )
+            return answer
 
         return self._call(context, _OPERATIONS[method], send)
 
@@ -192,34 +178,30 @@ class GlanceImageService(port.ImageService):
         self, context: port.Context, operation: str, send: Callable[..., requests.Response]
     ) -> requests.Response:
         """Make one call within the request's time and slot, and raise the error it reports."""
-        self._acquire_slot(context)
-        started = time.monotonic()
-        if (left := context.deadline - started) <= 0:
-            raise port.ImageServiceUnavailable("no time is left to call Glance")
-        answer = None
-        try:
-            answer = send(**self._bounds(context, left))
-        except (
-            ClientException,
-            glanceclient_exc.BaseException,
-            requests.RequestException,
-        ) as error:
-            raise port.ImageServiceUnavailable(
-                f"{type(error).__name__}: {error}",
-                retry_after="1" if self._transport.breaker.is_open else None,
-            ) from error
-        finally:
-            context.calls.append(_record(operation, answer, time.monotonic() - started))
-        if answer.status_code not in _SUCCESSES:
-            raise port_error(answer)
-        return answer
-
-    def _acquire_slot(self, context: port.Context) -> None:
         try:
             if context.slot:
                 context.slot.acquire()
         except LimitExceeded as error:
             raise port.ImageServiceUnavailable(str(error), retry_after=error.retry_after) from error
+        started = time.monotonic()
+        if (left := context.deadline - started) <= 0:
+            raise port.ImageServiceUnavailable("no time is left to call Glance")
+        status, request_id = 0, ""
+        try:
+            answer = send(**self._bounds(context, left))
+            status = answer.status_code
+            request_id = answer.headers.get("X-OpenStack-Request-ID", "")[:_MAX_REQUEST_ID_LENGTH]
+        except _FAILURES as error:
+            raise port.ImageServiceUnavailable(
+                f"{type(error).__name__}: {error}",
+                retry_after="1" if self._transport.breaker.is_open else None,
+            ) from error
+        finally:
+            seconds = time.monotonic() - started
+            context.calls.append(port.Call(operation, status, seconds, request_id))
+        if status not in _SUCCESSES:
+            raise port_error(answer)
+        return answer
 
     def _bounds(self, context: port.Context, left: float) -> dict[str, Any]:
         """Return what every request has: the caller's token, headers and time-outs."""
@@ -239,18 +221,11 @@ class GlanceImageService(port.ImageService):
         }
 
 
-def _record(operation: str, answer: requests.Response | None, seconds: float) -> port.Call:
-    if answer is None:
-        return port.Call(operation, 0, seconds, "")
-    request_id = answer.headers.get("X-OpenStack-Request-ID", "")[:_MAX_REQUEST_ID_LENGTH]
-    return port.Call(operation, answer.status_code, seconds, request_id)
-
-
 class _Client(SessionClient):  # type: ignore[misc] # the library has no types
     """glanceclient's session client, which returns answers as they are."""
 
-    def _handle_response(self, resp: requests.Response) -> tuple[requests.Response, None]:
-        return resp, None
+    def _handle_response(self, resp: requests.Response) -> requests.Response:
+        return resp
 
 
 def _pointer(key: str) -> str:

@@ -16,7 +16,6 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Timeout
 
@@ -47,11 +46,14 @@ _exchange = _Exchange()
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's file; every read ends at the deadline of the exchange."""
+    """A socket as `http.client` reads it; every read ends at the deadline of the exchange."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
@@ -62,52 +64,34 @@ class _DeadlineReader(io.RawIOBase):
             raise TimeoutError("the answer as a whole took too long")
         usual = self._sock.gettimeout()
         # Setting a timeout releases the interpreter's lock, which costs this thread its turn.
-        fits = usual is not None and usual <= left
-        count = self._raw.readinto(buffer) if fits else self._read_for(left, buffer)
+        shortened = usual is None or usual > left
+        if shortened:
+            self._sock.settimeout(min(left, _LONGEST_SECONDS))
+        try:
+            count = self._raw.readinto(buffer)
+        finally:
+            if shortened:
+                self._sock.settimeout(usual)
         _exchange.answered = _exchange.answered or bool(count)
         return count
-
-    def _read_for(self, seconds: float, buffer: Any) -> int | None:
-        usual = self._sock.gettimeout()
-        self._sock.settimeout(min(seconds, _LONGEST_SECONDS))
-        try:
-            return self._raw.readinto(buffer)
-        finally:
-            self._sock.settimeout(usual)
 
     def close(self) -> None:
         self._raw.close()
         super().close()
 
 
-class _DeadlineSocket:
-    """The part of a socket that `http.client` uses to read an answer."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._sock))
-
-
 def _response(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
-    return HTTPResponse(_DeadlineSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
+    return HTTPResponse(_DeadlineReader(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
-class _BoundedConnection(HTTPConnection):
-    response_class = staticmethod(_response)  # type: ignore[assignment]
+def _bounded(pool: Any) -> Any:
+    """Return a class of pools like another one, whose connections read up to the deadline."""
+    base, reading = pool.ConnectionCls, {"response_class": staticmethod(_response)}
+    connection = type(f"Bounded{base.__name__}", (base,), reading)
+    return type(f"Bounded{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
-class _BoundedTLSConnection(HTTPSConnection):
-    response_class = staticmethod(_response)  # type: ignore[assignment]
-
-
-class _BoundedPool(HTTPConnectionPool):
-    ConnectionCls = _BoundedConnection
-
-
-class _BoundedTLSPool(HTTPSConnectionPool):
-    ConnectionCls = _BoundedTLSConnection
+_POOLS = {"http": _bounded(HTTPConnectionPool), "https": _bounded(HTTPSConnectionPool)}
 
 
 class BoundedTransport(HTTPAdapter):
@@ -121,12 +105,11 @@ class BoundedTransport(HTTPAdapter):
 
     Args:
         max_bytes: the most bytes of a body, decoded.
-        total_seconds: the most time for one exchange, unless the call's own timeout is a
-            `urllib3.util.Timeout` with a smaller total.
+        total_seconds: the most time for one exchange; a call's own
+            `urllib3.util.Timeout` may have a smaller total.
         pool_maxsize: how many connections to one host are kept.
         repeat_get: whether a GET may be sent once more.
-        record: called after each call with its method, status and seconds; the status is 0 where
-            no answer came.
+        record: called after each call with method, status (0 without an answer) and seconds.
     """
 
     def __init__(
@@ -148,10 +131,7 @@ class BoundedTransport(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make pools whose connections read up to the deadline."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _BoundedPool,
-            "https": _BoundedTLSPool,
-        }
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Send a request and return its answer, body read.
@@ -163,9 +143,10 @@ class BoundedTransport(HTTPAdapter):
         """
         if self.breaker.failures and (reason := self.breaker.refusal()):
             raise UnreachableError(reason, request=request)
-        total = _total(kwargs.get("timeout"), self._total_seconds)
+        timeout = kwargs.get("timeout")
+        own: Any = timeout.total if isinstance(timeout, Timeout) else None
         started = time.monotonic()
-        _exchange.deadline = started + total
+        _exchange.deadline = started + min(own or math.inf, self._total_seconds)
         _exchange.answered = False
         status = 0
         try:
@@ -179,16 +160,21 @@ class BoundedTransport(HTTPAdapter):
 
     def _send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self._tried(request, *args, **kwargs)
+            return self._attempt(request, *args, **kwargs)
         except requests.ConnectionError as error:
             if not (self._repeat_get and request.method == "GET" and _never_answered(error)):
                 raise
-            return self._tried(request, *args, **kwargs)
+            return self._attempt(request, *args, **kwargs)
 
-    def _tried(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+    def _attempt(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Make one exchange and report to the breaker whether there was a connection."""
         try:
-            response = self._once(request, *args, **kwargs)
+            response = super().send(request, *args, **kwargs)
+            with response:
+                self._read(response)
+        except HTTPError as error:  # while the body was read
+            self.breaker.succeeded()
+            raise requests.exceptions.ChunkedEncodingError(error, request=request) from error
         except requests.RequestException as error:
             if reason := _unconnected(error):
                 self.breaker.failed(reason)
@@ -197,16 +183,6 @@ class BoundedTransport(HTTPAdapter):
             raise
         if self.breaker.failures:
             self.breaker.succeeded()
-        return response
-
-    def _once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        response = super().send(request, *args, **kwargs)
-        try:
-            self._read(response)
-        except HTTPError as error:
-            raise requests.exceptions.ChunkedEncodingError(error, request=request) from error
-        finally:
-            response.close()
         return response
 
     def _read(self, response: requests.Response) -> None:
@@ -221,12 +197,6 @@ class BoundedTransport(HTTPAdapter):
         response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
 
 
-def _total(timeout: Any, default: float) -> float:
-    """Return how many seconds a call may take as a whole."""
-    own = timeout.total if isinstance(timeout, Timeout) else None
-    return min(own, default) if isinstance(own, int | float) else default
-
-
 def _unconnected(error: requests.RequestException) -> Exception | None:
     """Return why no connection could be made, None if there was one.
 
@@ -234,13 +204,11 @@ def _unconnected(error: requests.RequestException) -> Exception | None:
     """
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    made_none = (requests.ConnectTimeout, requests.exceptions.SSLError)
-    return (
-        reason if isinstance(reason, NewConnectionError) or isinstance(error, made_none) else None
-    )
+    made_none = isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError)
+    return reason if made_none or isinstance(reason, NewConnectionError) else None
 
 
 def _never_answered(error: requests.ConnectionError) -> bool:
     """Return whether a connection was refused, or closed before the first byte of an answer."""
-    timed_out = isinstance(error, requests.Timeout)
-    return not (timed_out or isinstance(error, requests.exceptions.SSLError) or _exchange.answered)
+    other_cause = isinstance(error, requests.Timeout | requests.exceptions.SSLError)
+    return not (other_cause or _exchange.answered)

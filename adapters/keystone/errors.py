@@ -4,12 +4,7 @@ from keystoneauth1.exceptions import HttpError
 
 
 class KeystoneUnavailable(Exception):
-    """Keystone did not answer whether the token is valid.
-
-    Args:
-        reason: for the log.
-        retry_after: seconds after which to retry, as text, if that is known.
-    """
+    """Keystone did not answer; `retry_after` is when to retry, in seconds as text."""
 
     def __init__(self, reason: str, *, retry_after: str | None = None) -> None:
         super().__init__(reason)

@@ -16,10 +16,8 @@ def load_plugin(credentials: Mapping[str, str]) -> BaseAuthPlugin:
     """Return the plugin that logs in with credentials, at Keystone's v3 API.
 
     Every value reaches Keystone as it is. The versions that Keystone offers are not looked up:
-    what it says of them during an outage would be remembered.
-
-    Args:
-        credentials: `auth_type`, and the plugin's options by keystoneauth's names.
+    what it says of them during an outage would be remembered. The credentials are `auth_type`,
+    and the plugin's options by keystoneauth's names.
     """
     options: dict[str, Any] = {**credentials, "auth_url": v3_url(credentials["auth_url"])}
     auth_type = options.pop("auth_type")
@@ -46,8 +44,7 @@ class ServiceTokenAuth(BaseAuthPlugin):
 
     def get_token(self, _session: Session) -> str | None:
         """Return the token."""
-        token: str | None = self._plugin.get_token(self._session)
-        return token
+        return self._plugin.get_token(self._session)
 
     def invalidate(self) -> bool:
         """Forget the token, which Glance no longer accepts."""

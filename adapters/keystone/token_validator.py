@@ -1,34 +1,29 @@
 """Tokens validated by the rules of keystonemiddleware, with our bounds, cache and session."""
 
+import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import orjson
 from keystoneauth1.access import AccessInfo
 from keystonemiddleware import auth_token
 from keystonemiddleware.auth_token._exceptions import InvalidToken  # what fetch_token has to raise
 
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
 from nova_image_shim.adapters.keystone.session import KeystoneSession
-from nova_image_shim.adapters.keystone.token_cache import TokenCache
 from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded
 from nova_image_shim.adapters.limits.single_flight import SingleFlight
+from nova_image_shim.adapters.stores.process import Store
 
 _SERVICE_TYPE = "compute"  # the service that access rules of application credentials name
 _SERVICE_ROLES = ["service"]
 _PATH_SAFE = "/~!$&'()*+,;=:@"
 
 
-@dataclass(slots=True)
-class ValidToken:
-    """A valid token.
-
-    Args:
-        access: the token by keystoneauth.
-        data: what Keystone returned, `{"id": ..., "project": ..., "roles": ...}` and more.
-    """
+class ValidToken(NamedTuple):
+    """A valid token: keystoneauth's view of it, and `{"user": {...}, "project": {...}, ...}`."""
 
     access: AccessInfo
     data: dict[str, Any]
@@ -40,13 +35,13 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
     The library decides about expiry, access rules, binding and service tokens; where its data
     comes from is ours: the cache, or one call to Keystone for all who send the same token.
 
-    Args:
-        keystone: validates a token.
-        tokens: what it answered before.
-        limiter: bounds who calls Keystone and who waits for it.
+    The store has Keystone's answers for `cache_seconds`; 0 turns the cache off. Its keys are
+    digests, so that no token is in it. The limiter bounds who calls Keystone and who waits for it.
     """
 
-    def __init__(self, keystone: KeystoneSession, tokens: TokenCache, limiter: Limiter) -> None:
+    def __init__(
+        self, keystone: KeystoneSession, store: Store, cache_seconds: int, limiter: Limiter
+    ) -> None:
         log = logging.getLogger(f"{__name__}.library")
         log.setLevel(logging.CRITICAL + 1)  # it writes several lines about each refusal
         super().__init__(
@@ -57,7 +52,8 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
             service_type=_SERVICE_TYPE,
         )
         self._keystone = keystone
-        self._tokens = tokens
+        self._store = store
+        self._cache_seconds = cache_seconds
         self._limiter = limiter
         self._flights: SingleFlight[dict[str, Any]] = SingleFlight(limiter.waiting)
 
@@ -65,9 +61,6 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
         """Return the token of a request, None if it is not valid.
 
         A token that has just expired is valid together with a valid service token.
-
-        Args:
-            environ: the request's, by WSGI.
 
         Raises:
             KeystoneUnavailable: Keystone did not answer, or too many requests wait for it.
@@ -81,12 +74,11 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
             raise
         except Exception as error:  # the library's, on a token of another shape
             raise KeystoneUnavailable(f"{type(error).__name__}: {error}") from error
-        is_valid = request.user_token_valid
-        if request.service_token:
-            is_valid = is_valid and request.service_token_valid
-        return (
-            ValidToken(request.token_auth.user, request.token_info["token"]) if is_valid else None
-        )
+        if not request.user_token_valid or (
+            request.service_token and not request.service_token_valid
+        ):
+            return None
+        return ValidToken(request.token_auth.user, request.token_info["token"])
 
     def fetch_token(self, token: str, allow_expired: bool = False) -> dict[str, Any]:
         """Return what Keystone says about a token, `{"token": {...}}`: the library's hook.
@@ -96,20 +88,20 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
             LimitExceeded: too many requests wait for Keystone.
             KeystoneUnavailable: Keystone did not answer.
         """
-        if known := self._tokens.get(token):
-            return known
-        data, _ = self._flights.do(
-            (token, allow_expired), lambda: self._fetch(token, allow_expired=allow_expired)
-        )
-        return data
+        key = f"tokens/{hashlib.sha256(token.encode()).hexdigest()}"
+        if self._cache_seconds and (known := self._store.get(key)):
+            return orjson.loads(known)  # type: ignore[no-any-return]
 
-    def _fetch(self, token: str, *, allow_expired: bool) -> dict[str, Any]:
-        with self._limiter.slot():
-            data = self._keystone.validate(token, allow_expired=allow_expired)
-        if data is None:
-            raise InvalidToken
-        self._tokens.set(token, data)
-        return data
+        def fetch() -> dict[str, Any]:
+            with self._limiter.slot():
+                data = self._keystone.validate(token, allow_expired=allow_expired)
+            if data is None:
+                raise InvalidToken
+            if self._cache_seconds:
+                self._store.set(key, orjson.dumps(data), self._cache_seconds)
+            return data
+
+        return self._flights.do((key, allow_expired), fetch)[0]
 
 
 class _Request:

@@ -4,26 +4,16 @@ import threading
 import time
 from collections.abc import Callable
 
-_FAILURES = 5  # in a row, before the breaker opens
-_SECONDS = 1.0  # between two attempts while it is open
-
 
 class Breaker:
     """A circuit breaker for the connections to one service; safe for threads.
 
+    So many failures in a row open it; then so many seconds pass between two attempts.
     pybreaker is not used: it holds a lock during each call, so that calls run one by one.
-
-    Args:
-        failures: how many failed connections in a row open it.
-        seconds: between two attempts while it is open.
-        clock: returns seconds.
     """
 
     def __init__(
-        self,
-        failures: int = _FAILURES,
-        seconds: float = _SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        self, failures: int = 5, seconds: float = 1, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._limit = failures
         self._seconds = seconds

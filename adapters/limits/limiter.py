@@ -19,13 +19,8 @@ class LimitExceeded(Exception):
 class Limiter:
     """A number of slots, and a bounded queue for requests that found none free.
 
-    A slot that is released goes to the request that has waited longest.
-
-    Args:
-        name: the service's, for the log.
-        slots: how many requests may use the service at once.
-        queue: how many may wait.
-        seconds: how long one of them waits for a slot.
+    A slot that is released goes to the request that has waited longest; one that has waited for
+    so many seconds is refused. The name is the service's, for the log.
     """
 
     def __init__(self, name: str, *, slots: int, queue: int, seconds: float) -> None:
@@ -48,15 +43,10 @@ class Limiter:
             if self._free:
                 self._free -= 1
                 return
-            self._start_waiting()
-            turn = threading.Lock()
-            turn.acquire()
-            self._queue.append(turn)
-        try:
+        with self.waiting():
+            turn = self._line_up()
             if not turn.acquire(timeout=self._seconds):
                 self._give_up(turn)
-        finally:
-            self._stop_waiting()
 
     def release(self) -> None:
         """Release a slot."""
@@ -82,23 +72,27 @@ class Limiter:
         Raises:
             LimitExceeded: too many requests wait already.
         """
+        used = f"{self._slots} requests use {self._name}"
         with self._lock:
-            self._start_waiting()
+            if self._waiting >= self._queue_length:
+                raise LimitExceeded(f"{used} and {self._waiting} more wait: too many")
+            self._waiting += 1
         try:
             yield
         finally:
-            self._stop_waiting()
+            with self._lock:
+                self._waiting -= 1
 
-    def _start_waiting(self) -> None:
-        if self._waiting >= self._queue_length:
-            raise LimitExceeded(
-                f"{self._slots} requests use {self._name} and {self._waiting} more wait: too many"
-            )
-        self._waiting += 1
-
-    def _stop_waiting(self) -> None:
+    def _line_up(self) -> threading.Lock:
+        """Return a lock that can be acquired when there is a slot for this request."""
+        turn = threading.Lock()
         with self._lock:
-            self._waiting -= 1
+            if self._free:  # one was released at this very moment
+                self._free -= 1
+            else:
+                turn.acquire()
+                self._queue.append(turn)
+        return turn
 
     def _give_up(self, turn: threading.Lock) -> None:
         with self._lock:
@@ -113,9 +107,6 @@ class Slot:
     """The one slot of a request, shared by its threads and held until the request ends.
 
     A request that has its slot is never refused halfway.
-
-    Args:
-        limiter: whose slot.
     """
 
     def __init__(self, limiter: Limiter) -> None:

@@ -10,11 +10,7 @@ _T = TypeVar("_T")
 
 
 class SingleFlight(Generic[_T]):
-    """Calls in progress, by key.
-
-    Args:
-        waiting: entered while a request waits for another's result; bounds how many do.
-    """
+    """Calls in progress, by key; `waiting` bounds how many requests wait for another's."""
 
     def __init__(self, waiting: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         self._waiting = waiting

@@ -32,11 +32,6 @@ class Memcached:
     """A store over some servers, each key on one of them.
 
     Nothing is raised: a server that fails behaves like an empty one.
-
-    Args:
-        servers: the address of each.
-        timeout_seconds: how long to wait for a server.
-        clock: returns seconds.
     """
 
     def __init__(
@@ -52,16 +47,16 @@ class Memcached:
         ]
 
     def get(self, key: str) -> bytes | None:
-        """Return the value of a key, None where there is none."""
+        """Return the value of a key."""
         found = self._call(key, lambda client: client.get(key))
         return found if isinstance(found, bytes) else None
 
-    def set(self, key: str, value: bytes, seconds: int) -> None:
+    def set(self, key: str, value: bytes, seconds: int) -> bool:
         """Keep a value for that many seconds."""
-        self._call(key, lambda client: client.set(key, value, expire=seconds))
+        return bool(self._call(key, lambda client: client.set(key, value, expire=seconds)))
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none, and return whether it was kept."""
+        """Keep a value where there is none."""
         return bool(self._call(key, lambda client: client.add(key, value, expire=seconds)))
 
     def close(self) -> None:

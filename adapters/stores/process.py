@@ -1,4 +1,4 @@
-"""Bytes kept in this process."""
+"""Bytes kept in this process, and what every store of bytes can do."""
 
 import threading
 import time
@@ -16,8 +16,8 @@ class Store(Protocol):
     def get(self, key: str) -> bytes | None:
         """Return the value of a key, None where there is none."""
 
-    def set(self, key: str, value: bytes, seconds: int) -> None:
-        """Keep a value for that many seconds, or shorter."""
+    def set(self, key: str, value: bytes, seconds: int) -> bool:
+        """Keep a value for that many seconds, or shorter, and return whether it was kept."""
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
         """Keep a value where there is none, and return whether it was kept."""
@@ -26,25 +26,23 @@ class Store(Protocol):
 class _Entry(NamedTuple):
     value: bytes
     seconds: int
+    size: int
 
 
 class ProcessStore:
-    """A store in this process: bounded, the entry unused for longest goes first.
+    """A store in this process: the entry unused for longest makes room for another.
 
-    Args:
-        max_bytes: the most bytes of keys and values.
-        clock: returns seconds.
+    It is bounded by the bytes of keys and values.
     """
 
     def __init__(
         self, max_bytes: int = _MAX_BYTES, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._max_bytes = max_bytes
         self._entries: TLRUCache[str, _Entry] = TLRUCache(
             max_bytes,
             ttu=lambda _key, entry, now: now + entry.seconds,
             timer=clock,
-            getsizeof=lambda entry: len(entry.value),
+            getsizeof=lambda entry: entry.size,
         )
         self._lock = threading.Lock()
 
@@ -54,13 +52,18 @@ class ProcessStore:
             entry = self._entries.get(key)
         return entry and entry.value
 
-    def set(self, key: str, value: bytes, seconds: int) -> None:
+    def set(self, key: str, value: bytes, seconds: int) -> bool:
         """Keep a value, unless it is larger than the whole store."""
-        if len(value) <= self._max_bytes:
-            with self._lock:
-                self._entries[key] = _Entry(value, seconds)
+        with self._lock:
+            return self._keep(key, value, seconds)
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none, and return whether it was kept."""
+        """Keep a value where there is none, unless it is larger than the whole store."""
         with self._lock:
-            return self._entries.setdefault(key, added := _Entry(value, seconds)) is added
+            return key not in self._entries and self._keep(key, value, seconds)
+
+    def _keep(self, key: str, value: bytes, seconds: int) -> bool:
+        size = len(key) + len(value)
+        if fits := size <= self._entries.maxsize:
+            self._entries[key] = _Entry(value, seconds, size)
+        return fits

@@ -21,11 +21,7 @@ class SignedStore:
     """A store whose values carry a signature of key, value and time.
 
     A value is not used after the seconds for which it was written, however long the store keeps it.
-
-    Args:
-        store: where the bytes are.
-        secret: the key of the signatures; the same for all who share the store.
-        clock: returns seconds since 1970.
+    All who share the store have the secret, and a clock of seconds since 1970.
     """
 
     def __init__(self, store: Store, secret: bytes, clock: Callable[[], float] = time.time) -> None:
@@ -46,12 +42,12 @@ class SignedStore:
         is_valid = -_SKEW_SECONDS <= self._clock() - written < seconds
         return signed[_TIMES.size :] if is_valid else None
 
-    def set(self, key: str, value: bytes, seconds: int) -> None:
+    def set(self, key: str, value: bytes, seconds: int) -> bool:
         """Keep a value for that many seconds."""
-        self._store.set(_PREFIX + key, self._signed(key, value, seconds), seconds)
+        return self._store.set(_PREFIX + key, self._signed(key, value, seconds), seconds)
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none, and return whether it was kept."""
+        """Keep a value where there is none."""
         return self._store.add(_PREFIX + key, self._signed(key, value, seconds), seconds)
 
     def _signed(self, key: str, value: bytes, seconds: int) -> bytes:
@@ -65,9 +61,7 @@ class SignedStore:
 def shared_secret(password: str, *identity: str | None) -> bytes:
     """Return the secret of all who run with one service user, slow to guess a password from.
 
-    Args:
-        password: the service user's, or the secret of its application credential.
-        identity: Keystone's address and the user; the salt.
+    The identity is Keystone's address and the user: the salt.
     """
     salt = "\n".join(("nova-image-shim", *map(str, identity))).encode()
     return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)

@@ -7,9 +7,7 @@ from nova_image_shim.auth.errors import Unauthenticated
 
 
 def accept_any_token(request: Request, project_id: str | None) -> Caller:
-    """Accept any token for the project in the path.
-
-    Where the path has no project, the token itself is the project's id.
+    """Accept any token for the project in the path; without one, the token is the project's id.
 
     Raises:
         Unauthenticated: there is no token.

@@ -1,9 +1,9 @@
 """Who makes a request: the `Caller`, and how a request becomes one."""
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Request
 from keystoneauth1.plugin import BaseAuthPlugin
@@ -16,20 +16,13 @@ _VOLATILE_TOKEN_FIELDS = set(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user and project that a token stands for.
-
-    Args:
-        user_id: the user.
-        project_id: the project, None for a token without one.
-        auth: the token and its catalog, for the image store.
-        roles: the names of the user's roles in the project.
-        token: all that Keystone returns about the token.
-    """
+    """The user and project that a token stands for."""
 
     user_id: str
-    project_id: str | None
-    auth: BaseAuthPlugin | None = None
-    roles: frozenset[str] = frozenset()
+    project_id: str | None  # None for a token without one
+    auth: BaseAuthPlugin | None = None  # the token and its catalog, for the image store
+    roles: frozenset[str] = frozenset()  # names of the user's roles in the project
+    # All that Keystone returns about the token.
     token: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -43,17 +36,6 @@ class Caller:
         return self.user_id, self.project_id, self.roles, json.dumps(scope, sort_keys=True)
 
 
-class Authenticate(Protocol):
-    """How a request becomes a caller: with Keystone, or with the embedded cloud."""
-
-    def __call__(self, request: Request, project_id: str | None, /) -> Caller:
-        """Return the caller.
-
-        Args:
-            request: the current request.
-            project_id: the project in its path, None where the path has none.
-
-        Raises:
-            Unauthenticated: there is no valid token.
-            KeystoneUnavailable: Keystone did not answer.
-        """
+# Makes a caller of a request and of the project in its path, None where the path has none.
+# Raises Unauthenticated without a valid token, KeystoneUnavailable if Keystone did not answer.
+Authenticate = Callable[[Request, str | None], Caller]

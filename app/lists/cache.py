@@ -2,7 +2,8 @@
 
 Old clients request the same list again and again. Lists are cached in this process only, as
 finished bytes, and never those that failed. A write by a project changes its *write marker*, which
-is part of every key, so that no process that shares the markers answers with an older list.
+is part of every key, so that no process that shares the markers answers with an older list. Where
+the store loses the change, at least this process forgets its lists.
 """
 
 import hashlib
@@ -53,7 +54,7 @@ class Lists:
         self._images = images
         self._executor = ThreadPoolExecutor(2 * threads, "pages")
         self._seconds = cache_seconds
-        self._markers: Store = markers or ProcessStore()
+        self._markers = markers or ProcessStore()
         self._clock = clock
         self._cached: TLRUCache[Hashable, StoredList] = TLRUCache(
             _MAX_BYTES,
@@ -61,6 +62,7 @@ class Lists:
             timer=clock,
             getsizeof=lambda stored: stored.size,
         )
+        self._lost_markers = 0  # part of every key, too
         self._flights: SingleFlight[StoredList] = SingleFlight(waiting)
         self._lock = threading.Lock()
 
@@ -70,44 +72,41 @@ class Lists:
         Raises:
             ImageServiceError: the store's errors, or another request's fetch took too long.
         """
-
-        def fetch() -> StoredList:
-            listing = Listing(self._images, context, request)
-            return listing.fetch(self._executor, self._clock())
-
+        listing = Listing(self._images, context, request)
         marker = self._marker(context.project_id) if self._seconds else None
         if marker is None:
-            return fetch(), None
-        key = (marker, request.key)
+            return listing.fetch(self._executor, self._clock()), None
+        key = (marker, self._lost_markers, request.key)
         stored, is_shared = self._stored(key), True
         if stored is None:
-            stored, is_shared = self._fetch_once(key, fetch, context)
+            stored, is_shared = self._fetch_once(key, listing)
         return stored, int(self._clock() - stored.fetched_at) if is_shared else None
 
     def note_write(self, project_id: str) -> None:
         """Stop using every list of a project that was requested before now."""
-        if self._seconds:
-            self._markers.set(_marker_key(project_id), _new_marker(), _MARKER_SECONDS)
+        if not self._seconds:
+            return
+        if not self._markers.set(_marker_key(project_id), _new_marker(), _MARKER_SECONDS):
+            with self._lock:
+                self._lost_markers += 1
 
     def _stored(self, key: Hashable) -> StoredList | None:
         with self._lock:
             return self._cached.get(key)
 
-    def _fetch_once(
-        self, key: Hashable, fetch: Callable[[], StoredList], context: Context
-    ) -> tuple[StoredList, bool]:
+    def _fetch_once(self, key: Hashable, listing: Listing) -> tuple[StoredList, bool]:
         """Fetch a list, or wait for the request that does; where that one fails, fetch it too."""
 
         def fetch_and_store() -> StoredList:
             if found := self._stored(key):  # another request stored it a moment ago
                 return found
-            stored = fetch()
+            stored = listing.fetch(self._executor, self._clock())
             if stored.is_complete and stored.size <= _MAX_BYTES:
                 with self._lock:
                     self._cached[key] = stored
             return stored
 
-        seconds = min(context.deadline - time.monotonic(), _MAX_WAIT_SECONDS)
+        seconds = min(listing.context.deadline - time.monotonic(), _MAX_WAIT_SECONDS)
         try:
             return self._flights.do(key, fetch_and_store, seconds=seconds, retry=True)
         except TimeoutError as error:

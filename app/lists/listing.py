@@ -25,36 +25,22 @@ _T = TypeVar("_T")
 
 
 class Previous(NamedTuple):
-    """Where the previous page begins.
+    """Where the previous page begins."""
 
-    Args:
-        marker: the image before its first one, None where it is the start of the list.
-        limit: how many images it holds, None for as many as this page.
-    """
-
-    marker: str | None
-    limit: int | None
+    marker: str | None  # the image before its first one, None at the start of the list
+    limit: int | None  # how many images it holds, None for as many as this page
 
 
 @dataclass(frozen=True, slots=True)
 class StoredList:
-    """A whole list in the legacy form.
+    """A whole list in the legacy form."""
 
-    Args:
-        pages: its entries as the elements of JSON arrays, one piece for each page of the store.
-        count: how many entries there are.
-        last_id: the id after which the next page begins, None where no such link is due.
-        previous: where the previous page begins, None where no such link is due.
-        is_complete: False where the previous page could not be found.
-        fetched_at: when the store was first called, in seconds of the cache's clock.
-    """
-
-    pages: list[bytes]
-    count: int
-    last_id: str | None
-    previous: Previous | None
-    is_complete: bool
-    fetched_at: float
+    pages: list[bytes]  # its entries as elements of JSON arrays, a piece for each Glance page
+    count: int  # of entries
+    last_id: str | None  # after which the next page begins, None where no such link is due
+    previous: Previous | None  # None where no such link is due
+    is_complete: bool  # False where the previous page could not be found
+    fetched_at: float  # when the store was first called, in seconds of the cache's clock
 
     @property
     def size(self) -> int:
@@ -64,42 +50,33 @@ class StoredList:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list being fetched.
-
-    Args:
-        service: where the images are.
-        context: on whose behalf.
-        request: which list.
-    """
+    """A list being fetched from a store, on behalf of a caller."""
 
     service: ImageService
     context: Context
     request: ListRequest
 
     def fetch(self, executor: Executor, now: float) -> StoredList:
-        """Fetch all of it, and translate it to bytes page by page.
-
-        Args:
-            executor: fetches other pages meanwhile.
-            now: becomes `fetched_at`.
+        """Fetch all of it, and translate it to bytes page by page; `now` becomes `fetched_at`.
 
         Raises:
             ImageServiceError: as `pages`, or what the store answers.
         """
-        searched = self._start_previous(executor) if self.request.with_previous else None
+        request = self.request
+        searched = self._start_previous(executor) if request.marker else None
         pages: list[bytes] = []
         count, last_id = 0, ""
-        translator = self.request.translator
-        to_entry = translator.full if self.request.detailed else translator.brief
+        translator = request.translator
+        to_entry = translator.full if request.detailed else translator.brief
         for images in self.pages(executor):
-            pages.append(to_elements([to_entry(image) for image in images]))
+            pages.append(to_elements(list(map(to_entry, images))))
             count += len(images)
             last_id = images[-1]["id"] if images else last_id
         previous = searched.result() if searched else None
         return StoredList(
             pages,
             count,
-            last_id if count == self.request.limit else None,
+            last_id if count == request.limit else None,
             previous,
             is_complete=searched is None or previous is not None,
             fetched_at=now,
@@ -151,11 +128,11 @@ class Listing:
     def _start_previous(self, executor: Executor) -> Future[Previous | None] | None:
         """Start to look for the previous page, beside the list itself.
 
-        Returns None where no such link is due: without marker or limit, where more than one call
-        would be needed, or where Glance does not have such a filter.
+        Returns None where no such link is due: without a limit, where more than one call would be
+        needed, or where Glance does not have such a filter.
         """
         request = self.request
-        due = request.marker and request.limit and request.limit <= request.page_size
+        due = request.with_previous and request.limit and request.limit <= request.page_size
         if not due or request.query.properties or request.query.impossible:
             return None
         return _start(executor, self._previous)

@@ -12,48 +12,28 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """A checked list query.
+    """A checked list query."""
 
-    Args:
-        filters: values by legacy name, in the order in which the names appeared.
-        limit: the most images to return, None for all.
-        page_size: the size of the first Glance page, None for the setting's.
-        marker: the id after which the list begins.
-    """
-
-    filters: Mapping[str, str]
-    limit: int | None = None
-    page_size: int | None = None
-    marker: str | None = None
+    filters: Mapping[str, str]  # by legacy name, in the order in which the names appeared
+    limit: int | None = None  # the most images to return, None for all
+    page_size: int | None = None  # of the first Glance page, None for the setting's
+    marker: str | None = None  # the id after which the list begins
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """One list as one request needs it.
-
-    Args:
-        caller: who sees it.
-        endpoint: the image store's address, None where it has none.
-        translator: translates the images, with the links of this request.
-        detailed: whether the entries are full or brief.
-        query: the filters in Glance's terms.
-        limit: the most images in the list, None for all.
-        marker: the id after which the list begins.
-        page_size: how many images are fetched from Glance at a time.
-        first_page_size: the same for the first call.
-        with_previous: whether a link to the previous page is needed.
-    """
+    """One list as one request needs it."""
 
     caller: Caller
-    endpoint: str | None
-    translator: Translator
-    detailed: bool
+    endpoint: str | None  # the image store's, None where it has none
+    translator: Translator  # with the links of this request
+    detailed: bool  # full entries, or brief ones
     query: GlanceQuery
-    limit: int | None
-    marker: str | None
-    page_size: int
+    limit: int | None  # the most images in the list, None for all
+    marker: str | None  # the id after which the list begins
+    page_size: int  # how many images are fetched from Glance at a time
     first_page_size: int
-    with_previous: bool
+    with_previous: bool  # whether a link to the previous page is needed
 
     @property
     def key(self) -> Hashable:

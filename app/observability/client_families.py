@@ -35,14 +35,9 @@ _PRODUCTS = {
     "java": "java|okhttp|apache-httpclient",
     "browser": "mozilla",
 }
-_RULES = [
-    # Matches `product/1.2`, `product (1.2)`, `product v1.2` and a product without a version.
-    (
-        family,
-        re.compile(rf"(?<![a-z0-9])(?:{names})(?![a-z0-9])(?:[/ (]*v?(\d[\w.+-]*))?", re.I | re.A),
-    )
-    for family, names in _PRODUCTS.items()
-]
+# Matches `product/1.2`, `product (1.2)`, `product v1.2` and a product without a version.
+_RULE = r"(?<![a-z0-9])(?:{})(?![a-z0-9])(?:[/ (]*v?(\d[\w.+-]*))?"
+_RULES = {name: re.compile(_RULE.format(p), re.I | re.A) for name, p in _PRODUCTS.items()}
 FAMILIES = (*_PRODUCTS, OTHER, NONE)
 
 
@@ -65,7 +60,7 @@ def client_of(user_agent: str) -> Client:
     """
     if not user_agent.strip():
         return Client(NONE, "")
-    for family, product in _RULES:
+    for family, product in _RULES.items():
         if match := product.search(user_agent[:_MAX_AGENT_LENGTH]):
             return Client(family, (match[1] or "")[:_MAX_VERSION_LENGTH])
     return Client(OTHER, "")

@@ -21,11 +21,7 @@ class RequestFormatter(logging.Formatter):
 
     The ids are the client's request id (`-` if it sent none) and ours, in oslo.log's order.
     Control characters in the message are escaped, so that no client or service can forge a log
-    line. Secrets are redacted from the whole line.
-
-    Args:
-        secrets: passwords and the like; the request's own token, and any text that looks like
-            a Fernet token, are always redacted.
+    line. The secrets, the request's own token and whatever looks like a Fernet token are redacted.
     """
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
@@ -41,7 +37,7 @@ class RequestFormatter(logging.Formatter):
         sent = trace.client_request_id or "-"
         record.request = f"{sent} {trace.request_id} {trace.user_id} {trace.project_id}"
         if not record.message.isprintable():  # a cheap check that most lines pass
-            record.message = _CONTROL.sub(_escaped, record.message)
+            record.message = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", record.message)
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -65,14 +61,12 @@ class JsonFormatter(RequestFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """Format the record as JSON, and redact secrets."""
         trace = CURRENT.get()
-        fields = record.args if record.name == ACCESS_LOGGER else None
-        access = fields if isinstance(fields, dict) else None
         line: dict[str, Any] = {
             "asctime": f"{self.formatTime(record, _TIME_FORMAT)}.{int(record.msecs):03d}",
             "name": record.name,
             "levelname": record.levelname,
             "process": record.process,
-            "message": record.getMessage() if access is None else _summary(access),
+            "message": record.getMessage(),
             "context": {
                 "request_id": trace.request_id,
                 "global_request_id": trace.client_request_id or None,
@@ -80,19 +74,12 @@ class JsonFormatter(RequestFormatter):
                 "project_id": trace.project_id,
             },
         }
-        if access is not None:
-            line["extra"] = access
+        if record.name == ACCESS_LOGGER and isinstance(record.args, dict):
+            line["message"] = "{method} {target} {status}".format_map(record.args)
+            line["extra"] = record.args
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return self._redact(to_json(line).decode())
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\x{ord(match[0]):02x}"
-
-
-def _summary(access: dict[str, Any]) -> str:
-    return "{method} {target} {status}".format_map(access)
 
 
 def _secret_forms(*secrets: str) -> list[str]:
@@ -109,13 +96,7 @@ def _secret_forms(*secrets: str) -> list[str]:
 def logging_config(
     level: str, log_format: str = "text", secrets: Collection[str] = ()
 ) -> dict[str, object]:
-    """Return a `logging.config` dictionary that logs to standard error.
-
-    Args:
-        level: the name of the lowest level to log.
-        log_format: `text` or `json`.
-        secrets: texts that must never be logged.
-    """
+    """Return a `logging.config` dictionary that logs to standard error, as `text` or `json`."""
     quiet = "INFO" if level == "DEBUG" else level
     formatter = {"text": RequestFormatter, "json": JsonFormatter}[log_format]
     return {

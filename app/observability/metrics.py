@@ -22,77 +22,65 @@ _PAGES = (1, 2, 3, 5, 10, 25, 100)
 class Metrics:
     """All metrics of one application.
 
-    Args:
-        threads: how many requests this process can serve at once.
-        backend: `memory` or `glance`.
+    `threads` is how many requests this process can serve at once; `backend` is a label.
     """
 
     def __init__(self, *, threads: int, backend: str) -> None:
         self.registry = CollectorRegistry()
         common: dict[str, Any] = {"namespace": _NAMESPACE, "registry": self.registry}
-        self._requests = Counter("requests", "Requests answered.", _REQUEST_LABELS, **common)
-        self._request_seconds = Histogram(
-            "request_duration_seconds",
-            "Duration of a request.",
-            ["call"],
-            buckets=_SECONDS,
-            **common,
+        self._common = common
+        self._requests = self._counter("requests", "Requests answered.", "call", "status", "client")
+        self._token_lookups = self._counter(
+            "token_lookups", "Tokens looked up; a miss calls Keystone.", "result"
         )
-        self._glance_seconds = Histogram(
-            "glance_request_duration_seconds",
+        self._cache_hits = self._counter("list_cache_hits", "Lists answered from the cache.")
+        self._refusals = self._counter(
+            "brownout_refusals", "Requests refused by SHIM_BROWNOUT.", "client"
+        )
+        self._request_seconds = self._seconds("request", "Duration of a request.", "call")
+        self._glance_seconds = self._seconds(
+            "glance_request",
             "Duration of a request to Glance; status 0 means no response.",
-            ["operation", "status"],
-            buckets=_SECONDS,
-            **common,
+            *("operation", "status"),
         )
-        self._keystone_seconds = Histogram(
-            "keystone_request_duration_seconds",
+        self._keystone_seconds = self._seconds(
+            "keystone_request",
             "Duration of a request to Keystone; status 0 means no response.",
-            ["method", "status"],
-            buckets=_SECONDS,
-            **common,
+            *("method", "status"),
         )
         self._images = Histogram("list_images", "Images in a list.", buckets=_IMAGES, **common)
         self._pages = Histogram("list_pages", "Glance pages of a list.", buckets=_PAGES, **common)
-        self._token_lookups = Counter(
-            "token_lookups", "Tokens looked up; a miss calls Keystone.", ["result"], **common
-        )
-        self._cache_hits = Counter("list_cache_hits", "Lists answered from the cache.", **common)
-        self._refusals = Counter(
-            "brownout_refusals", "Requests refused by SHIM_BROWNOUT.", ["client"], **common
-        )
-        self._add_gauges(threads, backend, common)
+        self._busy = self._gauge("threads_busy", "Requests being served.")
+        self._gauge("threads", "Requests that can be served at once.").set(threads)
+        self._gauge(
+            "build_info",
+            "Always 1; the labels describe the running program.",
+            *("version", "python", "backend"),
+            mode="livemax",
+        ).labels(version("nova-image-shim"), platform.python_version(), backend).set(1)
         # Cached, because `labels` converts each label to text and takes a lock on every call.
         self._child = lru_cache(maxsize=4096)(lambda metric, *labels: metric.labels(*labels))
 
-    def _add_gauges(self, threads: int, backend: str, common: dict[str, Any]) -> None:
-        live: dict[str, Any] = common | {"multiprocess_mode": "livesum"}
-        self._busy = Gauge("threads_busy", "Requests being served.", **live)
-        Gauge("threads", "Requests that can be served at once.", **live).set(threads)
-        info = Gauge(
-            "build_info",
-            "Always 1; the labels describe the running program.",
-            ["version", "python", "backend"],
-            **common | {"multiprocess_mode": "livemax"},
-        )
-        info.labels(version("nova-image-shim"), platform.python_version(), backend).set(1)
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, **self._common)
+
+    def _seconds(self, what: str, text: str, *labels: str) -> Histogram:
+        name = f"{what}_duration_seconds"
+        return Histogram(name, text, labels, buckets=_SECONDS, **self._common)
+
+    def _gauge(self, name: str, text: str, *labels: str, mode: Any = "livesum") -> Gauge:
+        return Gauge(name, text, labels, multiprocess_mode=mode, **self._common)
 
     def begin(self) -> None:
         """Count one more busy thread."""
         self._busy.inc()
 
-    def end(self, _error: BaseException | None = None) -> None:
+    def end(self) -> None:
         """Count one busy thread fewer."""
         self._busy.dec()
 
     def record(self, trace: Trace, status: int, seconds: float) -> None:
-        """Count a finished request.
-
-        Args:
-            trace: the request's trace.
-            status: the HTTP status of the response.
-            seconds: how long the request took.
-        """
+        """Count a finished request, by its trace, the response's status and its duration."""
         child, family = self._child, trace.client.family
         child(self._requests, trace.call, status, family).inc()
         child(self._request_seconds, trace.call).observe(seconds)
@@ -109,6 +97,3 @@ class Metrics:
             child(self._token_lookups, "hit" if trace.token_cached else "miss").inc()
         if trace.brownout:
             child(self._refusals, family).inc()
-
-
-_REQUEST_LABELS = ("call", "status", "client")

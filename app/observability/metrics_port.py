@@ -26,11 +26,7 @@ _BACKLOG = 16
 
 
 class MetricsPort:
-    """The port and the folder of metric files, for the lifetime of gunicorn's master.
-
-    Args:
-        address: where to listen.
-    """
+    """The port and the folder of metric files, for the lifetime of gunicorn's master."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -40,9 +36,7 @@ class MetricsPort:
     def open(self, uid: int, gid: int) -> None:
         """Listen, and prepare the folder that PROMETHEUS_MULTIPROC_DIR names, or a temporary one.
 
-        Args:
-            uid: the user that the workers run as.
-            gid: the group that the workers run as.
+        A temporary one belongs to the user and group that the workers run as.
 
         Raises:
             OSError: the address is in use or not local, or the folder cannot be created.
@@ -58,11 +52,7 @@ class MetricsPort:
             os.chown(self._own_folder, uid, gid)
 
     def hand_over(self, environ: dict[str, str]) -> None:
-        """Pass the socket to the gunicorn that is about to replace this one (SIGUSR2).
-
-        Args:
-            environ: the environment variables of the new process.
-        """
+        """Pass the socket in the environment of the gunicorn that is to replace this one."""
         assert self._socket is not None, "open() comes first"
         self._socket.set_inheritable(True)
         environ[_SOCKET_VARIABLE] = str(self._socket.fileno())

@@ -1,7 +1,5 @@
 """The trace of the current request, and the access log line made from it."""
 
-from __future__ import annotations
-
 import logging
 import re
 import time
@@ -9,7 +7,7 @@ import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 from flask import Request, Response
 
@@ -29,43 +27,28 @@ _NO_CLIENT = client_of("")
 
 @dataclass(slots=True)
 class Trace:
-    """Facts about one request for its log lines and the metrics.
+    """Facts about one request for its log lines and the metrics."""
 
-    Args:
-        request_id: our id, returned in both request-id headers.
-        client_request_id: the client's id if it sent a valid one, otherwise empty.
-        token: the client's token, held only to redact it from log lines.
-        user_agent, client: the User-Agent header and the client that it describes.
-        user_id, project_id: the caller's ids; `-` before authentication.
-        call: blueprint and view, such as `images.detail`; `none` if no route matches.
-        token_cached: whether the token was in the cache; None if no token was looked up.
-        keystone_calls: method, status (0 for no response) and seconds of each call.
-        calls: each call to the image store.
-        pages, images: the number of Glance pages and images in a list; None for other calls.
-        list_cached: whether the list came from the cache.
-        brownout: whether a brownout refused the request.
-        started: `time.monotonic()` at the start of the request.
-    """
-
-    request_id: str
-    client_request_id: str = ""
-    token: str = ""
+    request_id: str  # ours, returned in both request-id headers
+    client_request_id: str = ""  # the client's if it sent a valid one
+    token: str = ""  # held only to redact it from log lines
     user_agent: str = ""
     client: Client = _NO_CLIENT
-    user_id: str = "-"
+    user_id: str = "-"  # the caller's; `-` before authentication
     project_id: str = "-"
-    call: str = UNROUTED
-    token_cached: bool | None = None
+    call: str = UNROUTED  # blueprint and view, such as `images.detail`
+    token_cached: bool | None = None  # None if no token was looked up
+    # Method, status (0 for no response) and seconds.
     keystone_calls: list[tuple[str, int, float]] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    pages: int | None = None
+    calls: list[Call] = field(default_factory=list)  # to the image store
+    pages: int | None = None  # Glance's pages of a list; None for other calls
     images: int | None = None
     list_cached: bool = False
-    brownout: bool = False
+    brownout: bool = False  # whether a brownout refused the request
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def of(cls, request: Request) -> Trace:
+    def of(cls, request: Request) -> Self:
         """Start the trace of a request."""
         environ = request.environ
         inbound = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")

@@ -1,13 +1,9 @@
 """The lines on standard output when the service is ready, for people and for test harnesses."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from flask import Flask
+from flask import Flask
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown to users, not bound to
 
@@ -15,9 +11,7 @@ _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown to users
 def announce(app: Flask, address: tuple[str, int]) -> None:
     """Write a welcome, and `nova-image-shim ready: http://HOST:PORT` as the last line.
 
-    Args:
-        app: the application; the welcome of the embedded cloud shows how to log in.
-        address: the host and port that the service listens on.
+    The welcome of the embedded cloud, which the application brings, shows how to log in.
     """
     host = _LOOPBACK.get(address[0], address[0])
     base = f"http://{f'[{host}]' if ':' in host else host}:{address[1]}"

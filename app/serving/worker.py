@@ -28,9 +28,8 @@ _NEXT_REQUEST_MILLISECONDS = 2
 def worker_class(head_seconds: float, whole_seconds: float) -> type[ThreadWorker]:
     """Return a worker class that disconnects slow clients.
 
-    Args:
-        head_seconds: the limit for a request's head, from its first byte.
-        whole_seconds: the limit for the rest: the body, the application and the response.
+    A request's head may take `head_seconds` from its first byte; the rest, with the application
+    and the response, `whole_seconds`.
     """
     bounds = {"head_seconds": head_seconds, "whole_seconds": whole_seconds}
     return type("BoundedWorker", (_BoundedWorker,), bounds)

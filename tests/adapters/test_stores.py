@@ -87,15 +87,16 @@ def open_store() -> Iterator[Callable[..., SignedStore]]:
 
 def test_a_process_store_keeps_values_for_their_time_and_within_its_bound() -> None:
     clock = Clock()
-    store = ProcessStore(10, clock)
-    store.set("a", b"12345", 2)
+    store = ProcessStore(12, clock)
+    assert store.set("a", b"12345", 2)
     assert [False, True] == [store.add("a", b"x", 9), store.add("b", b"67890", 9)]
     assert [b"12345", b"67890", None] == [store.get("a"), store.get("b"), store.get("c")]
     clock.now += 2
     assert [None, b"67890"] == [store.get("a"), store.get("b")]
-    store.set("c", b"1234567890", 9)
-    store.set("d", b"12345678901", 9)
-    assert [None, b"1234567890", None] == [store.get("b"), store.get("c"), store.get("d")]
+    assert store.set("c", b"12345678901", 9)  # the bound is that of keys and values
+    assert not store.set("d", b"123456789012", 9)
+    assert not store.add("d", b"123456789012", 9)
+    assert [None, b"12345678901", None] == [store.get("b"), store.get("c"), store.get("d")]
 
 
 def test_one_process_finds_what_another_has_stored(

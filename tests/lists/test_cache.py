@@ -405,8 +405,8 @@ class AwayStore:
     def get(self, key: str) -> None:
         """Return nothing."""
 
-    def set(self, key: str, value: bytes, seconds: int) -> None:
-        """Keep nothing."""
+    def set(self, key: str, value: bytes, seconds: int) -> bool:
+        return False
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
         return False
@@ -430,6 +430,22 @@ def test_a_write_through_one_process_is_seen_by_the_others() -> None:
     clients[0].delete("/v2/demo/images/none")
     assert [None, None] == [client.get(DETAIL).headers.get("Age") for client in clients]
     assert 2 == len(other.service.asked)
+
+
+class Flaky(ProcessStore):
+    """A store that fails when a marker changes, and is back at once."""
+
+    def set(self, key: str, value: bytes, seconds: int) -> bool:
+        return False
+
+
+def test_a_write_whose_marker_is_lost_is_seen_in_its_own_process() -> None:
+    client = Cached(markers=Flaky()).client()
+    ages = []
+    for _ in range(2):
+        ages += [client.get(DETAIL).headers.get("Age") for _ in range(2)]
+        client.delete("/v2/demo/images/none")
+    assert [None, "0", None, "0"] == ages
 
 
 class Forged(ProcessStore):
@@ -456,8 +472,9 @@ def test_markers_name_nobody() -> None:
     keys: list[str] = []
 
     class Spied(ProcessStore):
-        def set(self, key: str, value: bytes, seconds: int) -> None:
+        def set(self, key: str, value: bytes, seconds: int) -> bool:
             keys.append(key)
+            return True
 
     client = Cached(markers=Spied()).client()
     client.delete("/v2/demo/images/none")
