@@ -37,8 +37,7 @@ def require_own_project() -> None:
 
 def require_valid_host() -> None:
     """Refuse a `Host` that cannot be part of a link."""
-    header = request.headers.get("Host")
-    if header is None:
+    if (header := request.headers.get("Host")) is None:
         return
     match = _HOST.fullmatch(header)
     if not match or not 0 < int(match[2] or "1") < 2**16:

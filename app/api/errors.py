@@ -130,5 +130,6 @@ def _keystone_unavailable(error: KeystoneUnavailable) -> Response:
 
 
 def _validation_error(error: ValidationError) -> Response:
-    first, *_ = error.normalized_messages().values()  # in the order of the schema's fields
+    # The first error is of the first field, in the schema's order.
+    first, *_ = error.normalized_messages().values()  # type: ignore[no-untyped-call]
     return fault_response(400, str(first[0]))

@@ -5,6 +5,7 @@ from typing import Self
 from urllib.parse import quote
 
 Link = dict[str, str]
+_IMAGE_TYPE = "application/vnd.openstack.image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,11 @@ class Links:
 
     def of_image(self, image_id: str) -> list[Link]:
         """Return an image's `self`, `bookmark` and `alternate` links."""
+        alternate = f"{self.images_alternate}{image_id}"
         return [
             {"rel": "self", "href": f"{self.images}{image_id}"},
             {"rel": "bookmark", "href": f"{self.images_bookmark}{image_id}"},
-            {
-                "rel": "alternate",
-                "type": "application/vnd.openstack.image",
-                "href": f"{self.images_alternate}{image_id}",
-            },
+            {"rel": "alternate", "type": _IMAGE_TYPE, "href": alternate},
         ]
 
     def of_server(self, server_id: object) -> list[Link]:

@@ -12,7 +12,8 @@ from nova_image_shim.translation.translator import JSON_PROPERTIES
 
 INVALID_INPUT = "Invalid input for field/attribute {name}. Value: {value}. "
 _MAX_LENGTH = 255
-_BAD_META = dict.fromkeys(("required", "null", "invalid"), "Incorrect request body format")
+_BAD_META = "Incorrect request body format"
+_BAD_METAS: Any = {"required": _BAD_META, "null": _BAD_META, "invalid": _BAD_META}
 
 
 class Items(fields.Field[dict[str, Any]]):
@@ -64,7 +65,7 @@ class MetadataRules:
     """
 
     metadata = Schema.from_dict({"metadata": Items(required=True)})(unknown=EXCLUDE)
-    meta = Schema.from_dict({"meta": Items(required=True, error_messages=_BAD_META)})(
+    meta = Schema.from_dict({"meta": Items(required=True, error_messages=_BAD_METAS)})(
         unknown=EXCLUDE
     )
 
