@@ -25,7 +25,7 @@ from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
@@ -37,7 +37,7 @@ class RecordingStore(MemoryImageService):
     fail_backwards = delete_markers = False
     barrier: threading.Barrier | None = None
 
-    def __init__(self, images: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, images: Iterable[dict[str, Any]]) -> None:
         super().__init__(map(complete, images))
         self.calls: list[tuple[int, str | None, bool]] = []
 
