@@ -37,6 +37,7 @@ BASE_ATTRIBUTES = frozenset(
 )
 
 JSON_PROPERTIES = ("block_device_mapping", "mappings")
+_STRICT = json.JSONEncoder(allow_nan=False)
 TRUE_WORDS = frozenset({"1", "t", "true", "on", "y", "yes"})
 
 
@@ -61,12 +62,12 @@ class Translator:
         `server` and `OS-DCF:diskConfig` are present only if the property that they are derived
         from is set.
         """
-        brief = self.brief(image)
+        image_id, name = image["id"], image.get("name")
         metadata = to_metadata(image, raw_mappings=self.raw_mappings)
         status, progress = STATUS_TO_NOVA.get(str(image.get("status")), ("UNKNOWN", 0))
         nova_image: NovaImage = {
-            "id": brief["id"],
-            "name": brief["name"],
+            "id": image_id,
+            "name": name if isinstance(name, str) else None,
             "minRam": to_integer(image.get("min_ram")),
             "minDisk": to_integer(image.get("min_disk")),
             "metadata": metadata,
@@ -74,7 +75,7 @@ class Translator:
             "updated": to_nova_time(image.get("updated_at")),
             "status": status,
             "progress": progress,
-            "links": brief["links"],
+            "links": self.links.of_image(image_id),
         }
         if self.show_size:
             nova_image["OS-EXT-IMG-SIZE:size"] = to_integer(image.get("size"))
@@ -115,7 +116,7 @@ def _decoded(text: str) -> object:
     try:
         value = json.loads(text)
         orjson.dumps([[[[[[[[value]]]]]]]])  # it is a few levels deep in the response
-        json.dumps(value, allow_nan=False)  # orjson writes NaN and infinity as null
+        _STRICT.encode(value)  # orjson writes NaN and infinity as null
     except (ValueError, TypeError, RecursionError):
         return text
     return value
