@@ -29,10 +29,9 @@ from nova_image_shim.web.current import (
     release_slot,
     services,
     set_caller,
-    www_authenticate_uri,
 )
 from nova_image_shim.web.responses import add_request_ids, compress
-from nova_image_shim.web.retirement import announcements, brownout_hook
+from nova_image_shim.web.retirement import announcements, refuse_in_brownout
 
 if TYPE_CHECKING:
     from nova_image_shim.observability.metrics import Metrics
@@ -59,7 +58,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     lists = lists or Lists(images, threads=settings.threads)
     install(app, Services(settings, images, lists, Readiness(checks), limiter))
-    register_error_handlers(app, www_authenticate_uri)
+    register_error_handlers(app)
     _register_blueprints(app, settings)
     _register_steps(app, settings, authenticate, metrics)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
@@ -115,7 +114,6 @@ def _before(
 ) -> Callable[[], None]:
     """Return the steps before a view, in order."""
     brownout = settings.brownout
-    refuse_in_brownout = brownout_hook(brownout, is_below_mount) if brownout else lambda: None
 
     def before() -> None:
         if metrics:
@@ -127,7 +125,8 @@ def _before(
         _refuse_unroutable()
         if api_version() == microversions.MOUNT:
             microversions.require_known_version()
-        refuse_in_brownout()
+        if brownout and is_below_mount(request.path):
+            refuse_in_brownout(brownout)
 
     return before
 

@@ -7,10 +7,10 @@ from flask import g, request
 
 from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.adapters.image_port import Context
-from nova_image_shim.api.errors import Fault
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 from nova_image_shim.web.current import compute_base, settings
+from nova_image_shim.web.errors import HTTPError
 
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
 
@@ -22,7 +22,7 @@ def api_version() -> str:
 
 def keep_project(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Move the path's project from the view's arguments to `g`; None where the path has none."""
-    values = {} if values is None else values
+    values = values or {}
     values.pop("version", None)  # `api_version` reads the path, which may have no view
     g.tenant_id = values.pop("tenant_id", None)
 
@@ -31,33 +31,30 @@ def require_own_project() -> None:
     """Refuse a path whose project is not the token's, for admins too."""
     path, own = g.tenant_id, g.caller.project_id
     if path is not None and path != own:
-        raise Fault(
-            400,
-            f"Malformed request URL: URL's project_id '{path}' "
-            f"doesn't match Context's project_id '{own}'",
-        )
+        mismatch = f"URL's project_id '{path}' doesn't match Context's project_id '{own}'"
+        raise HTTPError(400, f"Malformed request URL: {mismatch}")
 
 
 def require_valid_host() -> None:
     """Refuse a `Host` that cannot be part of a link."""
-    header = request.headers.get("Host")
-    if header is None:
+    if (header := request.headers.get("Host")) is None:
         return
     match = _HOST.fullmatch(header)
     if not match or not 0 < int(match[2] or "1") < 2**16:
-        raise Fault(400, "The Host header is malformed: it must be a name or address and a port")
+        message = "The Host header is malformed: it must be a name or address and a port"
+        raise HTTPError(400, message)
 
 
 def make_translator(context: Context) -> Translator:
     """Return the translator whose links are those of the current request."""
-    conf = settings()
+    conf, base = settings(), compute_base()
     prefix = conf.glance_link_prefix
     endpoint = without_version(prefix) if prefix else context.endpoint
     links = Links.under(
-        compute_base(),
+        base,
         api_version(),
         g.tenant_id,
-        endpoint or compute_base(),
+        endpoint or base,
         project_in_alternate="no-alternate-project" not in conf.compat,
     )
     return Translator(

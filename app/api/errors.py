@@ -4,7 +4,6 @@ Source: nova at 12.0.0, nova/api/openstack/wsgi.py, Fault; the default texts are
 """
 
 import logging
-from collections.abc import Callable
 from typing import NamedTuple
 
 from flask import Flask, Response
@@ -12,11 +11,10 @@ from marshmallow import ValidationError
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
-from nova_image_shim.api.schemas.list_query import first_message
 from nova_image_shim.auth.errors import Unauthenticated
 from nova_image_shim.translation.ascii_json import JSON, to_json
-from nova_image_shim.web.errors import HTTPError, register_errors
-from nova_image_shim.web.retirement import BrownedOut
+from nova_image_shim.web.current import www_authenticate_uri
+from nova_image_shim.web.errors import register_errors
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +36,6 @@ _MALFORMED = (
     "The server could not comply with the request since it is either malformed or "
     "otherwise incorrect."
 )
-_GONE = "The image calls of the compute API are being switched off. Use the image service."
 _ERRED = "The server has either erred or is incapable of performing the requested operation."
 DEFAULT_MESSAGES = {
     400: _MALFORMED,
@@ -59,32 +56,24 @@ DEFAULT_MESSAGES = {
 
 
 class Row(NamedTuple):
-    """What a port error is answered with; `message` None means the error's own text."""
+    """The fault for a port error: `{}` in the text is the error's own, None the default."""
 
     status: int
-    message: str | None
-
-
-def _default(status: int) -> Row:
-    return Row(status, DEFAULT_MESSAGES.get(status, _ERRED))
+    text: str | None = None
 
 
 PORT_ERRORS: dict[type[port.ImageServiceError], Row] = {
-    port.ImageBadRequest: Row(400, None),
-    port.MarkerNotFound: Row(400, None),
-    port.ImageNotAuthenticated: _default(401),
-    port.ImageNotAuthorized: Row(403, None),
+    port.ImageBadRequest: Row(400, "{}"),
+    port.MarkerNotFound: Row(400, "{}"),
+    port.ImageNotAuthenticated: Row(401),
+    port.ImageNotAuthorized: Row(403, "{}"),
     port.ImageNotFound: Row(404, "Image not found."),
-    port.ImageConflict: Row(409, None),
-    port.ImageQuotaExceeded: _default(413),
-    port.ImageServiceBusy: _default(429),
-    port.ImageServiceFailed: _default(500),
-    port.ImageServiceUnavailable: _default(503),
+    port.ImageConflict: Row(409, "{}"),
+    port.ImageQuotaExceeded: Row(413),
+    port.ImageServiceBusy: Row(429),
+    port.ImageServiceFailed: Row(500),
+    port.ImageServiceUnavailable: Row(503),
 }
-
-
-class Fault(HTTPError):
-    """A refusal by the legacy API; the fault's name follows from the status."""
 
 
 def fault_response(
@@ -92,15 +81,11 @@ def fault_response(
 ) -> Response:
     """Return a fault: `{"FAULT": {"code": N, "message": "..."}}`.
 
-    Args:
-        status: the HTTP status, from which the fault's name follows.
-        message: the text; None or empty for the status's default.
-        retry_after: passed on as the header, and for 413 and 429 as `retryAfter`, too.
+    Without a message it has the status's default. `retry_after` becomes the header and, for 413
+    and 429, `retryAfter` in the body.
     """
-    body: dict[str, object] = {
-        "code": status,
-        "message": message or DEFAULT_MESSAGES.get(status, _ERRED),
-    }
+    message = message or DEFAULT_MESSAGES.get(status, _ERRED)
+    body: dict[str, object] = {"code": status, "message": message}
     response = Response(status=status, content_type=f"{JSON}; charset=UTF-8")
     if retry_after is not None:
         response.headers["Retry-After"] = retry_after
@@ -110,40 +95,33 @@ def fault_response(
     return response
 
 
-def register_error_handlers(app: Flask, www_authenticate_uri: Callable[[], str]) -> None:
-    """Make every error that a view raises, and every one of Flask's own, a legacy fault.
-
-    Args:
-        app: the application.
-        www_authenticate_uri: says during a request where a client gets a token, for the
-            `WWW-Authenticate` header.
-    """
-
-    def challenge() -> str:
-        return f'Keystone uri="{www_authenticate_uri()}"'
-
-    def unauthenticated(_error: Unauthenticated) -> Response:
-        message = "The request you have made requires authentication."
-        error = {"code": 401, "title": "Unauthorized", "message": message}
-        headers = {"WWW-Authenticate": challenge()}
-        return Response(to_json({"error": error}), 401, headers, content_type=JSON)
-
-    def port_error(error: port.ImageServiceError) -> Response:
-        row = PORT_ERRORS[type(error)]
-        level = logging.WARNING if row.status >= 500 else logging.INFO
-        _log.log(level, "%s: %s", type(error).__name__, error)
-        message = error.text if row.message is None else row.message
-        response = fault_response(row.status, message, retry_after=error.retry_after)
-        if row.status == 401:
-            response.headers["WWW-Authenticate"] = challenge()
-        return response
-
+def register_error_handlers(app: Flask) -> None:
+    """Make every error that a view raises, and every one of Flask's own, a legacy fault."""
     register_errors(app, fault_response)
-    app.register_error_handler(Unauthenticated, unauthenticated)
-    app.register_error_handler(port.ImageServiceError, port_error)
+    app.register_error_handler(Unauthenticated, _unauthenticated)
+    app.register_error_handler(port.ImageServiceError, _port_error)
     app.register_error_handler(KeystoneUnavailable, _keystone_unavailable)
     app.register_error_handler(ValidationError, _validation_error)
-    app.register_error_handler(BrownedOut, _browned_out)
+
+
+def _unauthenticated(_error: Unauthenticated) -> Response:
+    message = "The request you have made requires authentication."
+    error = {"code": 401, "title": "Unauthorized", "message": message}
+    return _challenge(Response(to_json({"error": error}), 401, content_type=JSON))
+
+
+def _port_error(error: port.ImageServiceError) -> Response:
+    status, text = PORT_ERRORS[type(error)]
+    level = logging.WARNING if status >= 500 else logging.INFO
+    _log.log(level, "%s: %s", type(error).__name__, error)
+    message = text and text.format(error.text)
+    response = fault_response(status, message, retry_after=error.retry_after)
+    return _challenge(response) if status == 401 else response
+
+
+def _challenge(response: Response) -> Response:
+    response.headers["WWW-Authenticate"] = f'Keystone uri="{www_authenticate_uri()}"'
+    return response
 
 
 def _keystone_unavailable(error: KeystoneUnavailable) -> Response:
@@ -152,8 +130,6 @@ def _keystone_unavailable(error: KeystoneUnavailable) -> Response:
 
 
 def _validation_error(error: ValidationError) -> Response:
-    return fault_response(400, first_message(error))
-
-
-def _browned_out(error: BrownedOut) -> Response:
-    return fault_response(error.status, _GONE if error.status == 410 else None)
+    # The first error is of the first field, in the schema's order.
+    first, *_ = error.normalized_messages().values()  # type: ignore[no-untyped-call]
+    return fault_response(400, str(first[0]))

@@ -10,34 +10,30 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from nova_image_shim.adapters.image_port import (
-    Context,
-    Image,
-    ImageConflict,
-    ImageNotAuthorized,
-    ImageQuotaExceeded,
-)
+from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.image_port import Context, Image
 from nova_image_shim.api import microversions
 from nova_image_shim.api.context import api_version, require_own_project
-from nova_image_shim.api.errors import Fault
 from nova_image_shim.api.images import get_image
 from nova_image_shim.api.schemas import metadata, metadata_v21
 from nova_image_shim.api.schemas.metadata import MetadataRules
 from nova_image_shim.translation.ascii_json import JSON, VND_JSON, to_json
 from nova_image_shim.translation.metadata_changes import (
+    RESERVED,
     Changes,
     ReservedKey,
     is_bookkeeping,
-    is_reserved,
     to_changes,
 )
 from nova_image_shim.translation.translator import to_metadata
 from nova_image_shim.web.current import make_context, services, settings
+from nova_image_shim.web.errors import HTTPError
 from nova_image_shim.web.responses import answer, no_content
 
 blueprint = Blueprint("image_metadata", __name__)
 
 _BODY_TYPES = {"", "text/plain", JSON, VND_JSON}
+_TOO_MANY_ITEMS = "Image metadata limit exceeded"
 
 
 @blueprint.before_request
@@ -45,12 +41,12 @@ def read_body() -> None:
     """Read and parse the body before the project is checked, as Nova does."""
     if request.method in {"POST", "PUT"}:
         if request.mimetype not in _BODY_TYPES:
-            raise Fault(415, "Unsupported Content-Type")
+            raise HTTPError(415, "Unsupported Content-Type")
         limit = settings().max_body_bytes
         request.max_content_length = limit + 1  # Flask truncates a chunked body without an error
         data = request.get_data(cache=False)
         if len(data) > limit:
-            raise Fault(413)
+            raise HTTPError(413)
         g.body = _rules().parse_body(data)
     require_own_project()
 
@@ -66,7 +62,7 @@ def show(image_id: str, key: str) -> Response:
     """Show one item: 200 `{"meta": {KEY: value}}`; 404 if there is no such image or key."""
     items = _metadata_of(get_image(make_context(), image_id))
     if key not in items:
-        raise Fault(404)
+        raise HTTPError(404)
     return answer(to_json({"meta": {key: items[key]}}))
 
 
@@ -100,14 +96,14 @@ def update(image_id: str, key: str) -> Response:
 @blueprint.delete("/images/<image_id>/metadata/<key>")
 def delete(image_id: str, key: str) -> Response:
     """Remove one item: 204; 404 if there is no such image or key, 403 if it is not the caller's."""
-    if is_reserved(key):  # an attribute, not metadata
-        raise Fault(404, "Invalid metadata key")
+    if key in RESERVED:  # an attribute, not metadata
+        raise HTTPError(404, "Invalid metadata key")
     if is_bookkeeping(key):
         raise _not_authorized(image_id)
     context = make_context()
     if key not in _metadata_of(get_image(context, image_id)):
-        raise Fault(404, "Invalid metadata key")
-    with suppress(ImageConflict):  # another client has removed it in the meantime
+        raise HTTPError(404, "Invalid metadata key")
+    with suppress(port.ImageConflict):  # another client has removed it in the meantime
         _change(context, image_id, Changes(remove=[key]))
     return no_content()
 
@@ -117,17 +113,11 @@ def _metadata_of(image: Image) -> dict[str, Any]:
 
 
 def _rules() -> MetadataRules:
-    """Return the checks of the API version in the request's path."""
     return metadata_v21.RULES if api_version() == microversions.MOUNT else metadata.RULES
 
 
 def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -> Image:
-    """Write items and return the changed image.
-
-    Raises:
-        Fault: 403 for one of Glance's keys, without a call to Glance, or for too many items.
-    """
-    if any(map(is_reserved, items)):
+    if RESERVED & items.keys():
         raise _not_authorized(image_id)
     context = make_context()
     image = get_image(context, image_id)
@@ -135,9 +125,8 @@ def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -
         changes = to_changes(image, items, replace_all=replace_all)
     except ReservedKey as error:
         raise _not_authorized(image_id) from error
-    limit = settings().metadata_limit
-    if 0 <= limit < changes.count:
-        raise _too_many_items()
+    if 0 <= settings().metadata_limit < changes.count:
+        raise HTTPError(403, _TOO_MANY_ITEMS)
     return _change(context, image_id, changes) if changes else image
 
 
@@ -146,15 +135,11 @@ def _change(context: Context, image_id: str, changes: Changes) -> Image:
         return services().images.update(
             context, image_id, add=changes.add, replace=changes.replace, remove=changes.remove
         )
-    except ImageNotAuthorized as error:
+    except port.ImageNotAuthorized as error:
         raise _not_authorized(image_id) from error
-    except ImageQuotaExceeded as error:
-        raise _too_many_items() from error
+    except port.ImageQuotaExceeded as error:
+        raise HTTPError(403, _TOO_MANY_ITEMS) from error
 
 
-def _not_authorized(image_id: str) -> Fault:
-    return Fault(403, f"Not authorized for image {image_id}.")
-
-
-def _too_many_items() -> Fault:
-    return Fault(403, "Image metadata limit exceeded")
+def _not_authorized(image_id: str) -> HTTPError:
+    return HTTPError(403, f"Not authorized for image {image_id}.")

@@ -3,18 +3,21 @@
 Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2/images.py.
 """
 
+from urllib.parse import urlencode
+
 from flask import Blueprint, Response, g, request
 
 from nova_image_shim.adapters.image_port import Context, Image, ImageNotAuthorized, ImageNotFound
 from nova_image_shim.api.context import make_translator, require_own_project
-from nova_image_shim.api.errors import Fault
-from nova_image_shim.api.responses import list_response, page_links
 from nova_image_shim.api.schemas.list_query import load_list_query, parse_query
+from nova_image_shim.lists.listing import StoredList
 from nova_image_shim.lists.query import ListQuery, ListRequest, Pairs
 from nova_image_shim.observability.trace import CURRENT
-from nova_image_shim.translation.ascii_json import to_json
+from nova_image_shim.translation.ascii_json import to_json, to_json_list
 from nova_image_shim.translation.filters import GlanceQuery, to_glance_query
+from nova_image_shim.translation.links import Link
 from nova_image_shim.web.current import make_context, services, settings
+from nova_image_shim.web.errors import HTTPError
 from nova_image_shim.web.responses import answer, no_content
 
 blueprint = Blueprint("images", __name__)
@@ -56,26 +59,18 @@ def delete(image_id: str) -> Response:
     try:
         services().images.delete(make_context(), image_id)
     except ImageNotAuthorized as error:
-        raise Fault(403, "You are not allowed to delete the image.") from error
+        raise HTTPError(403, "You are not allowed to delete the image.") from error
     return no_content()
 
 
 def get_image(context: Context, image_id: str) -> Image:
-    """Return one image.
-
-    Raises:
-        ImageNotFound: the caller sees none.
-    """
+    """Return one image; raises ImageNotFound if the caller sees none."""
     require_possible_id(image_id)
     return services().images.get(context, image_id)
 
 
 def require_possible_id(image_id: str) -> None:
-    """Refuse what cannot be an id, without calling the store.
-
-    Raises:
-        ImageNotFound: a dot segment would change the address, and no id is as long.
-    """
+    """Raise ImageNotFound for what cannot be an id: too long, or a dot segment of a URL."""
     if image_id in {".", ".."} or len(image_id) > _MAX_ID_LENGTH:
         raise ImageNotFound(f"{image_id[:_MAX_ID_LENGTH]!r} cannot be an image")
 
@@ -89,7 +84,12 @@ def _list(*, detailed: bool) -> Response:
     trace = CURRENT.get()
     trace.images, trace.pages, trace.list_cached = stored.count, len(stored.pages), age is not None
     url = f"{list_request.translator.links.images[:-1]}{'/detail' if detailed else ''}"
-    return list_response(stored, page_links(url, pairs, stored), age)
+    links = _page_links(url, pairs, stored)
+    tail = {"images_links": links} if links else {}
+    response = answer(*to_json_list("images", stored.pages, tail))
+    if age is not None:  # in seconds, of a list that was fetched for another request
+        response.headers["Age"] = str(age)
+    return response
 
 
 def _list_request(context: Context, pairs: Pairs, *, detailed: bool) -> ListRequest:
@@ -109,3 +109,21 @@ def _list_request(context: Context, pairs: Pairs, *, detailed: bool) -> ListRequ
         first_page_size=min(query.page_size or conf.glance_page_size, conf.glance_page_size),
         with_previous="no-previous-links" not in conf.compat,
     )
+
+
+def _page_links(url: str, pairs: Pairs, stored: StoredList) -> list[Link]:
+    links = []
+    if stored.last_id is not None:
+        links.append({"rel": "next", "href": _href(url, pairs, stored.last_id)})
+    if stored.previous is not None:
+        links.append({"rel": "previous", "href": _href(url, pairs, *stored.previous)})
+    return links
+
+
+def _href(url: str, pairs: Pairs, marker: str | None, limit: int | None = None) -> str:
+    """Return a link with the request's own query, a new limit and the marker last."""
+    new = [(name, value) for name, value in (("limit", limit), ("marker", marker)) if value]
+    replaced = {"marker"} | dict(new).keys()
+    kept = [pair for pair in pairs if pair[0] not in replaced]
+    query = urlencode([*kept, *new])
+    return f"{url}?{query}" if query else url

@@ -6,11 +6,12 @@ Source: nova at 34.0.0, nova/api/openstack/wsgi.py and api_version_request.py.
 """
 
 import re
+from contextlib import suppress
 
 import microversion_parse
 from flask import Response, g, request
 
-from nova_image_shim.api.errors import Fault
+from nova_image_shim.web.errors import HTTPError
 
 MOUNT = "v2.1"
 LOWEST, HIGHEST = (2, 1), (2, 35)
@@ -29,31 +30,23 @@ def require_known_version() -> None:
     """Store the requested version in `g`; the default is the lowest, `latest` the highest.
 
     Raises:
-        Fault: 400 for a malformed version, 406 for one that is not served.
+        HTTPError: 400 for a malformed version, 406 for one that is not served.
     """
     requested = microversion_parse.get_version(request.environ, "compute", [_LEGACY_HEADER])
     version = {None: LOWEST, "latest": HIGHEST}.get(requested) or _parsed(requested or "")
     g.microversion = text(version)
     if not LOWEST <= version <= HIGHEST:
-        raise Fault(
-            406,
-            f"Version {g.microversion} is not supported by the API. "
-            f"Minimum is {text(LOWEST)} and maximum is {text(HIGHEST)}.",
-        )
+        served = f"Minimum is {text(LOWEST)} and maximum is {text(HIGHEST)}."
+        raise HTTPError(406, f"Version {g.microversion} is not supported by the API. {served}")
 
 
 def _parsed(requested: str) -> tuple[int, int]:
     match = _VERSION.fullmatch(requested)
-    try:
+    with suppress(ValueError):  # more digits than Python converts
         if match:
             return int(match[1]), int(match[2])
-    except ValueError:  # more digits than Python converts
-        pass
-    raise Fault(
-        400,
-        f"API Version String {requested} is of invalid format. "
-        "Must be of format MajorNum.MinorNum.",
-    )
+    problem = f"API Version String {requested} is of invalid format."
+    raise HTTPError(400, f"{problem} Must be of format MajorNum.MinorNum.")
 
 
 def add_version_headers(response: Response) -> None:

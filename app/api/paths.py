@@ -14,10 +14,7 @@ _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 
 class LegacyPaths:
-    """WSGI middleware that merges repeated slashes and removes a `.json` or `.xml` suffix.
-
-    The response is JSON with either suffix, as in Nova 12.0.0.
-    """
+    """Merge slashes and remove a suffix; `.xml` gets JSON, too, as in Nova 12.0.0."""
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
@@ -32,11 +29,7 @@ class LegacyPaths:
 
 
 def is_below_mount(path: str) -> bool:
-    """Return whether a path needs a token.
-
-    Every path below a version does, even if that version is not served; the version documents
-    themselves do not.
-    """
+    """Return whether a path needs a token: below a version, even below one that is not served."""
     return _BELOW_MOUNT.fullmatch(path) is not None
 
 
@@ -45,11 +38,9 @@ def is_unroutable(environ: WSGIEnvironment) -> bool:
 
     WSGI decodes the path, so this looks for the slash in the raw request target.
     """
-    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
-    if _ENCODED_SLASH.search(target):
-        return True
     try:
         environ["PATH_INFO"].encode("latin-1").decode()
     except UnicodeDecodeError:
         return True
-    return False
+    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
+    return _ENCODED_SLASH.search(target) is not None

@@ -9,13 +9,11 @@ from flask import Blueprint, Response
 
 from nova_image_shim.api import microversions
 from nova_image_shim.api.context import api_version
-from nova_image_shim.translation.ascii_json import to_json
+from nova_image_shim.translation.ascii_json import VND_JSON, to_json
 from nova_image_shim.web.current import compute_base, settings
 from nova_image_shim.web.responses import answer
 
 blueprint = Blueprint("versions", __name__)
-
-_MEDIA_TYPE = "application/vnd.openstack.compute+json"
 
 
 @blueprint.get("/")
@@ -31,18 +29,17 @@ def show() -> Response:
     html = {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
     entry["links"].append(html)
     version = entry["id"].removeprefix("v").removesuffix(".0")
-    media_type = {"base": "application/json", "type": f"{_MEDIA_TYPE};version={version}"}
+    media_type = {"base": "application/json", "type": f"{VND_JSON};version={version}"}
     return answer(to_json({"version": entry | {"media-types": [media_type]}}))
 
 
 def _entry(mount: str) -> dict[str, Any]:
     if mount == microversions.MOUNT:
-        lowest, highest = microversions.text(microversions.LOWEST), microversions.HIGHEST
         return {
             "id": "v2.1",
             "status": "CURRENT",
-            "version": microversions.text(highest),
-            "min_version": lowest,
+            "version": microversions.text(microversions.HIGHEST),
+            "min_version": microversions.text(microversions.LOWEST),
             "updated": "2013-07-23T11:33:21Z",
             "links": [{"rel": "self", "href": f"{compute_base()}/v2.1/"}],
         }

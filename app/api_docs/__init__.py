@@ -1,7 +1,6 @@
 """Serve the OpenAPI document, and Swagger UI at `/docs`, without a token.
 
-The package flask-swagger-ui provides Swagger UI's files. Its own page is not used, because a
-strict Content-Security-Policy blocks the inline script in it.
+The page of flask-swagger-ui is not used: our Content-Security-Policy blocks its inline script.
 """
 
 from importlib import resources

@@ -9,11 +9,7 @@ import yaml
 
 @cache
 def load_document(mounts: tuple[str, ...]) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the API.
-
-    Args:
-        mounts: the served API versions, such as `("v1.1", "v2", "v2.1")`.
-    """
+    """Return the OpenAPI 3.1 document of API versions such as `("v1.1", "v2", "v2.1")`."""
     text = (resources.files(__package__) / "openapi.yaml").read_text(encoding="utf-8")
     document: dict[str, Any] = yaml.safe_load(text)
     served = {".", *(f"./{mount}" for mount in mounts)}

@@ -35,7 +35,6 @@ def to_json(value: Any) -> bytes:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Return the escaped form of a run of non-ASCII characters, and the position after it."""
     assert isinstance(error, UnicodeEncodeError)
     run = error.object[error.start : error.end]
     return encode_basestring_ascii(run)[1:-1], error.end
@@ -52,12 +51,7 @@ def to_elements(values: list[Any]) -> bytes:
 def to_json_list(name: str, pages: Iterable[bytes], tail: dict[str, Any]) -> list[bytes]:
     """Return `{"NAME": [...], **tail}` in pieces, or in one piece if it is small.
 
-    Joining a large list would need its size in memory a second time.
-
-    Args:
-        name: the key of the list.
-        pages: elements as `to_elements` returns them.
-        tail: more keys of the object.
+    Each page is made by `to_elements`. Joining a large list would need its memory twice.
     """
     pieces = [b'{"%s":[' % name.encode()]
     for page in filter(None, pages):

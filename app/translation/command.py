@@ -1,7 +1,5 @@
 """The command `nova-image-shim translate`, which translates images without a cloud."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from typing import Any
@@ -25,7 +23,7 @@ class _InvalidInputError(Exception):
     """The input is not an image or a list of images; the text says why."""
 
 
-def add_translate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_translate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the `translate` command."""
     parser = commands.add_parser(
         "translate",
@@ -36,66 +34,44 @@ def add_translate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     add = parser.add_argument
     add("--brief", action="store_true", help="show images as GET /images does, not /images/detail")
     add("--project", default="demo", metavar="ID", help="project in links (default: demo)")
-    add(
-        "--mount",
-        choices=("v2", "v1.1", "v2.1"),
-        default="v2",
-        help="API version in links (default: v2)",
-    )
-    add(
-        "--base-url",
-        default="http://localhost:8774",
-        metavar="URL",
-        help="URL that links start with (default: http://localhost:8774)",
-    )
-    add(
-        "--glance-url",
-        metavar="URL",
-        help="URL that `alternate` links start with (default: the base URL)",
-    )
+    mounts, base = ("v2", "v1.1", "v2.1"), "http://localhost:8774"
+    add("--mount", choices=mounts, default="v2", help="API version in links (default: v2)")
+    add("--base-url", default=base, metavar="URL", help=f"start of links (default: {base})")
+    add("--glance-url", metavar="URL", help="start of `alternate` links (default: the base URL)")
     parser.set_defaults(run=translate)
 
 
 def translate(options: argparse.Namespace) -> int:
     """Translate standard input to standard output and return the exit status."""
     try:
-        images, name = _images(_read())
-        output = _translated(options, images)
+        output = _translated(options, _read())
     except _InvalidInputError as error:
         sys.stderr.write(f"nova-image-shim translate: {error}\n")
         return 2
-    wrapped = {name: output if name == "images" else output[0]}
-    sys.stdout.write(to_json(wrapped).decode() + "\n")
+    sys.stdout.write(to_json(output).decode() + "\n")
     return 0
 
 
 def _read() -> Any:
     data = sys.stdin.buffer.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES:
-        raise _InvalidInputError(
-            f"standard input is longer than {_MAX_BYTES} bytes; translate one page at a time"
-        )
+        text = f"standard input is longer than {_MAX_BYTES} bytes; translate one page at a time"
+        raise _InvalidInputError(text)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise _InvalidInputError(f"standard input is not valid JSON: {error}") from error
 
 
-def _images(value: Any) -> tuple[list[Any], str]:
-    """Return the images in Glance's response, and the key for them in the legacy response."""
-    if isinstance(value, dict) and isinstance(value.get("images"), list):
-        return value["images"], "images"
-    if isinstance(value, list):
-        return value, "images"
-    return [value], "image"
-
-
-def _translated(options: argparse.Namespace, images: list[Any]) -> list[dict[str, Any]]:
+def _translated(options: argparse.Namespace, value: Any) -> dict[str, Any]:
+    found = value.get("images") if isinstance(value, dict) else value
+    images = found if isinstance(found, list) else [value]
     base = options.base_url.rstrip("/")
     glance = (options.glance_url or base).rstrip("/")
     links = Links.under(base, options.mount, options.project, glance, project_in_alternate=True)
-    translator = Translator(links)
+    translate_one = Translator(links).brief if options.brief else Translator(links).full
     for number, image in enumerate(images, 1):
         if not isinstance(image, dict) or not isinstance(image.get("id"), str):
             raise _InvalidInputError(f"image {number} is not an object with an `id`")
-    return [(translator.brief if options.brief else translator.full)(image) for image in images]
+    output = [translate_one(image) for image in images]
+    return {"images": output} if images is found else {"image": output[0]}

@@ -30,34 +30,21 @@ MAX_INTEGER = 2**31 - 1  # Glance's min_ram and min_disk columns hold no more
 
 
 class GlanceQuery(NamedTuple):
-    """A query for Glance, and the filters that Glance cannot apply.
-
-    Args:
-        params: Glance v2 query parameters.
-        properties: values of custom properties to compare here, image by image.
-        impossible: no image can match, so the list is empty without a call to Glance.
-    """
+    """Glance v2 query parameters, and the custom properties that Glance cannot filter by."""
 
     params: dict[str, str]
     properties: dict[str, str]
-    impossible: bool = False
+    impossible: bool = False  # no image can match, so that Glance is not called
 
     def matching(self, images: list[Image]) -> list[Image]:
         """Return the images whose custom properties match."""
-        return [image for image in images if self._matches(image)]
-
-    def _matches(self, image: Image) -> bool:
-        custom: Mapping[str, object] = image
-        return all(custom.get(name) == value for name, value in self.properties.items())
+        return [image for image in images if self.properties.items() <= image.items()]
 
 
 def to_glance_query(filters: Mapping[str, str]) -> GlanceQuery:
-    """Translate legacy filters into a Glance query.
+    """Translate validated values by legacy name, those in `FILTERS` and `property-NAME`.
 
-    Args:
-        filters: validated values by legacy name (`name`, `status`, `type`, `server`,
-            `changes-since`, `minRam`, `minDisk`, `property-NAME`). If two set the same Glance
-            parameter, the later one wins.
+    If two set the same Glance parameter, the later one wins.
     """
     query = GlanceQuery({}, {})
     for name, value in filters.items():
@@ -87,8 +74,7 @@ def _literal(value: str) -> str:
 
 
 def _glance_status(value: str) -> str:
-    word = value.lower()
-    return STATUS_TO_GLANCE.get(word) or _literal(word)
+    return STATUS_TO_GLANCE.get(value.lower()) or _literal(value.lower())
 
 
 def server_id_of(reference: str) -> str:

@@ -1,11 +1,11 @@
 """Build the links of legacy images and servers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import quote
 
 Link = dict[str, str]
+_IMAGE_TYPE = "application/vnd.openstack.image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,11 @@ class Links:
         glance: str,
         *,
         project_in_alternate: bool,
-    ) -> Links:
-        """Return the links under a base URL.
+    ) -> Self:
+        """Return the links under a base URL; neither URL ends in a slash or a version.
 
-        Args:
-            base: scheme, host and any path before the version; without a trailing slash.
-            mount: the version in the request's path: `v2`, `v1.1` or `v2.1`.
-            project_id: the project in the request's path; None if the path has none.
-            glance: the image service's URL without version and trailing slash.
-            project_in_alternate: include the project in `alternate` links, as release 2014.2
-                did; later releases did not.
+        `mount` and `project_id` are those in the request's path. `project_in_alternate` puts the
+        project into `alternate` links, as release 2014.2 did; later releases did not.
         """
         project = "" if project_id is None else "/" + quote(project_id, safe="")
         alternate = f"{glance}{project}" if project_in_alternate else glance
@@ -50,14 +45,11 @@ class Links:
 
     def of_image(self, image_id: str) -> list[Link]:
         """Return an image's `self`, `bookmark` and `alternate` links."""
+        alternate = f"{self.images_alternate}{image_id}"
         return [
             {"rel": "self", "href": f"{self.images}{image_id}"},
             {"rel": "bookmark", "href": f"{self.images_bookmark}{image_id}"},
-            {
-                "rel": "alternate",
-                "type": "application/vnd.openstack.image",
-                "href": f"{self.images_alternate}{image_id}",
-            },
+            {"rel": "alternate", "type": _IMAGE_TYPE, "href": alternate},
         ]
 
     def of_server(self, server_id: object) -> list[Link]:

@@ -10,10 +10,9 @@ from typing import Any
 
 from nova_image_shim.adapters.image_port import Image
 from nova_image_shim.translation.ascii_json import to_json
-from nova_image_shim.translation.translator import BASE_ATTRIBUTES
+from nova_image_shim.translation.translator import BASE_ATTRIBUTES, to_metadata
 
-_RESERVED = BASE_ATTRIBUTES | {"location", "deleted", "deleted_at"}
-_BOOKKEEPING = "os_glance_"
+RESERVED = BASE_ATTRIBUTES | {"location", "deleted", "deleted_at"}
 _BOOT_IMAGES = {"kernel_id", "ramdisk_id"}
 
 
@@ -34,29 +33,21 @@ class Changes:
         return bool(self.add or self.replace or self.remove)
 
 
-def is_reserved(key: str) -> bool:
-    """Return whether Glance would treat a key as an attribute."""
-    return key in _RESERVED
-
-
 def is_bookkeeping(key: str) -> bool:
     """Return whether Glance keeps its own records in a property."""
-    return key.startswith(_BOOKKEEPING)
+    return key.startswith("os_glance_")
 
 
 def to_changes(image: Image, items: Mapping[str, Any], *, replace_all: bool = False) -> Changes:
-    """Return the changes that write items to an image's metadata.
+    """Return the changes that write validated items to an image's metadata.
 
-    Args:
-        image: the image before the change.
-        items: validated metadata. A list is stored as JSON text. A `kernel_id` or `ramdisk_id`
-            of `none` or "" is neither written nor removed.
-        replace_all: remove all other properties except Glance's own.
+    A list is stored as JSON text. A `kernel_id` or `ramdisk_id` of `none` or "" is neither
+    written nor removed. `replace_all` removes all other properties except Glance's own.
 
     Raises:
         ReservedKey: an item would change one of Glance's own properties.
     """
-    present: dict[str, Any] = {key: image[key] for key in image if key not in BASE_ATTRIBUTES}  # type: ignore[literal-required]
+    present = to_metadata(image, raw_mappings=True)
     written: dict[str, str] = {}
     for key, value in items.items():
         if is_bookkeeping(key):

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import iso8601
 
 _is_in_glance_form = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII).fullmatch
-_require_valid = datetime.fromisoformat
 _LOST_PLUS = re.compile(r"([T ]\d\d:?\d\d\S*) (\d\d(:?\d\d)?)", re.ASCII)
 
 
@@ -25,11 +24,7 @@ def parse_time(text: str) -> datetime:
 
 
 def restore_plus(text: str) -> str:
-    """Restore a zone's `+`, which query string decoding turns into a space.
-
-    `2011-01-24T17:08:00 09:00` becomes `2011-01-24T17:08:00+09:00`; a space between date and
-    time is kept.
-    """
+    """Restore the `+` in `2011-01-24T17:08:00 09:00`, which query strings decode as a space."""
     return _LOST_PLUS.sub(r"\1+\2", text)
 
 
@@ -42,7 +37,7 @@ def to_nova_time(value: object) -> str | None:
         return None
     try:
         if _is_in_glance_form(value):
-            _require_valid(value)
+            datetime.fromisoformat(value)  # raises for a date that does not exist
             return value
         return parse_time(value).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
     except ValueError:

@@ -5,7 +5,6 @@ Source: nova at 12.0.0, nova/api/openstack/compute/views/images.py and nova/imag
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from nova_image_shim.translation.times import to_nova_time
 
 NovaImage = dict[str, Any]
 
-STATUS_TO_NOVA = {
+STATUS_TO_NOVA = {  # the legacy word and the progress in percent
     "active": ("ACTIVE", 100),
     "queued": ("SAVING", 25),
     "saving": ("SAVING", 50),
@@ -26,7 +25,6 @@ STATUS_TO_NOVA = {
     "deleted": ("DELETED", 0),
     "pending_delete": ("DELETED", 0),
 }
-UNKNOWN = ("UNKNOWN", 0)
 
 # Glance's own attributes; all other keys of an image are metadata. Nova fetches this list with
 # Glance's schema on every request.
@@ -39,30 +37,24 @@ BASE_ATTRIBUTES = frozenset(
 )
 
 JSON_PROPERTIES = ("block_device_mapping", "mappings")
+_STRICT = json.JSONEncoder(allow_nan=False)
 TRUE_WORDS = frozenset({"1", "t", "true", "on", "y", "yes"})
 
 
 @dataclass(frozen=True, slots=True)
 class Translator:
-    """Translates the images of one response.
-
-    Args:
-        links: the prefixes of the images' links.
-        show_size: include `OS-EXT-IMG-SIZE:size`, which a Nova extension adds.
-        show_disk_config: include `OS-DCF:diskConfig`, which another extension adds.
-        raw_mappings: show `block_device_mapping` and `mappings` as the stored text.
-    """
+    """Translates the images of one response."""
 
     links: Links
-    show_size: bool = True
-    show_disk_config: bool = True
-    raw_mappings: bool = False
+    show_size: bool = True  # `OS-EXT-IMG-SIZE:size`, which a Nova extension adds
+    show_disk_config: bool = True  # `OS-DCF:diskConfig`, which another extension adds
+    raw_mappings: bool = False  # `block_device_mapping` and `mappings` as the stored text
 
     def brief(self, image: Image) -> NovaImage:
         """Return an image as `GET /images` lists it: id, name and links."""
-        image_id = image["id"]
-        name, links = to_name(image.get("name")), self.links.of_image(image_id)
-        return {"id": image_id, "name": name, "links": links}
+        image_id, name = image["id"], image.get("name")
+        text = name if isinstance(name, str) else None
+        return {"id": image_id, "name": text, "links": self.links.of_image(image_id)}
 
     def full(self, image: Image) -> NovaImage:
         """Return an image as `GET /images/detail` and `GET /images/{id}` show it.
@@ -70,12 +62,12 @@ class Translator:
         `server` and `OS-DCF:diskConfig` are present only if the property that they are derived
         from is set.
         """
-        image_id = image["id"]
+        image_id, name = image["id"], image.get("name")
         metadata = to_metadata(image, raw_mappings=self.raw_mappings)
-        status, progress = to_nova_status(image.get("status"))
+        status, progress = STATUS_TO_NOVA.get(str(image.get("status")), ("UNKNOWN", 0))
         nova_image: NovaImage = {
             "id": image_id,
-            "name": to_name(image.get("name")),
+            "name": name if isinstance(name, str) else None,
             "minRam": to_integer(image.get("min_ram")),
             "minDisk": to_integer(image.get("min_disk")),
             "metadata": metadata,
@@ -88,24 +80,11 @@ class Translator:
         if self.show_size:
             nova_image["OS-EXT-IMG-SIZE:size"] = to_integer(image.get("size"))
         if isinstance(server_id := metadata.get("instance_uuid"), str):
-            nova_image["server"] = {
-                "id": server_id,
-                "links": self.links.of_server(server_id),
-            }
+            nova_image["server"] = {"id": server_id, "links": self.links.of_server(server_id)}
         if self.show_disk_config and (config := metadata.get("auto_disk_config")) is not None:
             automatic = str(config).strip().lower() in TRUE_WORDS
             nova_image["OS-DCF:diskConfig"] = "AUTO" if automatic else "MANUAL"
         return nova_image
-
-
-def to_name(value: object) -> str | None:
-    """Return the name, or None if it is not text."""
-    return value if isinstance(value, str) else None
-
-
-def to_nova_status(status: object) -> tuple[str, int]:
-    """Return the legacy status word and the progress in percent."""
-    return STATUS_TO_NOVA.get(status, UNKNOWN) if isinstance(status, str) else UNKNOWN
 
 
 def to_integer(value: object) -> int:
@@ -119,11 +98,7 @@ def to_integer(value: object) -> int:
 
 
 def to_metadata(image: Image, *, raw_mappings: bool = False) -> dict[str, Any]:
-    """Return an image's custom properties; null values are kept.
-
-    `block_device_mapping` and `mappings` are decoded if they are JSON text, unless `raw_mappings`
-    is set.
-    """
+    """Return an image's custom properties, nulls included; JSON mappings are decoded if not raw."""
     everything: Mapping[str, Any] = image
     metadata = {key: everything[key] for key in everything if key not in BASE_ATTRIBUTES}
     for key in () if raw_mappings else JSON_PROPERTIES:
@@ -139,19 +114,9 @@ def _decoded(text: str) -> object:
     not fail the whole list, as it does in Nova.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        # The value is nested a few levels deep in the response.
-        orjson.dumps([[[[[[[[value]]]]]]]])
+        value = json.loads(text)
+        orjson.dumps([[[[[[[[value]]]]]]]])  # it is a few levels deep in the response
+        _STRICT.encode(value)  # orjson writes NaN and infinity as null
     except (ValueError, TypeError, RecursionError):
         return text
     return value
-
-
-def _finite(digits: str) -> float:
-    if not math.isfinite(number := float(digits)):
-        raise ValueError(digits)
-    return number
-
-
-def _refuse_constant(word: str) -> object:
-    raise ValueError(word)

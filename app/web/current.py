@@ -14,22 +14,12 @@ from nova_image_shim.observability.trace import CURRENT
 from nova_image_shim.settings import Settings
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-
-
 _NAME = "nova_image_shim"
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What an application consists of.
-
-    Args:
-        settings: of the service.
-        images: the image store.
-        lists: lists over that store.
-        readiness: whether Keystone and Glance answer.
-        limiter: bounds how many requests call the store at once; None for no bound.
-    """
+    """What an application consists of: `lists` are over `images`; no limiter means no limit."""
 
     settings: Settings
     images: ImageService
@@ -69,6 +59,8 @@ def make_context() -> Context:
         ImageServiceFailed: the caller's catalog has no image service.
     """
     trace, caller, found = CURRENT.get(), g.caller, services()
+    if found.limiter and "slot" not in g:
+        g.slot = Slot(found.limiter)  # acquired at the first call to the image store
     context = Context(
         project_id=caller.project_id or "",
         request_id=trace.client_request_id or trace.request_id,
@@ -76,17 +68,9 @@ def make_context() -> Context:
         deadline=time.monotonic() + found.settings.request_timeout_seconds,
         calls=trace.calls,
         roles=caller.roles,
-        slot=_slot(found.limiter),
+        slot=g.get("slot"),
     )
     return replace(context, endpoint=found.images.endpoint(context))
-
-
-def _slot(limiter: Limiter | None) -> Slot | None:
-    """Return the request's slot, which it acquires when it first calls the image store."""
-    if limiter and "slot" not in g:
-        g.slot = Slot(limiter)
-    slot: Slot | None = g.get("slot")
-    return slot
 
 
 def release_slot() -> None:

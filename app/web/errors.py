@@ -12,12 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 class HTTPError(Exception):
-    """A refusal of a request.
-
-    Args:
-        status: the HTTP status.
-        message: the text; None for the API's default of the status.
-    """
+    """Refuse a request; a message of None means the API's default for the status."""
 
     def __init__(self, status: int, message: str | None = None) -> None:
         super().__init__(message)
@@ -28,9 +23,7 @@ class HTTPError(Exception):
 def register_errors(target: Flask | Blueprint, render: Render) -> None:
     """Render refusals, Flask's own errors and unexpected exceptions in the form of an API.
 
-    Args:
-        target: the application or the blueprint.
-        render: takes a status and a text, None for the status's default, and returns the response.
+    `render` gets a status and a message, None for the status's default.
     """
 
     def http_exception(error: HTTPException) -> Response:
@@ -41,8 +34,7 @@ def register_errors(target: Flask | Blueprint, render: Render) -> None:
         return response
 
     def unexpected(_error: Exception) -> Response:
-        """Log everything and tell the client nothing of the cause."""
-        _log.exception("unexpected error")
+        _log.exception("unexpected error")  # the client learns nothing of the cause
         return render(500, None)
 
     target.register_error_handler(HTTPError, lambda error: render(error.status, error.message))

@@ -1,4 +1,4 @@
-"""What every answer has: its type, its ids, compression where the client asks for it."""
+"""What every response has: its type, its ids, and compression if the client accepts it."""
 
 import zlib
 from functools import lru_cache
@@ -12,19 +12,19 @@ from nova_image_shim.translation.ascii_json import JSON, VND_JSON
 
 _SMALLEST_BYTES = 1024
 _COMPRESSED_TYPES = {JSON, VND_JSON}
-_LEVEL = 1  # the least time; JSON lists shrink to a tenth even so
-_WBITS = {"gzip": 31, "deflate": 15}  # how zlib is told of the form around the data
+_LEVEL = 1  # the fastest; JSON lists shrink to a tenth even so
+_WBITS = {"gzip": 31, "deflate": 15}  # how zlib names the two formats
 
 
 def answer(*pieces: bytes) -> Response:
-    """Return a JSON answer of the type that the client asked for; any `Accept` gets JSON."""
+    """Return a JSON response of the type that the client accepts; any `Accept` gets JSON."""
     response = Response(pieces, content_type=_wanted_type())
     response.content_length = sum(map(len, pieces))
     return response
 
 
 def no_content() -> Response:
-    """Return the answer to a deletion, which names a type without having a body, as Nova's."""
+    """Return the response to a deletion, which has a type but no body, as Nova's has."""
     return Response(status=204, content_type=_wanted_type())
 
 
@@ -34,7 +34,7 @@ def _wanted_type() -> str:
 
 @lru_cache(maxsize=256)
 def _type_named_first(accept: str) -> str:
-    """Return the first of our two types that the client names, JSON where it names neither."""
+    """Return the first of our two types that the client names, JSON if it names neither."""
     for named, quality in parse_accept_header(accept, MIMEAccept):
         bare = named.partition(";")[0].strip().lower()
         if quality > 0 and bare in _COMPRESSED_TYPES:
@@ -42,26 +42,24 @@ def _type_named_first(accept: str) -> str:
     return JSON
 
 
-def add_request_ids(response: Response) -> Response:
-    """Add both headers that clients of old and new look for."""
+def add_request_ids(response: Response) -> None:
+    """Add the request id in the headers that old and new clients read."""
     request_id = CURRENT.get().request_id
     response.headers["X-Compute-Request-Id"] = request_id
     response.headers["X-Openstack-Request-Id"] = request_id
-    return response
 
 
-def compress(response: Response) -> Response:
-    """Compress an answer over 1 KiB with what the client likes best.
+def compress(response: Response) -> None:
+    """Compress a response over 1 KiB with the coding that the client prefers.
 
-    Flask-Compress is not used: it takes `q=0`, which forbids a coding, for a wish.
+    Flask-Compress is not used: it takes `q=0`, which forbids a coding, for a preference.
     """
     if response.mimetype not in _COMPRESSED_TYPES:
-        return response
+        return
     response.vary.add("Accept-Encoding")
-    if (
-        response.content_length or 0
-    ) <= _SMALLEST_BYTES or "Accept-Encoding" not in request.headers:
-        return response
+    is_small = (response.content_length or 0) <= _SMALLEST_BYTES
+    if is_small or "Accept-Encoding" not in request.headers:
+        return
     accepted = request.accept_encodings
     coding = accepted.best_match(_WBITS)
     if coding and accepted.quality(coding) >= accepted.quality("identity"):
@@ -69,4 +67,3 @@ def compress(response: Response) -> Response:
         packed = [coder.compress(piece) for piece in response.iter_encoded()]
         response.set_data(b"".join([*packed, coder.flush()]))
         response.headers["Content-Encoding"] = coding
-    return response

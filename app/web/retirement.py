@@ -1,27 +1,15 @@
 """Announce and rehearse the end of the API: `Deprecation`, `Sunset`, `Link`, and the brownout."""
 
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
-
-from flask import request
 
 from nova_image_shim.observability.trace import CURRENT
 from nova_image_shim.settings import Settings
 from nova_image_shim.settings.brownout import Brownout
+from nova_image_shim.web.errors import HTTPError
 
-
-class BrownedOut(Exception):
-    """A request is refused as a rehearsal; each API renders it in its own form.
-
-    Args:
-        status: 404 or 410.
-    """
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+_GONE = "The image calls of the compute API are being switched off. Use the image service."
 
 
 def announcements(settings: Settings) -> list[tuple[str, str]]:
@@ -41,25 +29,10 @@ def announcements(settings: Settings) -> list[tuple[str, str]]:
     return headers
 
 
-def brownout_hook(
-    brownout: Brownout,
-    applies_to: Callable[[str], bool],
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    draw: Callable[[], float] = random.random,
-) -> Callable[[], None]:
-    """Return the step that refuses requests during a brownout.
-
-    Args:
-        brownout: which requests.
-        applies_to: whether a path belongs to the API.
-        now: returns the time.
-        draw: returns a random number, at least 0 and below 1.
-    """
-
-    def refuse() -> None:
-        trace = CURRENT.get()
-        if applies_to(request.path) and brownout.refuses(trace.client.family, now(), draw()):
-            trace.brownout = True
-            raise BrownedOut(brownout.status)
-
-    return refuse
+def refuse_in_brownout(brownout: Brownout) -> None:
+    """Refuse the current request if the brownout covers it, as a rehearsal of the end."""
+    trace = CURRENT.get()
+    lot = random.random()  # noqa: S311 - not a secret
+    if brownout.refuses(trace.client.family, datetime.now(UTC), lot):
+        trace.brownout = True
+        raise HTTPError(brownout.status, _GONE if brownout.status == 410 else None)

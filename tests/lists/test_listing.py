@@ -1,22 +1,22 @@
-"""Paging: how many calls, how many images, which links; over the embedded store."""
+"""Paging over the embedded store: number of calls, number of images, and links."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from adapters.test_memory import stocked
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.auth.caller import Caller
+from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.lists.listing import Listing
 from nova_image_shim.lists.query import ListRequest
 from nova_image_shim.settings import Settings
@@ -25,55 +25,44 @@ from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
 
-class Watched(port.ImageService):
-    """An image store that keeps what its lists were asked for."""
+class RecordingStore(MemoryImageService):
+    """An image store that records the arguments of its lists, and can be disturbed."""
 
-    def __init__(self, inner: port.ImageService) -> None:
-        self.inner = inner
+    fail_backwards = delete_markers = False
+    barrier: threading.Barrier | None = None
+
+    def __init__(self, images: Iterable[dict[str, Any]]) -> None:
+        super().__init__(map(complete, images))
         self.calls: list[tuple[int, str | None, bool]] = []
-        self.fail_backwards = False
-        self.both_asked: threading.Barrier | None = None
 
-    def list_page(
-        self, context: Any, query: Mapping[str, str], *, limit: int, **kwargs: Any
-    ) -> port.Page:
+    def list_page(self, context: Any, query: Any, **kwargs: Any) -> port.Page:
         backwards = kwargs.get("oldest_first", False)
-        self.calls.append((limit, kwargs.get("marker"), backwards))
-        if self.both_asked:
-            self.both_asked.wait(5)
+        self.calls.append((kwargs["limit"], kwargs.get("marker"), backwards))
+        if self.barrier:
+            self.barrier.wait(5)
         if backwards and self.fail_backwards:
             raise port.ImageServiceUnavailable("not now")
-        return self.inner.list_page(context, query, limit=limit, **kwargs)
-
-    def endpoint(self, context: Any) -> None:
-        return None
-
-    def get(self, context: Any, image_id: str) -> port.Image:
-        return self.inner.get(context, image_id)
-
-    def update(self, context: Any, image_id: str, **changes: Any) -> port.Image:
-        return self.inner.update(context, image_id, **changes)
-
-    def delete(self, context: Any, image_id: str) -> None:
-        self.inner.delete(context, image_id)
+        page = super().list_page(context, query, **kwargs)
+        if self.delete_markers and page.next_marker:
+            self.delete(context, page.next_marker)
+        return page
 
 
 IDS = [f"{number:04}" for number in range(25)]
 
 
-def over(**settings: Any) -> tuple[FlaskClient, Watched]:
-    """Return a client over 25 images of one second, every other with a property, and the store."""
-    images = tuple(
+def over(**settings: Any) -> tuple[FlaskClient, RecordingStore]:
+    """Return a client and its store of 25 images created in one second; odd ones have `a_max` 1."""
+    service = RecordingStore(
         {"id": image_id, "owner": "demo", "a_max": str(int(image_id) % 2), "created_at": "2020"}
         for image_id in IDS
     )
-    service = Watched(stocked(images))
     client = create_app(Settings(**settings), service, accept_any_token).test_client()
     client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
     return client, service
@@ -85,7 +74,7 @@ def listed(answer: TestResponse) -> list[str]:
 
 
 def links(answer: TestResponse) -> dict[str, Any]:
-    """Return the queries of the links by their relation."""
+    """Return the links' queries by relation."""
     assert answer.json
     found = answer.json.get("images_links", [])
     assert [] == [link for link in found if urlsplit(link["href"]).path != "/v2/demo/images"]
@@ -108,19 +97,19 @@ def links(answer: TestResponse) -> dict[str, Any]:
         ("property-name=x", []),
     ],
 )
-def test_pages_are_as_large_as_allowed_and_wanted(query: str, calls: list[int]) -> None:
+def test_glance_pages_are_as_large_as_allowed_and_needed(query: str, calls: list[int]) -> None:
     client, service = over(glance_page_size=10)
     client.get(f"/v2/demo/images?{query}")
     assert calls == [limit for limit, _, _ in service.calls]
 
 
-def test_without_limit_everything_is_there() -> None:
+def test_a_list_without_limit_is_complete() -> None:
     client, _ = over(glance_page_size=10)
     answer = client.get("/v2/demo/images")
     assert (IDS[::-1], {}) == (listed(answer), links(answer))
 
 
-def test_what_the_shim_filters_itself_is_complete_and_counted_after_filtering() -> None:
+def test_the_limit_counts_images_after_filtering_here() -> None:
     client, _ = over(glance_page_size=10)
     odd = [image_id for image_id in IDS[::-1] if int(image_id) % 2]
     assert odd == listed(client.get("/v2/demo/images?property-a_max=1"))
@@ -144,7 +133,7 @@ def test_what_the_shim_filters_itself_is_complete_and_counted_after_filtering() 
         ({}, "limit=5&property-status=x", None),
     ],
 )
-def test_a_next_link_is_there_when_the_limit_was_reached(
+def test_a_list_that_reaches_the_limit_has_a_next_link(
     settings: dict[str, int], query: str, next_marker: str | None
 ) -> None:
     client, _ = over(**settings)
@@ -152,7 +141,7 @@ def test_a_next_link_is_there_when_the_limit_was_reached(
     assert ([next_marker] if next_marker else None) == found.get("next", {}).get("marker")
 
 
-def test_a_next_link_has_the_requests_query_in_its_order_and_the_marker_last() -> None:
+def test_a_next_link_repeats_the_query_in_order_with_the_marker_last() -> None:
     client, _ = over()
     query = "zzz=1&limit=9&marker=0020&status=ACTIVE&limit=2&q=a+b%26&name=&name=x;status=ACTIVE"
     answer = client.get(f"/v2/demo/images?{query.replace('name=&name=x;', '')}")
@@ -222,20 +211,29 @@ def test_previous_links_can_be_turned_off() -> None:
     assert [(5, "0010", False)] == service.calls
 
 
-def test_a_page_is_answered_when_the_previous_one_cannot_be_found() -> None:
+def test_a_page_is_returned_even_if_the_previous_one_cannot_be_found() -> None:
     client, service = over()
     service.fail_backwards = True
     answer = client.get("/v2/demo/images?limit=5&marker=0010")
     assert (200, IDS[9:4:-1], ["next"]) == (answer.status_code, listed(answer), list(links(answer)))
 
 
-def test_the_page_and_the_one_before_it_are_asked_for_at_the_same_time() -> None:
+def test_a_page_and_the_previous_one_are_fetched_at_the_same_time() -> None:
     client, service = over()
-    service.both_asked = threading.Barrier(2)  # breaks unless both calls are under way at once
+    service.barrier = threading.Barrier(2)  # breaks unless both calls are under way at once
     assert 200 == client.get("/v2/demo/images?limit=5&marker=0010").status_code
 
 
-def test_one_page_is_asked_for_ahead_while_one_is_translated() -> None:
+class Inline(Executor):
+    """An executor that makes each call at once, in the caller's thread."""
+
+    def submit(self, call: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(call(*args, **kwargs))
+        return future
+
+
+def test_the_next_page_and_no_other_is_fetched_while_one_is_translated() -> None:
     _, service = over()
     context = port.Context("demo", "req-1", None, math.inf)
     request = ListRequest(
@@ -250,32 +248,17 @@ def test_one_page_is_asked_for_ahead_while_one_is_translated() -> None:
         first_page_size=10,
         with_previous=False,
     )
-    listing = Listing(service, context, request)
-    with ThreadPoolExecutor(4) as executor:
-        pages = listing.pages(executor)
-        first = next(pages)
-        deadline = time.monotonic() + 10
-        while len(service.calls) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        time.sleep(0.05)
-        assert [(10, None, False), (10, "0015", False)] == service.calls
-        assert IDS[:14:-1] == [image["id"] for image in first]
-        rest = [[image["id"] for image in page] for page in pages]
+    pages = Listing(service, context, request).pages(Inline())
+    first = next(pages)
+    assert [(10, None, False), (10, "0015", False)] == service.calls
+    assert IDS[:14:-1] == [image["id"] for image in first]
+    rest = [[image["id"] for image in page] for page in pages]
     assert [[], IDS[14:4:-1], IDS[4::-1]] == [first, *rest]
 
 
-def test_an_image_deleted_while_the_list_is_read_does_not_make_it_a_short_one() -> None:
+def test_a_list_fails_rather_than_ends_early_if_an_image_is_deleted_meanwhile() -> None:
     client, service = over(glance_page_size=10)
-    usual = service.inner.list_page
-
-    def page_then_delete(context: Any, query: Any, **kwargs: Any) -> port.Page:
-        page = usual(context, query, **kwargs)
-        if page.next_marker:
-            service.inner.delete(context, page.next_marker)
-        return page
-
-    service.inner.list_page = page_then_delete  # type: ignore[method-assign]
+    service.delete_markers = True
     answer = client.get("/v2/demo/images")
     fault = {
         "code": 503,

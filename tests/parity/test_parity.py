@@ -1,7 +1,4 @@
-"""The comparison with Nova itself: that it sees what differs, and that its files say what they can.
-
-The comparison is `make parity`, which needs a real Nova; this needs nothing.
-"""
+"""The parts of `make parity`, which compares the service with Nova; these tests need no Nova."""
 
 from __future__ import annotations
 
@@ -43,6 +40,7 @@ IMAGE = {
 OTHER = {**IMAGE, "id": "b"}
 NEXT = {"rel": "next", "href": "http://127.0.0.1:1/v2/p/images?limit=2&limit=1&marker=b&name=x"}
 NEXT_IN_ANOTHER_ORDER = "http://127.0.0.1:1/v2/p/images?name=x&limit=2&marker=b&limit=1"
+WITH_ANOTHER_LIMIT = NEXT["href"].replace("2&limit=1", "1&limit=2")
 LIST = {"images": [IMAGE, OTHER], "images_links": [NEXT]}
 
 
@@ -75,7 +73,7 @@ def with_image(**fields: Any) -> Any:
         answer(LIST, headers=[(name.upper(), value) for name, value in HEADERS]),
     ],
 )
-def test_what_must_differ_is_no_difference(other: Answer) -> None:
+def test_expected_variations_are_not_differences(other: Answer) -> None:
     assert {} == between(answer(LIST), other)
 
 
@@ -102,13 +100,8 @@ def test_what_must_differ_is_no_difference(other: Answer) -> None:
             {"body/images/a/links": (["self", "bookmark"], ["bookmark", "self"])},
         ),
         (
-            answer(with_image(links=[{**LINKS[0], "href": "http://127.0.0.1:3/x"}, LINKS[1]])),
-            {
-                "body/images/a/links/self/href": (
-                    "http://compute/v2/p/images/a",
-                    "http://127.0.0.1:3/x",
-                )
-            },
+            answer(with_image(links=[{**LINKS[0], "href": "http://x"}, LINKS[1]])),
+            {"body/images/a/links/self/href": ("http://compute/v2/p/images/a", "http://x")},
         ),
         (
             answer({**LIST, "images": [OTHER, IMAGE]}),
@@ -124,20 +117,8 @@ def test_what_must_differ_is_no_difference(other: Answer) -> None:
         ),
         (answer({"images": LIST["images"]}), {"body/images_links": ([NEXT], ABSENT)}),
         (
-            answer(
-                {
-                    **LIST,
-                    "images_links": [
-                        {**NEXT, "href": NEXT["href"].replace("2&limit=1", "1&limit=2")}
-                    ],
-                }
-            ),
-            {
-                "body/images_links/next/href": (
-                    "http://compute/v2/p/images?limit=2&limit=1&marker=b&name=x",
-                    "http://127.0.0.1:1/v2/p/images?limit=1&limit=2&marker=b&name=x",
-                )
-            },
+            answer({**LIST, "images_links": [{**NEXT, "href": WITH_ANOTHER_LIMIT}]}),
+            {"body/images_links/next/href": (NEXT["href"], WITH_ANOTHER_LIMIT)},
         ),
         (
             answer({"itemNotFound": {"code": 404}}),
@@ -172,13 +153,13 @@ def test_what_must_differ_is_no_difference(other: Answer) -> None:
         (answer(LIST, headers=[*HEADERS, ("Vary", "Accept")]), {"header/Vary": (ABSENT, "Accept")}),
     ],
 )
-def test_whatever_else_differs_is_found(other: Answer, found: dict[str, Any]) -> None:
+def test_every_other_difference_is_found(other: Answer, found: dict[str, Any]) -> None:
     expected = json.dumps(found, sort_keys=True).replace("http://127.0.0.1:1", "http://compute")
     actual = between(answer(LIST), other)
-    assert expected == json.dumps(actual, sort_keys=True)  # which tells 0 from false
+    assert expected == json.dumps(actual, sort_keys=True)  # JSON distinguishes 0 from false
 
 
-def test_a_compressed_answer_is_compared_by_what_it_says() -> None:
+def test_a_compressed_response_is_compared_by_its_content() -> None:
     packed = gzip.compress(json.dumps(with_image(name="two")).encode())
     other = answer(packed, headers=[*HEADERS, ("Content-Encoding", "gzip")])
     assert {
@@ -187,7 +168,7 @@ def test_a_compressed_answer_is_compared_by_what_it_says() -> None:
     } == between(answer(LIST), other)
 
 
-def test_times_are_the_same_only_where_that_is_asked_for() -> None:
+def test_times_are_compared_unless_switched_off() -> None:
     one, other = answer(LIST), answer(with_image(updated="2025-01-01T00:00:00Z"))
     assert {} == between(one, other, times=False)
     assert TIME == normal(one, {}, times=False)["body"]["images"][0]["updated"]
@@ -195,7 +176,7 @@ def test_times_are_the_same_only_where_that_is_asked_for() -> None:
     assert {"body/images/a/updated": (TIME, None)} == between(one, no_time, times=False)
 
 
-def test_two_services_that_do_not_answer_do_not_agree() -> None:
+def test_two_services_that_do_not_answer_differ() -> None:
     silence = Answer(0, [], b"")
     assert {"status": (0, 0)} == between(silence, silence)
 
@@ -221,7 +202,7 @@ INTENDED = {
 }
 
 
-def test_only_what_is_intended_and_shows_so_is_right() -> None:
+def test_only_an_intended_difference_that_is_found_is_accepted() -> None:
     assert [
         "unexpected: half  status\n    nova  404\n    here  405",
         "differs from intended: otherwise  status\n    nova  404\n    here  406",
@@ -230,7 +211,7 @@ def test_only_what_is_intended_and_shows_so_is_right() -> None:
     ] == judge(COMPARISONS, INTENDED)
 
 
-def test_the_counts_are_of_requests() -> None:
+def test_the_report_counts_requests() -> None:
     told = "Nova's answers: 2xx 6\n6 requests: same 1 (17 %), intended 1, unexpected 4"
     assert told == report(COMPARISONS, INTENDED)
 
@@ -245,7 +226,7 @@ def test_a_dump_has_the_form_of_the_file() -> None:
 OUR_OWN = {"GET /healthcheck", "GET /healthcheck/ready", "GET /docs", "GET /openapi.json"}
 
 
-def test_there_are_requests_enough_and_of_every_call(client: Any) -> None:
+def test_at_least_200_requests_cover_every_call(client: Any) -> None:
     requests = load_requests()
     asked = {" ".join(template(request)) for request in requests}
     served = calls(client.application) - OUR_OWN
@@ -254,7 +235,7 @@ def test_there_are_requests_enough_and_of_every_call(client: Any) -> None:
 
 
 def template(request: Request) -> tuple[str, str]:
-    """Return a request's method and path as README's table of calls has it."""
+    """Return a request's method and path in the form of README's table of calls."""
     path = request.target.partition("?")[0].rstrip("/") or "/"
     path = re.sub(r"^/v2\.1/|^/v2/", "/v2/", path)
     path = re.sub(r"^/v2/\{project\}", "/v2/{tenant_id}", path)
@@ -263,7 +244,7 @@ def template(request: Request) -> tuple[str, str]:
     return request.method, path
 
 
-def test_every_placeholder_and_recipe_is_there() -> None:
+def test_every_placeholder_and_recipe_exists() -> None:
     recipes = load_recipes()
     projects = dict.fromkeys(("demo", "alt", "admin", "service", "project"), "id")
     for request in load_requests():
@@ -275,17 +256,17 @@ def test_every_placeholder_and_recipe_is_there() -> None:
         fill("{nobody}", projects)
 
 
-def test_every_intended_difference_is_one_of_a_request() -> None:
+def test_every_intended_difference_belongs_to_a_request() -> None:
     asked = {request.id for request in load_requests()}
     assert set() == {key.request for key in load_intended().differences} - asked
 
 
-def test_readmes_table_of_differences_is_that_of_the_intended_ones() -> None:
+def test_readmes_table_lists_the_intended_differences() -> None:
     reasons = load_intended().reasons.values()
     assert [list(reason[:4]) for reason in reasons] == table("subject")
 
 
-def test_what_shows_elsewhere_is_tested_there() -> None:
+def test_a_difference_shown_elsewhere_is_tested_there() -> None:
     for reason in load_intended().reasons.values():
         if reason.elsewhere is not None:
             file, test = reason.elsewhere.split("::")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-import subprocess
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from io import BytesIO, StringIO, TextIOWrapper
+from collections.abc import Callable
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from support.paths import CASES
@@ -17,6 +14,7 @@ from nova_image_shim.cli import main
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 
+Run = Callable[..., tuple[int, str, str]]
 TRANSLATION = json.loads((CASES / "translation.json").read_text())
 LINKS = Links.under(
     "http://localhost:8774", "v2", "demo", "http://localhost:8774", project_in_alternate=True
@@ -24,26 +22,33 @@ LINKS = Links.under(
 IMAGE = {"id": "a", "name": "é", "status": "active", "owner": "me", "min_ram": 5, "os_distro": "x"}
 
 
-def run(text: str | bytes, *arguments: str) -> tuple[int, str, str]:
-    """Run the command in this process and return its exit status, output and error output."""
-    data = text.encode() if isinstance(text, str) else text
-    with (
-        patch("sys.stdin", TextIOWrapper(BytesIO(data))),
-        redirect_stdout(StringIO()) as out,
-        redirect_stderr(StringIO()) as err,
-    ):
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs the command over an input."""
+
+    def run(data: bytes, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
         status = main(["translate", *arguments])
-    assert out.getvalue().isascii()
-    return status, out.getvalue(), err.getvalue()
+        out, err = capsys.readouterr()
+        assert out.isascii()
+        return status, out, err
+
+    return run
 
 
-def translated(value: Any, *arguments: str) -> Any:
-    status, out, err = run(json.dumps(value), *arguments)
-    assert (0, "") == (status, err)
-    return json.loads(out)
+@pytest.fixture
+def translated(run: Run) -> Callable[..., Any]:
+    """Return a function that returns the command's output for a value."""
+
+    def translated(value: Any, *arguments: str) -> Any:
+        status, out, err = run(json.dumps(value).encode(), *arguments)
+        assert (0, "") == (status, err)
+        return json.loads(out)
+
+    return translated
 
 
-def test_every_translation_case_passes() -> None:
+def test_every_translation_case_passes(translated: Callable[..., Any]) -> None:
     legacy = [case["legacy"] for case in TRANSLATION]
     options = ("--base-url", "http://shim.example", "--glance-url", "http://glance.example:9292")
     project = ("--project", "6f70656e737461636b20342065766572")
@@ -52,24 +57,12 @@ def test_every_translation_case_passes() -> None:
     )
 
 
-def test_the_command_as_installed_reads_its_standard_input() -> None:
-    program = "from nova_image_shim.cli import main; raise SystemExit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", program, "translate"],
-        input=json.dumps(IMAGE).encode(),
-        capture_output=True,
-        check=False,
-    )
-    assert (0, b"") == (done.returncode, done.stderr)
-    assert {"image": Translator(LINKS).full(IMAGE)} == json.loads(done.stdout)  # type: ignore[arg-type]
-
-
-def test_an_image_becomes_a_legacy_one() -> None:
+def test_a_single_image_is_translated(translated: Callable[..., Any]) -> None:
     assert {"image": Translator(LINKS).full(IMAGE)} == translated(IMAGE)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrap", [lambda images: {"images": images}, lambda images: images])
-def test_a_list_is_translated(wrap: Any) -> None:
+def test_a_list_is_translated(wrap: Any, translated: Callable[..., Any]) -> None:
     images = [IMAGE, IMAGE | {"id": "b", "name": None, "size": 5}]
     full = [Translator(LINKS).full(image) for image in images]  # type: ignore[arg-type]
     assert {"images": full} == translated(wrap(images))
@@ -78,7 +71,7 @@ def test_a_list_is_translated(wrap: Any) -> None:
     assert {"images": []} == translated(wrap([]))
 
 
-def test_links_follow_the_options() -> None:
+def test_links_follow_the_options(translated: Callable[..., Any]) -> None:
     links = Links.under(
         "https://nova.example/x", "v2.1", "p 1", "https://glance.example", project_in_alternate=True
     )
@@ -90,20 +83,20 @@ def test_links_follow_the_options() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("data", "message"),
     [
-        ("", "standard input is not valid JSON: "),
-        ("{", "standard input is not valid JSON: "),
+        (b"", "standard input is not valid JSON: "),
+        (b"{", "standard input is not valid JSON: "),
         (b"\xff", "standard input is not valid JSON: "),
-        ("[" * 100_000, "standard input is not valid JSON: "),
-        ("null", "image 1 is not an object with an `id`\n"),
-        ("{}", "image 1 is not an object with an `id`\n"),
-        ('{"images": [{"id": "a"}, {"id": 5}]}', "image 2 is not an object with an `id`\n"),
-        ('[{"id": "a"}, 5]', "image 2 is not an object with an `id`\n"),
+        (b"[" * 100_000, "standard input is not valid JSON: "),
+        (b"null", "image 1 is not an object with an `id`\n"),
+        (b"{}", "image 1 is not an object with an `id`\n"),
+        (b'{"images": [{"id": "a"}, {"id": 5}]}', "image 2 is not an object with an `id`\n"),
+        (b'[{"id": "a"}, 5]', "image 2 is not an object with an `id`\n"),
     ],
 )
-def test_invalid_input_is_reported(text: str | bytes, message: str) -> None:
-    status, out, err = run(text)
+def test_invalid_input_is_reported(data: bytes, message: str, run: Run) -> None:
+    status, out, err = run(data)
     assert (2, "") == (status, out)
     assert err.startswith(f"nova-image-shim translate: {message}")
     assert 1 == len(err.splitlines())

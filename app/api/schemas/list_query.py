@@ -4,13 +4,12 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from nova_image_shim.lists.query import ListQuery, Pairs
 from nova_image_shim.translation.filters import FILTERS
 from nova_image_shim.translation.times import parse_time, restore_plus
 
-PROPERTY_PREFIX = "property-"
 _INTEGER = re.compile(r"\s*([+-]?[0-9]+)\s*", re.ASCII)
 
 
@@ -63,25 +62,18 @@ class ListQuerySchema(Schema):
     status = fields.String()
     type = fields.String()
     server = fields.String()
-    properties = fields.Dict(keys=fields.String(), values=fields.String())
-
-    @pre_load
-    def gather_properties(self, values: dict[str, str], **_kwargs: Any) -> dict[str, Any]:
-        """Gather all `property-NAME` parameters under one key."""
-        properties = {key: values[key] for key in values if key.startswith(PROPERTY_PREFIX)}
-        return {**values, "properties": properties}
+    properties = fields.Raw(dump_only=True)  # all `property-NAME`, which have no rules
 
     @post_load(pass_original=True)
     def to_list_query(
         self, data: dict[str, Any], values: dict[str, str], **_kwargs: Any
     ) -> ListQuery:
         """Put the checked filters back into the order of the request."""
-        checked = data | data["properties"]
         return ListQuery(
             filters={
-                name: str(checked[name])
-                for name in values
-                if name in FILTERS or name.startswith(PROPERTY_PREFIX)
+                name: str(data.get(name, value))
+                for name, value in values.items()
+                if name in FILTERS or name.startswith("property-")
             },
             limit=data.get("limit") or None,
             page_size=data.get("page_size") or None,
@@ -93,40 +85,19 @@ _LIST_QUERY = ListQuerySchema(unknown=EXCLUDE)
 
 
 def parse_query(query_string: str) -> Pairs:
-    """Return a query string's pairs in order; empty values are kept and `;` separates like `&`.
-
-    Args:
-        query_string: the form WSGI uses, which is bytes decoded as Latin-1.
-
-    Raises:
-        ValidationError: the query string is not UTF-8.
-    """
+    """Return the pairs of a WSGI query string, or raise ValidationError if it is not UTF-8."""
     try:
-        text = query_string.encode("latin-1").decode()
-        return parse_qsl(
-            text.replace(";", "&"), keep_blank_values=True, errors="strict", max_num_fields=None
-        )
+        text = query_string.encode("latin-1").decode().replace(";", "&")  # both separate pairs
+        return parse_qsl(text, keep_blank_values=True, errors="strict")
     except UnicodeDecodeError as error:
         raise ValidationError("Query string is not UTF-8 encoded") from error
 
 
 def load_list_query(pairs: Pairs) -> ListQuery:
-    """Return the checked query; the last value of a repeated name wins and keeps its position.
-
-    Raises:
-        ValidationError: a value is invalid; the client gets the first message.
-    """
+    """Return the checked query, or raise ValidationError; a name's last value counts."""
     values: dict[str, str] = {}
     for name, value in pairs:
-        values.pop(name, None)
+        values.pop(name, None)  # so that the name has the position of its last value
         values[name] = value
     query: ListQuery = _LIST_QUERY.load(values)
     return query
-
-
-def first_message(error: ValidationError) -> str:
-    """Return the message of the first invalid field, in the schema's order."""
-    messages: Any = error.messages
-    while isinstance(messages, dict):
-        messages = next(iter(messages.values()))
-    return str(messages[0])

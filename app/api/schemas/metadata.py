@@ -4,20 +4,19 @@ The messages are those of Nova 12.0.0 and, for values, those of jsonschema in la
 """
 
 import json
-from typing import Any, ClassVar
+from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from nova_image_shim.translation.translator import JSON_PROPERTIES
 
-Metadata = dict[str, Any]
-
 INVALID_INPUT = "Invalid input for field/attribute {name}. Value: {value}. "
 _MAX_LENGTH = 255
 _BAD_META = "Incorrect request body format"
+_BAD_METAS: Any = {"required": _BAD_META, "null": _BAD_META, "invalid": _BAD_META}
 
 
-class Items(fields.Field[Metadata]):
+class Items(fields.Field[dict[str, Any]]):
     """Metadata items: keys of 1 to 255 characters, values that `check_value` accepts."""
 
     default_error_messages = {  # noqa: RUF012 - as marshmallow has it
@@ -31,16 +30,16 @@ class Items(fields.Field[Metadata]):
     }
 
     def make_error(self, key: str, **kwargs: Any) -> ValidationError:
-        """Fill in the field's name and a null value unless the message is about an item."""
+        """Use the field's name and a null value unless the message is about an item."""
         return super().make_error(key, **{"name": self.name, "value": None} | kwargs)
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Metadata:  # noqa: ARG002
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002
         if not isinstance(value, dict):
             raise self.make_error("invalid", value=value)
         self.check_items(value)
         return value
 
-    def check_items(self, items: Metadata) -> None:
+    def check_items(self, items: dict[str, Any]) -> None:
         """Raise ValidationError for the first invalid key or value."""
         for key, value in items.items():
             if not key:
@@ -59,26 +58,16 @@ class Items(fields.Field[Metadata]):
             raise self.make_error("long_value", name=key, value=value)
 
 
-class MetadataSchema(Schema):
-    """`{"metadata": {KEY: value, …}}`, the body that adds or replaces many items."""
-
-    metadata = Items(required=True)
-
-
-class MetaSchema(Schema):
-    """`{"meta": {KEY: value}}`, the body that sets one item."""
-
-    meta = Items(
-        required=True,
-        error_messages={"required": _BAD_META, "null": _BAD_META, "invalid": _BAD_META},
-    )
-
-
 class MetadataRules:
-    """Checks for the bodies of metadata writes; every method raises ValidationError."""
+    """Checks for the bodies of metadata writes; every method raises ValidationError.
 
-    metadata: ClassVar[Schema] = MetadataSchema(unknown=EXCLUDE)
-    meta: ClassVar[Schema] = MetaSchema(unknown=EXCLUDE)
+    `{"metadata": {KEY: value, …}}` adds or replaces many items, `{"meta": {KEY: value}}` sets one.
+    """
+
+    metadata = Schema.from_dict({"metadata": Items(required=True)})(unknown=EXCLUDE)
+    meta = Schema.from_dict({"meta": Items(required=True, error_messages=_BAD_METAS)})(
+        unknown=EXCLUDE
+    )
 
     def parse_body(self, data: bytes) -> dict[str, Any]:
         """Return the JSON object in a body."""
@@ -91,23 +80,23 @@ class MetadataRules:
             raise ValidationError(f"{body!r} is not of type 'object'")
         return body
 
-    def load_metadata(self, body: dict[str, Any]) -> Metadata:
+    def load_metadata(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the items of a `metadata` body."""
-        items: Metadata = self.metadata.load(body)["metadata"]
+        items: dict[str, Any] = self.metadata.load(body)["metadata"]
         return items
 
-    def load_meta(self, body: dict[str, Any], key: str) -> Metadata:
+    def load_meta(self, body: dict[str, Any], key: str) -> dict[str, Any]:
         """Return the item of a `meta` body, which must have the key in the path."""
         meta = body.get("meta")
         if isinstance(meta, dict):  # Nova checks these two before the item itself
             require_key(meta, key)
             if len(meta) > 1:
                 raise ValidationError("Request body contains too many items")
-        item: Metadata = self.meta.load(body)["meta"]
+        item: dict[str, Any] = self.meta.load(body)["meta"]
         return item
 
 
-def require_key(meta: Metadata, key: str) -> None:
+def require_key(meta: dict[str, Any], key: str) -> None:
     """Raise ValidationError unless a `meta` body has the key in the path."""
     if key not in meta:
         raise ValidationError("Request body and URI mismatch")

@@ -10,13 +10,7 @@ from typing import Any
 from marshmallow import INCLUDE, Schema, ValidationError, validates_schema
 from marshmallow.validate import Length
 
-from nova_image_shim.api.schemas.metadata import (
-    INVALID_INPUT,
-    Items,
-    Metadata,
-    MetadataRules,
-    require_key,
-)
+from nova_image_shim.api.schemas.metadata import INVALID_INPUT, Items, MetadataRules, require_key
 
 _KEY = r"^[a-zA-Z0-9-_:. ]{1,255}$"
 _META = INVALID_INPUT.format(name="meta", value="{input}")
@@ -35,7 +29,7 @@ class _StrictItems(Items):
         "keys": INVALID_INPUT + "{keys} {verb} not match any of the regexes: {pattern!r}",
     }
 
-    def check_items(self, items: Metadata) -> None:
+    def check_items(self, items: dict[str, Any]) -> None:
         """Raise ValidationError for the first invalid value, or for all invalid keys."""
         bad = sorted(key for key in items if not re.match(_KEY, key))
         for key, value in items.items():
@@ -52,36 +46,25 @@ class _StrictBody(Schema):
         """Raise jsonschema's message, which marshmallow's RAISE cannot give."""
         if extra := sorted(original.keys() - self.fields.keys()):
             keys, verb = ", ".join(map(repr, extra)), "was" if len(extra) == 1 else "were"
-            raise ValidationError(
-                f"Additional properties are not allowed ({keys} {verb} unexpected)"
-            )
-
-
-class MetadataSchema(_StrictBody):
-    """`{"metadata": {KEY: value, …}}`, the body that adds or replaces many items."""
-
-    metadata = _StrictItems(required=True)
-
-
-class MetaSchema(_StrictBody):
-    """`{"meta": {KEY: value}}`, the body that sets one item."""
-
-    meta = _StrictItems(required=True, validate=_ONE_ITEM)
+            problem = f"Additional properties are not allowed ({keys} {verb} unexpected)"
+            raise ValidationError(problem)
 
 
 class StrictMetadataRules(MetadataRules):
     """The checks of `/v2.1`."""
 
-    metadata = MetadataSchema(unknown=INCLUDE)
-    meta = MetaSchema(unknown=INCLUDE)
+    metadata = _StrictBody.from_dict({"metadata": _StrictItems(required=True)})(unknown=INCLUDE)
+    meta = _StrictBody.from_dict({"meta": _StrictItems(required=True, validate=_ONE_ITEM)})(
+        unknown=INCLUDE
+    )
 
     def parse_body(self, data: bytes) -> dict[str, Any]:
         """Return the JSON object in a body; an empty body counts as null."""
         return super().parse_body(data or b"null")
 
-    def load_meta(self, body: dict[str, Any], key: str) -> Metadata:
+    def load_meta(self, body: dict[str, Any], key: str) -> dict[str, Any]:
         """Return the item of a `meta` body, which must have the key in the path."""
-        item: Metadata = self.meta.load(body)["meta"]
+        item: dict[str, Any] = self.meta.load(body)["meta"]
         require_key(item, key)
         return item
 
