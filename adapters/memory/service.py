@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from nova_image_shim.adapters import image_port as port
-from nova_image_shim.adapters.memory.query import ImageQuery, is_admin, is_visible
+from nova_image_shim.adapters.memory.query import find_page, is_admin, is_visible
 from nova_image_shim.adapters.memory.store import ImageStore, StoredImage
 
 
@@ -56,7 +56,7 @@ class MemoryImageService(port.ImageService):
         Raises:
             ImageBadRequest: a parameter is invalid, or the caller cannot see the marker's image.
         """
-        return ImageQuery.from_pairs(pairs).page(context, self.store.images)
+        return find_page(context, self.store.images, pairs)
 
     def get(self, context: port.Context, image_id: str) -> port.Image:
         """Return an image that the caller may see."""

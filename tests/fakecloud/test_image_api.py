@@ -235,6 +235,9 @@ MANY = [
         ("disk_format=raw", "2"),
         ("container_format=in:ami,ova", "3"),
         ("os_distro=debian", "1"),
+        ("os_distro=in:debian,x", ""),
+        ("owner=eq:demo", ""),
+        ("name=2020-01-01T00:00:00Z", ""),
         ("os_distro=", ""),
         ("name2=x,y", "3"),
         ("size=7", "2"),
@@ -294,7 +297,9 @@ def test_member_status_selects_the_shared_images(query: str, found: str) -> None
     hidden = image(6, visibility="shared", owner="alt", members={"demo": "pending"}, os_hidden=True)
     own = image(5, visibility="shared", members={"alt": "pending"})
     other = image(7, visibility="shared", owner="alt", members={"admin": "pending"})
-    assert found == ids(over([image(1), *shared, own, hidden, other]), query)
+    client = over([image(1), *shared, own, hidden, other])
+    assert found == ids(client, query)
+    assert "7 5 4 3 2 1" == ids(client, query, token="admin")  # which it does not limit
 
 
 @pytest.mark.parametrize("version", ["v2", "v2.0", "v2.3", "v2.9"])
@@ -331,6 +336,12 @@ SORT_KEYS = "name, status, container_format, disk_format, size, id, created_at, 
             "created_at=yesterday",
             'Bad "created_at" query filter format. Use ISO 8601 DateTime notation.',
         ),
+        *(
+            (f"{name}=neq:a", "Unable to filter by unknown operator 'neq'.")
+            for name in ("id", "name", "status", "container_format", "disk_format")
+        ),
+        ("name=a:b", "Unable to filter by unknown operator 'a'."),
+        ("created_at=in:2020-01-01", "Unable to filter on a unknown operator."),
         ("os_hidden=true", "The embedded image API lists nothing but os_hidden=false"),
         ("member_status=some", "Invalid status: some"),
     ],
