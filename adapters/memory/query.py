@@ -1,7 +1,7 @@
 """A list as Glance makes it: who sees which image, filters, order and pages.
 
-Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, glance/common/utils.py for the
-operators, and glance/db/sqlalchemy/api.py, _select_images_query, for visibility.
+Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, glance/common/utils.py
+for the operators, and glance/db/sqlalchemy/api.py, _select_images_query, for visibility.
 """
 
 import contextlib
@@ -68,9 +68,8 @@ def is_visible(context: Context, stored: StoredImage) -> bool:
 def is_listed(context: Context, stored: StoredImage, member_status: str = "accepted") -> bool:
     """Tell whether an image is in the caller's list; an admin's lacks others' community images.
 
-    Args:
-        member_status: which of the images shared with the caller: `accepted`, `pending`,
-            `rejected` or `all`; an admin's list has them all.
+    `member_status` is that of the images shared with the caller: `accepted`, `pending`, `rejected`
+    or `all`. It does not limit an admin.
     """
     image, members = stored
     if image["os_hidden"] or image["status"] in _UNLISTED:

@@ -2,7 +2,7 @@
 
 import shlex
 
-from nova_image_shim.fakecloud.identity.catalog import REGION
+from nova_image_shim.fakecloud.identity.bodies import REGION
 from nova_image_shim.fakecloud.identity.identity import FIXED_TOKENS
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 

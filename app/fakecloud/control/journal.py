@@ -56,7 +56,8 @@ class Journal:
 
     def begin(self, environ: WSGIEnvironment) -> Entry:
         """Add a request that has just arrived; its status is set on the entry later."""
-        path, query = _target(environ)
+        # Path and query as the client sent them, where the server knows.
+        target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"])
         time = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         hide = _hider(environ)
         with self._lock:
@@ -65,8 +66,8 @@ class Journal:
                 self._last,
                 time,
                 environ["REQUEST_METHOD"],
-                hide(path),
-                hide(query),
+                hide(target.partition("?")[0]),
+                hide(environ.get("QUERY_STRING", "")),
                 hide(environ.get("HTTP_USER_AGENT", "")),
             )
             self._entries.append(entry)
@@ -87,12 +88,6 @@ class Journal:
         """Delete all requests."""
         with self._lock:
             self._entries.clear()
-
-
-def _target(environ: WSGIEnvironment) -> tuple[str, str]:
-    """Return path and query as the client sent them, where the server knows."""
-    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"])
-    return target.partition("?")[0], str(environ.get("QUERY_STRING", ""))
 
 
 def _hider(environ: WSGIEnvironment) -> Callable[[str], str]:
