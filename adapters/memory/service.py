@@ -6,6 +6,7 @@ filters and refusals are Glance's.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from nova_image_shim.adapters import image_port as port
@@ -13,8 +14,7 @@ from nova_image_shim.adapters.memory.query import find_page, is_admin, is_visibl
 from nova_image_shim.adapters.memory.store import ImageStore, StoredImage
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+_now = partial(datetime.now, UTC)
 
 
 class MemoryImageService(port.ImageService):
@@ -26,7 +26,9 @@ class MemoryImageService(port.ImageService):
     """
 
     def __init__(
-        self, images: Iterable[Mapping[str, Any]] = (), now: Callable[[], datetime] = _now
+        self,
+        images: Iterable[Mapping[str, Any]] = (),
+        now: Callable[[], datetime] = _now,
     ) -> None:
         self.store = ImageStore(images)
         self._now = now

@@ -30,12 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def create_seeded_app(settings: Settings, metrics: Metrics | None = None) -> Flask:
-    """Return the application over an embedded cloud with the seed of the settings.
-
-    Args:
-        settings: with the backend `memory`.
-        metrics: where requests are counted, None for nowhere.
-    """
+    """Return the application over an embedded cloud with the seed of the settings."""
     seed = load_seed(settings.memory_images)
     _log.warning(
         "SHIM_BACKEND=memory: an embedded cloud with %d images, lost when the process ends; it is "
@@ -51,7 +46,7 @@ def create_cloud_app(settings: Settings, cloud: FakeCloud, metrics: Metrics | No
     """Return the application with the embedded cloud mounted.
 
     Args:
-        settings: from `Settings.from_environ`, with the memory backend.
+        settings: with the memory backend.
         cloud: its state, stored in `app.extensions["fake_cloud"]`.
         metrics: counts requests; None for no metrics.
     """

@@ -12,7 +12,6 @@ from nova_image_shim.fakecloud.image_file import complete_images, load_images
 from nova_image_shim.fakecloud.items import ImageFileError, describe, load_document, load_items
 
 TOKEN_SECONDS = 3600
-_DEFAULT_PROJECTS = ("demo", "alt", "admin")
 _UNIQUE = ("id", "name")
 # An id is part of a path, a name of a login; neither needs more than Keystone's own length.
 _ID = Regexp(
@@ -46,10 +45,6 @@ class User:
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _default_projects() -> tuple[Project, ...]:
-    return tuple(Project(name, name) for name in _DEFAULT_PROJECTS)
-
-
 def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
     """Return a user for each project, with its name as name and password."""
     return tuple(
@@ -64,6 +59,9 @@ def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
     )
 
 
+_DEFAULT_PROJECTS = tuple(Project(name, name) for name in ("demo", "alt", "admin"))
+
+
 @dataclass(frozen=True, slots=True)
 class Seed:
     """What a cloud begins with.
@@ -75,10 +73,8 @@ class Seed:
     """
 
     images: Sequence[Mapping[str, Any]] = ()
-    projects: tuple[Project, ...] = field(default_factory=_default_projects)
-    users: tuple[User, ...] = field(
-        default_factory=lambda: _default_users(_default_projects()),
-    )
+    projects: tuple[Project, ...] = _DEFAULT_PROJECTS
+    users: tuple[User, ...] = _default_users(_DEFAULT_PROJECTS)
     token_seconds: int = TOKEN_SECONDS
 
 
@@ -163,7 +159,7 @@ def load_seed(path: Path | None = None) -> Seed:
         raise ImageFileError(f"{name}: {describe(error)}") from error
     prefix = f"{name}: "
     images, projects, users = map(found.get, ("images", "projects", "users"))
-    in_order, everyone = _default_projects(), None
+    in_order, everyone = _DEFAULT_PROJECTS, None
     if projects is not None:
         loaded = load_items("project", projects, _Project(), prefix, _UNIQUE)
         in_order = tuple(Project(**project) for project in loaded)

@@ -14,7 +14,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from nova_image_shim.adapters.image_port import ImageNotFound
 from nova_image_shim.fakecloud.cloud import FakeCloud
-from nova_image_shim.fakecloud.control import csrf, views
+from nova_image_shim.fakecloud.control import views
+from nova_image_shim.fakecloud.control.csrf import require_own_page
 from nova_image_shim.fakecloud.control.faults import FaultInjector
 from nova_image_shim.web.errors import register_errors
 
@@ -63,9 +64,7 @@ def create_control_app(cloud: FakeCloud, bind: str) -> Flask:
 
     @app.before_request
     def admit() -> None:
-        csrf.require_own_host(request, bind)
-        csrf.require_own_origin(request)
-        csrf.require_json(request)
+        require_own_page(request, bind)
 
     @app.after_request
     def harden(response: Response) -> Response:

@@ -1,5 +1,6 @@
 """The views of the control plane."""
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -24,6 +25,17 @@ _PAGE_REQUESTS = 50
 
 blueprint = Blueprint("control", __name__)
 
+# Calls that only do what the cloud's method of this name does: 204, or its error.
+_COMMANDS = {
+    "reset": ("POST", "/reset"),
+    "delete_image": ("DELETE", "/images/<image_id>"),
+    "clear_requests": ("DELETE", "/requests"),
+    "delete_rule": ("DELETE", "/rules/<int:number>"),
+    "clear_rules": ("DELETE", "/rules"),
+    "reset_clock": ("DELETE", "/clock"),
+    "forget_tokens": ("DELETE", "/tokens"),
+}
+
 
 class _ClockSchema(Schema):
     """The body of `POST /_fake/clock`."""
@@ -37,6 +49,15 @@ class _TokensSchema(Schema):
     token_seconds = fields.Integer(strict=True, required=True, validate=Range(1, 10**9))
 
 
+def _run(name: str, **arguments: Any) -> ResponseReturnValue:
+    getattr(current_cloud(), name)(*arguments.values())
+    return "", 204
+
+
+for _name, (_method, _path) in _COMMANDS.items():
+    blueprint.add_url_rule(_path, _name, partial(_run, _name), methods=[_method])
+
+
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
     """Describe the control plane: 200, a page for a browser, or JSON `{"notice", "links"}`."""
@@ -45,13 +66,6 @@ def index() -> ResponseReturnValue:
     names = ("images", "requests", "rules", "clock", "tokens", "reset")
     root = request.script_root
     return json_response({"notice": NOTICE, "links": {name: f"{root}/{name}" for name in names}})
-
-
-@blueprint.post("/reset")
-def reset() -> ResponseReturnValue:
-    """Restore the seed: 204."""
-    current_cloud().reset()
-    return "", 204
 
 
 @blueprint.get("/images")
@@ -87,13 +101,6 @@ def change_image(image_id: str) -> ResponseReturnValue:
     return json_response(current_cloud().change_image(image_id, _body()))
 
 
-@blueprint.delete("/images/<image_id>")
-def delete_image(image_id: str) -> ResponseReturnValue:
-    """Delete an image, protected or not: 204, or 404."""
-    current_cloud().delete_image(image_id)
-    return "", 204
-
-
 @blueprint.get("/requests")
 def list_requests() -> ResponseReturnValue:
     """List the recorded requests, oldest first: 200 `{"requests": [...]}`.
@@ -104,13 +111,6 @@ def list_requests() -> ResponseReturnValue:
     return json_response(
         {"requests": current_cloud().requests(after, _count("limit", MAX_REQUESTS) or 1)}
     )
-
-
-@blueprint.delete("/requests")
-def clear_requests() -> ResponseReturnValue:
-    """Delete the recorded requests: 204."""
-    current_cloud().clear_requests()
-    return "", 204
 
 
 @blueprint.get("/rules")
@@ -132,20 +132,6 @@ def show_rule(number: int) -> ResponseReturnValue:
     return json_response(current_cloud().rule(number))
 
 
-@blueprint.delete("/rules/<int:number>")
-def delete_rule(number: int) -> ResponseReturnValue:
-    """Delete a rule: 204, or 404."""
-    current_cloud().delete_rule(number)
-    return "", 204
-
-
-@blueprint.delete("/rules")
-def clear_rules() -> ResponseReturnValue:
-    """Delete all rules: 204."""
-    current_cloud().clear_rules()
-    return "", 204
-
-
 @blueprint.get("/clock")
 def show_clock() -> ResponseReturnValue:
     """Show the time: 200 `{"now": "...Z", "ahead_seconds": N}`."""
@@ -159,13 +145,6 @@ def advance_clock() -> ResponseReturnValue:
     return json_response(_clock())
 
 
-@blueprint.delete("/clock")
-def reset_clock() -> ResponseReturnValue:
-    """Return to the machine's time: 204."""
-    current_cloud().reset_clock()
-    return "", 204
-
-
 @blueprint.get("/tokens")
 def show_tokens() -> ResponseReturnValue:
     """Show how long new tokens last: 200 `{"token_seconds": N}`."""
@@ -177,13 +156,6 @@ def change_tokens() -> ResponseReturnValue:
     """Set how long new tokens last, `{"token_seconds": N}`: 200, the same."""
     current_cloud().set_token_seconds(load_object(_TokensSchema(), _body())["token_seconds"])
     return show_tokens()
-
-
-@blueprint.delete("/tokens")
-def forget_tokens() -> ResponseReturnValue:
-    """Revoke all tokens but the fixed ones; new ones last as the seed says: 204."""
-    current_cloud().forget_tokens()
-    return "", 204
 
 
 def _clock() -> dict[str, Any]:

@@ -59,12 +59,7 @@ class Token:
 
 
 class Identity:
-    """Users, projects and valid tokens.
-
-    Args:
-        seed: users and projects.
-        now: the cloud's clock.
-    """
+    """Users and projects of a seed, and valid tokens by the cloud's clock."""
 
     def __init__(self, seed: Seed, now: Callable[[], datetime]) -> None:
         self._seed = seed
@@ -84,27 +79,15 @@ class Identity:
             )
 
     def user(self, named: Named, domain: Named = DOMAIN) -> User:
-        """Return a user by id, or by name and domain.
-
-        Raises:
-            Unauthorized: there is no such user.
-        """
+        """Return a user by id, or by name and domain, or raise `Unauthorized`."""
         return _find("user", self._seed.users, named, domain)
 
     def project(self, named: Named, domain: Named = DOMAIN) -> Project:
-        """Return a project by id, or by name and domain.
-
-        Raises:
-            Unauthorized: there is no such project.
-        """
+        """Return a project by id, or by name and domain, or raise `Unauthorized`."""
         return _find("project", self._seed.projects, named, domain)
 
     def log_in(self, named: Named, password: str, domain: Named = DOMAIN) -> User:
-        """Return the user of a name and a password.
-
-        Raises:
-            Unauthorized: there is no such user, or the password is wrong.
-        """
+        """Return the user of a name and a password, or raise `Unauthorized`."""
         user = self.user(named, domain)
         if user.password != password:
             raise Unauthorized(f"wrong password for user {user.name!r}")
@@ -152,11 +135,7 @@ class Identity:
             return self._tokens.get(token_id)
 
     def parent(self, token_id: str) -> Token:
-        """Return the token that a client logs in with.
-
-        Raises:
-            Unauthorized: it is invalid.
-        """
+        """Return the token that a client logs in with, or raise `Unauthorized`."""
         if token := self.validate(token_id):
             return token
         raise Unauthorized("the token to log in with is invalid")

@@ -21,8 +21,6 @@ from nova_image_shim.fakecloud.seed import Project, User
 
 blueprint = Blueprint("identity_v2", __name__)
 
-_AUTH = AuthV2()
-
 
 @blueprint.post("/tokens")
 def issue() -> Response:
@@ -30,7 +28,7 @@ def issue() -> Response:
 
     Errors: 400 for an invalid body, 401 for a wrong user, password, API key, token or tenant.
     """
-    auth = load_auth(_AUTH)
+    auth = load_auth(AuthV2)
     user, method, parent = _who(auth)
     token = identity().issue(user, _tenant(auth, user, method), (method,), parent)
     return keystone_answer(token_v2(token))

@@ -22,8 +22,6 @@ from nova_image_shim.web.errors import HTTPError
 
 blueprint = Blueprint("identity_v3", __name__)
 
-_AUTH = AuthV3()
-
 
 @blueprint.post("/auth/tokens")
 def issue() -> Response:
@@ -31,7 +29,7 @@ def issue() -> Response:
 
     Errors: 400 for an invalid body, 401 for a wrong user, password, token or scope.
     """
-    auth = load_auth(_AUTH)
+    auth = load_auth(AuthV3)
     user, parent = _who(auth["identity"])
     project = _scope(auth.get("scope") or {})
     methods = tuple(auth["identity"]["methods"])
