@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.identity_answers import BASE, CHALLENGE, UNAUTHORIZED
 
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-BASE = "http://localhost"
-UNAUTHORIZED = {
-    "error": {
-        "code": 401,
-        "title": "Unauthorized",
-        "message": "The request you have made requires authentication.",
-    }
-}
 DEMO = {"X-Auth-Token": "demo", "Accept": "application/json"}
 PRIVATE = {"owner": "demo", "visibility": "private"}
 
@@ -91,7 +84,7 @@ def test_other_calls_need_a_token(
 ) -> None:
     answer: Any = cloud_client.open(path, method=method, headers=headers)
     assert (401, UNAUTHORIZED) == (answer.status_code, answer.json)
-    assert f'Keystone uri="{BASE}/identity"' == answer.headers["WWW-Authenticate"]
+    assert CHALLENGE == answer.headers["WWW-Authenticate"]
 
 
 SHOWN = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from glanceclient import Client, exc
-from keystoneauth1 import discover, exceptions, identity
+from keystoneauth1 import discover, identity
 from keystoneauth1.session import Session
 from support.fakes import serve
 
@@ -121,37 +121,11 @@ def test_discovery_finds_both_versions_and_the_image_api(live: Live) -> None:
     assert (f"{live.url}/image/v2/", (2, 9)) == (image.url, image.api_version)
 
 
-def test_an_unscoped_login_can_be_scoped_later(live: Live) -> None:
-    auth = identity.V3Password(f"{live.url}/v3", **USER, user_domain_id="default", unscoped=True)
-    session = Session(auth=auth)
-    projects = session.get(f"{live.url}/v3/auth/projects").json()["projects"]
-    token = str(auth.get_token(session))
-    scoped = identity.V3Token(f"{live.url}/v3", token, project_id=projects[0]["id"])
-    assert 200 == Session(auth=scoped).get("/images", endpoint_filter=COMPUTE).status_code
-
-
 def test_a_token_without_a_project_cannot_list_images(live: Live) -> None:
     session = Session(auth=identity.V3Password(f"{live.url}/v3", **USER, user_domain_id="default"))
     answer = session.get(f"{live.url}/v2/demo/images", raise_exc=False)
     assert 400 == answer.status_code
     assert "doesn't match Context's project_id 'None'" in answer.json()["badRequest"]["message"]
-
-
-@pytest.mark.parametrize("version", [identity.V3Password, identity.V2Password])
-def test_a_wrong_password_is_refused(live: Live, version: Any) -> None:
-    domain = {"user_domain_id": "default"} if version is identity.V3Password else {}
-    path = "v3" if domain else "v2.0"
-    auth = version(f"{live.url}/identity/{path}", username="demo", password="x", **domain)
-    with pytest.raises(exceptions.Unauthorized, match="requires authentication"):
-        auth.get_token(Session())
-
-
-def test_a_session_logs_in_again_when_its_token_expires(live: Live) -> None:
-    session = Session(auth=LOGINS["v3 password"](live.url))
-    first = session.get_token()
-    live.cloud.clock.advance(3601)
-    answer = session.get(f"{live.url}/v2/demo/images?limit=1")
-    assert (200, True) == (answer.status_code, first != session.get_token())
 
 
 def test_a_revoked_token_is_refused_at_the_compute_service(live: Live) -> None:
