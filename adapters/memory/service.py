@@ -13,17 +13,11 @@ from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.memory.query import find_page, is_admin, is_visible
 from nova_image_shim.adapters.memory.store import ImageStore, StoredImage
 
-
 _now = partial(datetime.now, UTC)
 
 
 class MemoryImageService(port.ImageService):
-    """The port over an `ImageStore`.
-
-    Args:
-        images: as for `ImageStore`.
-        now: returns the time that a changed image gets, in UTC.
-    """
+    """The port over an `ImageStore`; a changed image gets the time that `now` returns, in UTC."""
 
     def __init__(
         self,

@@ -112,8 +112,7 @@ def complete_images(images: list[Any], prefix: str = "") -> list[dict[str, Any]]
     """Check images and complete them.
 
     Raises:
-        ImageFileError: an image is invalid or repeats an id; the text, after the prefix, names
-            the image and the field.
+        ImageFileError: an image is invalid or repeats an id; the text begins with the prefix.
     """
     load_items("image", images, _IMAGE, prefix, unique=("id",))
     return [complete(image) for image in images]

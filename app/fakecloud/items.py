@@ -76,12 +76,8 @@ def load_items(
 ) -> list[dict[str, Any]]:
     """Return the items as the schema of one item loads them.
 
-    Args:
-        kind: the word for an item in an error: `image`, `project` or `user`.
-        items: what the file holds.
-        schema: of one item.
-        prefix: the beginning of an error.
-        unique: the fields that no two items may share; the last one names an item in an error.
+    `kind` is the word for an item in an error, which begins with the prefix. No two items may share
+    a value of the unique fields, the last of which names an item in an error.
 
     Raises:
         ImageFileError: an item is invalid, such as `image 2 (id a): size: Not a valid integer.`

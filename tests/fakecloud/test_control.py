@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.test import TestResponse
 
+JSON = "application/json"
 NOW = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 GIVEN = {"id": "an-id", "created_at": "2020-01-01T00:00:00Z"}
 IMAGE = {**COMPLETE, **GIVEN, "updated_at": GIVEN["created_at"]}
@@ -83,12 +84,8 @@ def test_the_index_describes_the_control_plane(client: FlaskClient) -> None:
         "notice": "This is a fake cloud for tests. Nothing here is secure: passwords are known "
         "to all, and whoever reaches this address can read and change everything.",
         "links": {
-            "images": "/_fake/images",
-            "requests": "/_fake/requests",
-            "rules": "/_fake/rules",
-            "clock": "/_fake/clock",
-            "tokens": "/_fake/tokens",
-            "reset": "/_fake/reset",
+            name: f"/_fake/{name}"
+            for name in ("images", "requests", "rules", "clock", "tokens", "reset")
         },
     }
     assert (200, expected) == told(client.get("/_fake/"))
@@ -102,11 +99,8 @@ def test_a_missing_final_slash_redirects(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("accept", "content_type"),
     [
-        (None, "application/json"),
-        ("*/*", "application/json"),
-        ("application/json", "application/json"),
+        *((accept, JSON) for accept in (None, "*/*", "application/json", "image/png")),
         ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
-        ("image/png", "application/json"),
     ],
 )
 def test_a_browser_gets_a_page_and_other_clients_json(
@@ -511,15 +505,20 @@ PUBLIC = f"{LOOPBACK}, any address, or a name without a dot"
 @pytest.mark.parametrize(
     ("bind", "host"),
     [
-        ("127.0.0.1:8774", "127.0.0.1:8774"),
-        ("127.0.0.1:8774", "127.0.0.1"),
-        ("127.0.0.1:8774", "127.8.9.10:80"),
-        ("127.0.0.1:8774", "LocalHost:8774"),
-        ("127.0.0.1:8774", "[::1]:8774"),
-        ("0.0.0.0:8774", "localhost:8774"),
-        ("0.0.0.0:8774", "192.0.2.7:8774"),
-        ("0.0.0.0:8774", "[2001:db8::7]"),
-        ("0.0.0.0:8774", "shim:8774"),
+        *(
+            ("127.0.0.1:8774", host)
+            for host in (
+                "127.0.0.1:8774",
+                "127.0.0.1",
+                "127.8.9.10:80",
+                "LocalHost:8774",
+                "[::1]:1",
+            )
+        ),
+        *(
+            ("0.0.0.0:8774", host)
+            for host in ("localhost:8774", "192.0.2.7:8774", "[2001:db8::7]", "shim:8774")
+        ),
         ("cloud.example:8774", "cloud.example:8774"),
     ],
 )
@@ -550,14 +549,9 @@ def test_a_foreign_host_is_refused(bind: str, host: str, message: str) -> None:
 @pytest.mark.parametrize(
     "origin",
     [
-        "http://evil.example",
-        "null",
-        "http://127.0.0.1",
-        "http://127.0.0.1:8000",
-        "https://127.0.0.1:8774",
+        *("", "null", "http://evil.example", "http://127.0.0.1:8774.evil.example"),
+        *("http://127.0.0.1", "http://127.0.0.1:8000", "https://127.0.0.1:8774"),
         "http://localhost:8774",
-        "http://127.0.0.1:8774.evil.example",
-        "",
     ],
 )
 def test_a_foreign_origin_is_refused(origin: str, method: str, client: FlaskClient) -> None:

@@ -108,33 +108,17 @@ BAD: list[tuple[Any, str]] = [
         {"users": [{"name": "a", "id": "b"}, {"name": "b", "id": "b"}]},
         "user 2 (name b): id: already used by another user",
     ),
-    (
-        {"users": [{"name": "a", "roles": {"x": ["member"]}}]},
-        "user 1 (name a): roles.x: There is no project with this id.",
-    ),
-    (
-        {"users": [{"name": "a", "roles": ["x"]}]},
-        "user 1 (name a): roles: Not a valid mapping type.",
-    ),
-    (
-        {"users": [{"name": "a", "roles": {"demo": "x"}}]},
-        "user 1 (name a): roles.demo: Not a valid list.",
-    ),
-    (
-        {"users": [{"name": "a", "password": 12345}]},
-        "user 1 (name a): password: Not a valid string.",
-    ),
-    (
-        {"users": [{"name": "a", "api_key": ["12345"]}]},
-        "user 1 (name a): api_key: Not a valid string.",
-    ),
-    (
-        {"users": [{"name": "a", "password": ""}]},
-        "user 1 (name a): password: Length must be between 1 and 4096.",
-    ),
-    (
-        {"users": [{"name": "a", "password": "12345" * 1000}]},
-        "user 1 (name a): password: Length must be between 1 and 4096.",
+    *(
+        ({"users": [{"name": "a", **user}]}, f"user 1 (name a): {reason}")
+        for user, reason in [
+            ({"roles": {"x": ["member"]}}, "roles.x: There is no project with this id."),
+            ({"roles": ["x"]}, "roles: Not a valid mapping type."),
+            ({"roles": {"demo": "x"}}, "roles.demo: Not a valid list."),
+            ({"password": 12345}, "password: Not a valid string."),
+            ({"api_key": ["12345"]}, "api_key: Not a valid string."),
+            ({"password": ""}, "password: Length must be between 1 and 4096."),
+            ({"password": "12345" * 1000}, "password: Length must be between 1 and 4096."),
+        ]
     ),
 ]
 

@@ -50,12 +50,7 @@ def mount_control_plane(app: Flask, cloud: FakeCloud, bind: str) -> None:
 
 
 def create_control_app(cloud: FakeCloud, bind: str) -> Flask:
-    """Return the application to mount at `/_fake`.
-
-    Args:
-        cloud: what it controls.
-        bind: where the service listens, `host:port`, which decides the allowed `Host`.
-    """
+    """Return the application to mount at `/_fake`; `bind` decides the allowed `Host`."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False

@@ -22,7 +22,6 @@ NOTICE = (
 _PAGE_IMAGES = 200
 _PAGE_REQUESTS = 50
 
-
 blueprint = Blueprint("control", __name__)
 
 # Calls that only do what the cloud's method of this name does: 204, or its error.
@@ -35,18 +34,10 @@ _COMMANDS = {
     "reset_clock": ("DELETE", "/clock"),
     "forget_tokens": ("DELETE", "/tokens"),
 }
-
-
-class _ClockSchema(Schema):
-    """The body of `POST /_fake/clock`."""
-
-    advance_seconds = Number(required=True, validate=Range(0, 10**12))
-
-
-class _TokensSchema(Schema):
-    """The body of `PUT /_fake/tokens`."""
-
-    token_seconds = fields.Integer(strict=True, required=True, validate=Range(1, 10**9))
+_ADVANCE = Number(required=True, validate=Range(0, 10**12))
+_SECONDS = fields.Integer(strict=True, required=True, validate=Range(1, 10**9))
+_CLOCK = Schema.from_dict({"advance_seconds": _ADVANCE})()
+_TOKENS = Schema.from_dict({"token_seconds": _SECONDS})()
 
 
 def _run(name: str, **arguments: Any) -> ResponseReturnValue:
@@ -141,7 +132,7 @@ def show_clock() -> ResponseReturnValue:
 @blueprint.post("/clock")
 def advance_clock() -> ResponseReturnValue:
     """Move the clock forward by `{"advance_seconds": N}`: 200, the clock."""
-    current_cloud().advance_clock(load_object(_ClockSchema(), _body())["advance_seconds"])
+    current_cloud().advance_clock(load_object(_CLOCK, _body())["advance_seconds"])
     return json_response(_clock())
 
 
@@ -154,7 +145,7 @@ def show_tokens() -> ResponseReturnValue:
 @blueprint.put("/tokens")
 def change_tokens() -> ResponseReturnValue:
     """Set how long new tokens last, `{"token_seconds": N}`: 200, the same."""
-    current_cloud().set_token_seconds(load_object(_TokensSchema(), _body())["token_seconds"])
+    current_cloud().set_token_seconds(load_object(_TOKENS, _body())["token_seconds"])
     return show_tokens()
 
 

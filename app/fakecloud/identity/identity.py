@@ -36,10 +36,9 @@ class Unauthorized(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token: its user, project and lifetime.
+    """A token, perhaps without a project.
 
     Args:
-        project: None for a token without a project.
         methods: how its user got it: `password`, `token`, `apikey`.
         audit_ids: its own, and that of the first login if that is another.
     """

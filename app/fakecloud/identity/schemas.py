@@ -13,7 +13,7 @@ from nova_image_shim.web.errors import HTTPError
 
 class _Lenient(Schema):
     class Meta:
-        """Unknown keys are ignored, as Keystone ignores them."""
+        """Ignore unknown keys, as Keystone does."""
 
         unknown = EXCLUDE
 
