@@ -111,8 +111,12 @@ def find_page(
     ]
     for descending, keys in reversed(order):
         found.sort(key=partial(_sort_values, keys), reverse=descending)
-    start = [image["id"] for image in found].index(marker) + 1 if marker else 0
-    page = found[start : start + limit]
+    return _cut(found, marker, limit)
+
+
+def _cut(images: list[Image], marker: str | None, limit: int) -> Page:
+    start = [image["id"] for image in images].index(marker) + 1 if marker else 0
+    page = images[start : start + limit]
     is_full = 0 < limit == len(page)
     return Page(page, page[-1]["id"] if is_full else None)
 
