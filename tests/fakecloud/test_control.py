@@ -13,6 +13,7 @@ from support.identity_answers import error
 from support.paths import ROOT
 
 from fakecloud.images import COMPLETE, STATUS
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.clock import Clock
 from nova_image_shim.fakecloud.cloud import FakeCloud
@@ -41,7 +42,8 @@ class LocalClient(FlaskClient):
 
 
 def app_of(bind: str = "127.0.0.1:8774") -> Flask:
-    return create_cloud_app(Settings(bind=bind), FakeCloud(load_seed()))
+    host, _, port = bind.rpartition(":")
+    return create_cloud_app(Settings(bind=Address(host, int(port))), FakeCloud(load_seed()))
 
 
 shared_app = cache(app_of)

@@ -78,6 +78,15 @@ def test_a_user_needs_only_a_name(tmp_path: Path) -> None:
 
 
 NOT_A_SEED = "must be a list of images, or an object with `images`, `projects` or `users`"
+BAD_USERS: list[tuple[Any, str]] = [
+    ({"roles": {"x": ["member"]}}, "roles.x: There is no project with this id."),
+    ({"roles": ["x"]}, "roles: Not a valid mapping type."),
+    ({"roles": {"demo": "x"}}, "roles.demo: Not a valid list."),
+    ({"password": 12345}, "password: Not a valid string."),
+    ({"api_key": ["12345"]}, "api_key: Not a valid string."),
+    ({"password": ""}, "password: Length must be between 1 and 4096."),
+    ({"password": "12345" * 1000}, "password: Length must be between 1 and 4096."),
+]
 BAD: list[tuple[Any, str]] = [
     ("x", NOT_A_SEED),
     (None, NOT_A_SEED),
@@ -110,15 +119,7 @@ BAD: list[tuple[Any, str]] = [
     ),
     *(
         ({"users": [{"name": "a", **user}]}, f"user 1 (name a): {reason}")
-        for user, reason in [
-            ({"roles": {"x": ["member"]}}, "roles.x: There is no project with this id."),
-            ({"roles": ["x"]}, "roles: Not a valid mapping type."),
-            ({"roles": {"demo": "x"}}, "roles.demo: Not a valid list."),
-            ({"password": 12345}, "password: Not a valid string."),
-            ({"api_key": ["12345"]}, "api_key: Not a valid string."),
-            ({"password": ""}, "password: Length must be between 1 and 4096."),
-            ({"password": "12345" * 1000}, "password: Length must be between 1 and 4096."),
-        ]
+        for user, reason in BAD_USERS
     ),
 ]
 
