@@ -115,29 +115,27 @@ def test_a_seed_without_users_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_an_invalid_seed_is_refused_with_item_and_reason(tmp_path: Path) -> None:
+NO_YAML = "import sys\n\nsys.modules['yaml'] = None\n"
+STATUS = "seed.yaml: image 1 (id mine): status: Must be one of: queued, saving, "
+
+
+@pytest.mark.parametrize(
+    ("args", "conftest", "texts"),
+    [
+        ((), SEED_FIXTURE, [STATUS, "1 passed, 1 error"]),
+        (("no:schemathesis",), NO_YAML, ["yaml", "run pip install 'nova-image-shim[fake]'"]),
+        (("no:nova_image_shim",), "", ["fixture 'legacy_cloud' not found", "1 passed, 1 error"]),
+    ],
+    ids=["an invalid seed", "a missing package", "disabled"],
+)
+def test_what_prevents_the_fixture_is_reported(
+    args: tuple[str, ...], conftest: str, texts: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "seed.yaml").write_text("- {id: mine, status: odd}\n", encoding="utf-8")
-    test = "def test_seed(legacy_cloud):\n    pass\n"
-    code, output = run_pytest(tmp_path, conftest=SEED_FIXTURE, test_seed=test)
-    assert 1 == code
-    assert "seed.yaml: image 1 (id mine): status: Must be one of: queued, saving, " in output
-
-
-def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
-    conftest = "import sys\n\nsys.modules['yaml'] = None\n"
-    test = "def test_one(legacy_cloud):\n    pass\n"
-    code, output = run_pytest(tmp_path, "-p", "no:schemathesis", conftest=conftest, test_one=test)
-    assert 1 == code
-    assert "yaml" in output
-    assert "run pip install 'nova-image-shim[fake]'" in output
-
-
-def test_the_plugin_can_be_disabled(tmp_path: Path) -> None:
     test = "def test_one():\n    pass\n\n\ndef test_two(legacy_cloud):\n    pass\n"
-    code, output = run_pytest(tmp_path, "-p", "no:nova_image_shim", test_both=test)
-    assert 1 == code
-    assert "fixture 'legacy_cloud' not found" in output
-    assert "1 passed, 1 error" in output
+    options = [option for name in args for option in ("-p", name)]
+    code, output = run_pytest(tmp_path, *options, conftest=conftest, test_both=test)
+    assert (1, []) == (code, [text for text in texts if text not in output])
 
 
 def test_the_login_works_with_the_embedded_identity(legacy_cloud: LegacyCloud) -> None:

@@ -1,19 +1,17 @@
 """A list as Glance makes it: who sees which image, filters, order and pages.
 
-Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, glance/db/utils.py for the
-operators, and glance/db/sqlalchemy/api.py, _select_images_query, for visibility.
+Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, glance/common/utils.py
+for the operators, and glance/db/sqlalchemy/api.py, _select_images_query, for visibility.
 """
 
-from __future__ import annotations
-
+import contextlib
 import csv
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 import iso8601
 
@@ -26,7 +24,7 @@ from nova_image_shim.adapters.image_port import (
 )
 from nova_image_shim.adapters.memory.store import StoredImage
 
-Test = Callable[[Mapping[str, Any]], bool]
+Test = Callable[[Any], bool]  # of an image
 
 MAX_LIMIT = 1000  # Glance's api_limit_max
 _DEFAULT_LIMIT = "25"  # Glance's limit_param_default
@@ -70,11 +68,8 @@ def is_visible(context: Context, stored: StoredImage) -> bool:
 def is_listed(context: Context, stored: StoredImage, member_status: str = "accepted") -> bool:
     """Tell whether an image is in the caller's list; an admin's lacks others' community images.
 
-    Args:
-        context: the caller.
-        stored: the image and its members.
-        member_status: which of the images shared with the caller: `accepted`, `pending`,
-            `rejected` or `all`.
+    `member_status` is that of the images shared with the caller: `accepted`, `pending`, `rejected`
+    or `all`. It does not limit an admin.
     """
     image, members = stored
     if image["os_hidden"] or image["status"] in _UNLISTED:
@@ -88,66 +83,42 @@ def is_listed(context: Context, stored: StoredImage, member_status: str = "accep
     return is_admin(context) or (is_shared and member_status in {status, "all"})
 
 
-@dataclass(frozen=True, slots=True)
-class ImageQuery:
-    """A checked query.
+def find_page(
+    context: Context, images: Mapping[str, StoredImage], pairs: Iterable[tuple[str, str]]
+) -> Page:
+    """Return the page of the caller's list that a request's parameters describe.
 
-    Args:
-        tests: what an image must pass, all of them.
-        order: whether the greatest comes first, and the attributes that this holds for.
-        limit: the size of a page.
-        marker: the id after which the page begins.
-        member_status: as for `is_listed`.
+    Raises:
+        ImageBadRequest: a parameter is invalid; the text says which and why.
+        MarkerNotFound: the caller cannot see the marker's image.
     """
+    given = list(pairs)
+    first = dict(reversed(given))
+    tests = [_TESTS.get(name, _equal)(name, value) for name, value in given if name not in _PAGING]
+    order = _order(given)
+    limit = min(_number("limit", first.get("limit", _DEFAULT_LIMIT)), MAX_LIMIT)
+    marker = first.get("marker")
+    member_status = first.get("member_status", "accepted")
+    if member_status not in _MEMBER_STATUSES:
+        raise ImageBadRequest(f"Invalid status: {member_status}")
+    if marker and not (marker in images and is_visible(context, images[marker])):
+        raise MarkerNotFound(marker)
+    found = [
+        stored.image
+        for stored in images.values()
+        if stored.image["id"] == marker  # which may be visible and not listed
+        or (is_listed(context, stored, member_status) and all(test(stored.image) for test in tests))
+    ]
+    for descending, keys in reversed(order):
+        found.sort(key=partial(_sort_values, keys), reverse=descending)
+    return _cut(found, marker, limit)
 
-    tests: Sequence[Test]
-    order: Sequence[tuple[bool, Sequence[str]]]
-    limit: int
-    marker: str | None
-    member_status: str
 
-    @classmethod
-    def from_pairs(cls, pairs: Iterable[tuple[str, str]]) -> ImageQuery:
-        """Return the query of a request's parameters, in their order.
-
-        Raises:
-            ImageBadRequest: a parameter is invalid; the text says which and why.
-        """
-        given = list(pairs)
-        first = dict(reversed(given))
-        return cls(
-            tests=[_test(name, value) for name, value in given if name not in _PAGING],
-            order=_order(given),
-            limit=min(_number("limit", first.get("limit", _DEFAULT_LIMIT)), MAX_LIMIT),
-            marker=first.get("marker"),
-            member_status=_member_status(first.get("member_status", "accepted")),
-        )
-
-    def page(self, context: Context, images: Mapping[str, StoredImage]) -> Page:
-        """Return the page of the images that the caller's list has.
-
-        Raises:
-            MarkerNotFound: the caller cannot see the marker's image.
-        """
-        if self.marker and not (self.marker in images and is_visible(context, images[self.marker])):
-            raise MarkerNotFound(self.marker)
-        found = [  # the marker's image may be visible and not listed
-            stored.image
-            for image_id, stored in images.items()
-            if image_id == self.marker or self._matches(context, stored)
-        ]
-        for descending, keys in reversed(self.order):
-            found.sort(key=partial(_sort_values, keys), reverse=descending)
-        start = [image["id"] for image in found].index(self.marker) + 1 if self.marker else 0
-        page = found[start : start + self.limit]
-        is_full = 0 < self.limit == len(page)
-        return Page(page, page[-1]["id"] if is_full else None)
-
-    def _matches(self, context: Context, stored: StoredImage) -> bool:
-        image = cast("dict[str, Any]", stored.image)
-        return is_listed(context, stored, self.member_status) and all(
-            test(image) for test in self.tests
-        )
+def _cut(images: list[Image], marker: str | None, limit: int) -> Page:
+    start = [image["id"] for image in images].index(marker) + 1 if marker else 0
+    page = images[start : start + limit]
+    is_full = 0 < limit == len(page)
+    return Page(page, page[-1]["id"] if is_full else None)
 
 
 def _order(pairs: Iterable[tuple[str, str]]) -> list[tuple[bool, list[str]]]:
@@ -188,25 +159,26 @@ def _sort_values(keys: Sequence[str], image: Image) -> list[tuple[bool, Any]]:
     return [(value is not None, value) for value in map(image.get, keys)]
 
 
-def _test(name: str, value: str) -> Test:
-    """Return the check that a filter makes.
-
-    Raises:
-        ImageBadRequest: its value is invalid, or the embedded store does not list such images.
-    """
-    return _TESTS.get(name, _equal)(name, value)
-
-
 def _equal(name: str, value: str) -> Test:
     return lambda image: image.get(name) == value
 
 
+def _split_operator(value: str) -> tuple[str, str]:
+    """Return operator and operand, `eq` for none; the colons of a bare time separate nothing."""
+    word, colon, operand = value.partition(":")
+    if colon:
+        with contextlib.suppress(iso8601.ParseError):
+            iso8601.parse_date(value)
+            return "eq", value
+        return word, operand
+    return "eq", value
+
+
 def _any_of(name: str, value: str) -> Test:
-    word, colon, rest = value.partition(":")
-    if colon and word == "in":
-        allowed = next(csv.reader([rest]), [])
-    else:
-        allowed = [rest if colon and word == "eq" else value]
+    word, operand = _split_operator(value)
+    if word not in {"eq", "in"}:
+        raise ImageBadRequest(f"Unable to filter by unknown operator '{word}'.")
+    allowed = next(csv.reader([operand]), []) if word == "in" else [operand]
     return lambda image: image.get(name) in allowed
 
 
@@ -218,12 +190,6 @@ def _not_hidden(name: str, value: str) -> Test:
     if value.lower() != "false":
         raise ImageBadRequest(f"The embedded image API lists nothing but {name}=false")
     return lambda _image: True
-
-
-def _member_status(value: str) -> str:
-    if value not in _MEMBER_STATUSES:
-        raise ImageBadRequest(f"Invalid status: {value}")
-    return value
 
 
 def _visibility(_name: str, value: str) -> Test:
@@ -239,14 +205,16 @@ def _protected(_name: str, value: str) -> Test:
 
 
 def _time(name: str, value: str) -> Test:
-    word, _, text = value.partition(":")
-    compare, text = (_OPERATORS[word], text) if word in _OPERATORS else (operator.eq, value)
+    word, text = _split_operator(value)
     try:
         moment = iso8601.parse_date(text)
     except iso8601.ParseError as error:
         raise ImageBadRequest(
             f'Bad "{name}" query filter format. Use ISO 8601 DateTime notation.'
         ) from error
+    if word not in _OPERATORS:
+        raise ImageBadRequest("Unable to filter on a unknown operator.")
+    compare = _OPERATORS[word]
     return lambda image: compare(iso8601.parse_date(image[name]), moment)
 
 

@@ -6,27 +6,23 @@ filters and refusals are Glance's.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from nova_image_shim.adapters import image_port as port
-from nova_image_shim.adapters.memory.query import ImageQuery, is_admin, is_visible
+from nova_image_shim.adapters.memory.query import find_page, is_admin, is_visible
 from nova_image_shim.adapters.memory.store import ImageStore, StoredImage
 
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+_now = partial(datetime.now, UTC)
 
 
 class MemoryImageService(port.ImageService):
-    """The port over an `ImageStore`.
-
-    Args:
-        images: as for `ImageStore`.
-        now: returns the time that a changed image gets, in UTC.
-    """
+    """The port over an `ImageStore`; a changed image gets the time that `now` returns, in UTC."""
 
     def __init__(
-        self, images: Iterable[Mapping[str, Any]] = (), now: Callable[[], datetime] = _now
+        self,
+        images: Iterable[Mapping[str, Any]] = (),
+        now: Callable[[], datetime] = _now,
     ) -> None:
         self.store = ImageStore(images)
         self._now = now
@@ -56,7 +52,7 @@ class MemoryImageService(port.ImageService):
         Raises:
             ImageBadRequest: a parameter is invalid, or the caller cannot see the marker's image.
         """
-        return ImageQuery.from_pairs(pairs).page(context, self.store.images)
+        return find_page(context, self.store.images, pairs)
 
     def get(self, context: port.Context, image_id: str) -> port.Image:
         """Return an image that the caller may see."""

@@ -1,10 +1,8 @@
 """The images and members of an embedded store, safe to use from several threads."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 from nova_image_shim.adapters.image_port import Image, ImageNotFound
 
@@ -16,7 +14,7 @@ class StoredImage(NamedTuple):
     members: Mapping[str, str]
 
     @classmethod
-    def from_dict(cls, image: Mapping[str, Any]) -> StoredImage:
+    def from_dict(cls, image: Mapping[str, Any]) -> Self:
         """Separate the members from the image."""
         bare = {key: value for key, value in image.items() if key != "members"}
         return cls(cast("Image", bare), dict(image.get("members", {})))
@@ -74,11 +72,7 @@ class ImageStore:
             self.images = {key: image for key, image in self.images.items() if key != image_id}
 
     def get(self, image_id: str) -> StoredImage:
-        """Return an image, whoever owns it.
-
-        Raises:
-            ImageNotFound: there is no such image.
-        """
+        """Return an image, whoever owns it, or raise `ImageNotFound`."""
         if image_id not in self.images:
             raise ImageNotFound(f"there is no image {image_id}")
         return self.images[image_id]

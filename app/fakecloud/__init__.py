@@ -9,12 +9,15 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flask import Flask
+from flask import Flask, Request
 
 from nova_image_shim.application import create_app
-from nova_image_shim.fakecloud.authenticate import FakeAuthenticate
+from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.auth.caller import Authenticate, Caller
+from nova_image_shim.auth.errors import Unauthenticated
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.app import mount_control_plane
+from nova_image_shim.fakecloud.identity.identity import Identity
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.fakecloud.services import register_services
 from nova_image_shim.fakecloud.welcome import welcome
@@ -27,12 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def create_seeded_app(settings: Settings, metrics: Metrics | None = None) -> Flask:
-    """Return the application over an embedded cloud with the seed of the settings.
-
-    Args:
-        settings: with the backend `memory`.
-        metrics: where requests are counted, None for nowhere.
-    """
+    """Return the application over an embedded cloud with the seed of the settings."""
     seed = load_seed(settings.memory_images)
     _log.warning(
         "SHIM_BACKEND=memory: an embedded cloud with %d images, lost when the process ends; it is "
@@ -44,19 +42,15 @@ def create_seeded_app(settings: Settings, metrics: Metrics | None = None) -> Fla
     return create_cloud_app(settings, FakeCloud(seed), metrics=metrics)
 
 
-def create_cloud_app(
-    settings: Settings,
-    cloud: FakeCloud,
-    metrics: Metrics | None = None,
-) -> Flask:
+def create_cloud_app(settings: Settings, cloud: FakeCloud, metrics: Metrics | None = None) -> Flask:
     """Return the application with the embedded cloud mounted.
 
     Args:
-        settings: from `Settings.from_environ`, with the memory backend.
+        settings: with the memory backend.
         cloud: its state, stored in `app.extensions["fake_cloud"]`.
         metrics: counts requests; None for no metrics.
     """
-    authenticate = FakeAuthenticate(cloud.identity, accept_any=settings.fake_open)
+    authenticate = accept_any_token if settings.fake_open else _authenticate_by(cloud.identity)
     app = create_app(settings, cloud.image_service, authenticate, metrics=metrics)
     app.extensions["fake_cloud"] = cloud
     app.extensions["fake_authenticate"] = authenticate
@@ -64,3 +58,16 @@ def create_cloud_app(
     register_services(app)
     mount_control_plane(app, cloud, str(settings.bind))
     return app
+
+
+def _authenticate_by(identity: Identity) -> Authenticate:
+    """Return what finds the caller of a token in the embedded identity."""
+
+    def authenticate(request: Request, _project_id: str | None, /) -> Caller:
+        token = identity.validate(request.headers.get("X-Auth-Token", "").strip())
+        if token is None:
+            raise Unauthenticated
+        project_id = token.project.id if token.project else None
+        return Caller(token.user.id, project_id, roles=frozenset(token.roles))
+
+    return authenticate

@@ -25,11 +25,8 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward.
 
-        Args:
-            seconds: at least 0; the sum of all moves stays below the year 9999.
-
         Raises:
-            HTTPError: 400; it would go backward, or beyond the last year that can be written.
+            HTTPError: 400; it would go backward, or beyond the year 9999.
         """
         if not seconds >= 0:
             raise HTTPError(400, "the clock only goes forward: seconds must be at least 0")

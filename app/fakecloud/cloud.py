@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from flask import current_app
+
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.clock import Clock
-from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS, Journal
+from nova_image_shim.fakecloud.control.journal import Journal
 from nova_image_shim.fakecloud.control.rules import Rules
 from nova_image_shim.fakecloud.identity.identity import Identity
-from nova_image_shim.fakecloud.image_file import check_images, complete
-from nova_image_shim.fakecloud.items import ImageFileError
+from nova_image_shim.fakecloud.image_file import ImageFileError, complete, complete_images
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.web.errors import HTTPError
 
@@ -38,8 +39,15 @@ class FakeCloud:
         self.identity = Identity(seed, now=self.clock.now)
         self.journal = Journal(self.clock.now)
         self.fault_rules = Rules()
-        self._store = self.image_service.store
+        self._store = store = self.image_service.store
         self._lock = threading.Lock()
+        # What the parts can do under the names that a test knows.
+        self.images, self.delete_image = store.all, store.remove
+        self.requests, self.clear_requests = self.journal.entries, self.journal.clear
+        self.rules, self.rule = self.fault_rules.all, self.fault_rules.get
+        self.delete_rule, self.clear_rules = self.fault_rules.remove, self.fault_rules.clear
+        self.advance_clock, self.reset_clock = self.clock.advance, self.clock.reset
+        self.forget_tokens = self.identity.reset
 
     def reset(self) -> None:
         """Restore the seed: its images, the fixed tokens, the real time, no rule, no request."""
@@ -48,10 +56,6 @@ class FakeCloud:
         self.identity.reset()
         self.fault_rules.clear()
         self.journal.clear()
-
-    def images(self) -> list[dict[str, Any]]:
-        """Return every image of every project, `members` included."""
-        return self._store.all()
 
     def image(self, image_id: str) -> dict[str, Any]:
         """Return one of `images()`."""
@@ -100,42 +104,9 @@ class FakeCloud:
 
         return self._store.change(image_id, change).to_dict()
 
-    def delete_image(self, image_id: str) -> None:
-        """Delete an image, protected or not."""
-        self._store.remove(image_id)
-
-    def requests(self, after: int = 0, limit: int = MAX_REQUESTS) -> list[dict[str, Any]]:
-        """Return the recorded requests in order of arrival.
-
-        Args:
-            after: only those with a higher number.
-            limit: of these only the newest.
-        """
-        return self.journal.entries(after, limit)
-
-    def clear_requests(self) -> None:
-        """Delete the recorded requests."""
-        self.journal.clear()
-
-    def rules(self) -> list[dict[str, Any]]:
-        """Return the fault rules, each with its `id` and `hits`."""
-        return self.fault_rules.all()
-
-    def rule(self, number: int) -> dict[str, Any]:
-        """Return one of `rules()`."""
-        return self.fault_rules.get(number)
-
     def add_rule(self, rule: Any = _EMPTY, /, **fields: Any) -> dict[str, Any]:
         """Add a fault rule, given as an object, by keywords or both; return it with its `id`."""
         return self.fault_rules.add(_merged(rule, fields))
-
-    def delete_rule(self, number: int) -> None:
-        """Delete a fault rule."""
-        self.fault_rules.remove(number)
-
-    def clear_rules(self) -> None:
-        """Delete all fault rules."""
-        self.fault_rules.clear()
 
     @property
     def token_seconds(self) -> float:
@@ -146,10 +117,6 @@ class FakeCloud:
         """Set how long new tokens last; existing tokens keep their end."""
         self.identity.token_seconds = seconds
 
-    def forget_tokens(self) -> None:
-        """Revoke all tokens but the fixed ones, and let new ones last as the seed says."""
-        self.identity.reset()
-
     def now(self) -> str:
         """Return the cloud's time: UTC, ISO 8601, whole seconds."""
         return self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -159,13 +126,11 @@ class FakeCloud:
         """Return how far the cloud's clock is ahead of the machine's."""
         return self.clock.ahead_seconds
 
-    def advance_clock(self, seconds: float) -> None:
-        """Move the clock forward: tokens expire, and later changes get later times."""
-        self.clock.advance(seconds)
 
-    def reset_clock(self) -> None:
-        """Return to the machine's time."""
-        self.clock.reset()
+def current_cloud() -> FakeCloud:
+    """Return the running application's cloud."""
+    found: FakeCloud = current_app.extensions["fake_cloud"]
+    return found
 
 
 def _merged(value: Any, fields: Mapping[str, Any]) -> Any:
@@ -176,7 +141,6 @@ def _checked(images: Any) -> list[dict[str, Any]]:
     if not isinstance(images, list) or len(images) > MAX_IMAGES:
         raise HTTPError(400, f"must be a list of at most {MAX_IMAGES} images")
     try:
-        check_images(images)
+        return complete_images(images)
     except ImageFileError as error:
         raise HTTPError(400, str(error)) from error
-    return [complete(image) for image in images]

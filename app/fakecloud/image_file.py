@@ -1,40 +1,93 @@
-"""The file that fills the embedded store: YAML or JSON, a list of Glance v2 images."""
+"""The images of a seed file: what one may hold, and what Glance adds to it."""
 
-import json
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import iso8601
-import yaml
-from yaml.constructor import ConstructorError
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
+from marshmallow.validate import Length, OneOf, Range, Regexp
 
-from nova_image_shim.fakecloud.items import ImageFileError, load_items
-from nova_image_shim.fakecloud.schemas import ImageSchema
+from nova_image_shim.fakecloud.items import ImageFileError, load_document, load_items
 
-__all__ = ["ImageFileError", "check_images", "complete", "load_document", "load_images"]
+__all__ = ["ImageFileError", "complete", "complete_images", "load_images"]
 
-_MAX_BYTES = 64 * 2**20
+STATUSES = """
+    queued saving active killed deleted uploading importing pending_delete deactivated
+""".split()
+VISIBILITIES = ["public", "private", "shared", "community"]
+_IMAGE_ID = Regexp(
+    r"[A-Za-z0-9_][A-Za-z0-9._~-]{0,254}\Z",
+    error="Must be 1 to 255 letters, digits or ._~- and begin with a letter, a digit or _.",
+)
 _EARLIEST = "1970-01-01T00:00:00Z"
+
+
+class _Flag(fields.Boolean):
+    """`true` or `false`; neither text nor a number."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:  # noqa: ARG002
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+def _require_time(text: str) -> None:
+    try:
+        iso8601.parse_date(text).astimezone(iso8601.UTC)
+    except (iso8601.ParseError, OverflowError) as error:
+        raise ValidationError("Not a valid ISO 8601 time.") from error
+
+
+def _text() -> fields.String:
+    return fields.String(allow_none=True, validate=Length(max=255))
+
+
+def _count(most: int) -> fields.Integer:
+    return fields.Integer(strict=True, allow_none=True, validate=Range(0, most))
+
+
+class ImageSchema(Schema):
+    """A Glance v2 image; every other key is a custom property, text or null."""
+
+    class Meta:
+        """Properties are checked below, since their names are not known."""
+
+        unknown = EXCLUDE
+
+    id = fields.String(required=True, validate=_IMAGE_ID)
+    name = _text()
+    status = fields.String(validate=OneOf(STATUSES))
+    visibility = fields.String(validate=OneOf(VISIBILITIES))
+    protected = _Flag()
+    os_hidden = _Flag()
+    owner = _text()
+    size = _count(2**63 - 1)
+    virtual_size = _count(2**63 - 1)
+    min_ram = _count(2**31 - 1)
+    min_disk = _count(2**31 - 1)
+    created_at = fields.String(allow_none=True, validate=_require_time)
+    updated_at = fields.String(allow_none=True, validate=_require_time)
+    tags = fields.List(fields.String())
+    locations = fields.List(fields.Raw(allow_none=True))
+    members = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(validate=OneOf(["pending", "accepted", "rejected"])),
+    )
+
+    @validates_schema(pass_original=True)
+    def check_properties(
+        self, _data: dict[str, Any], image: Mapping[Any, Any], **_kwargs: Any
+    ) -> None:
+        """Refuse a property whose name or value is not text."""
+        for name, value in image.items():
+            if not isinstance(name, str):
+                raise ValidationError("The name of a property must be a string.", str(name))
+            if name not in self.fields and not isinstance(value, str | None):
+                raise ValidationError("Not a valid string.", name)
+
+
 _IMAGE = ImageSchema()
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that reads an image's times as text, not as dates."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Construct a value; one that does not fit its explicit tag is an error with a line."""
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError) as error:
-            problem = f"{node.value!r} is not a {node.tag}"
-            raise ConstructorError(None, None, problem, node.start_mark) from error
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in rules if not tag.endswith(":timestamp")]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def load_images(path: Path | None = None) -> list[dict[str, Any]]:
@@ -52,52 +105,17 @@ def load_images(path: Path | None = None) -> list[dict[str, Any]]:
     images = document.get("images") if isinstance(document, dict) else document
     if not isinstance(images, list):
         raise ImageFileError(f"{name}: must be a list of images, or an object with `images`")
-    check_images(images, f"{name}: ")
-    return [complete(image) for image in images]
+    return complete_images(images, f"{name}: ")
 
 
-def load_document(path: Path | None = None) -> tuple[str, Any]:
-    """Return the name and the content of a file, by default of the images in this package.
-
-    Raises:
-        ImageFileError: the file cannot be read, or is neither YAML nor JSON.
-    """
-    name = str(path or "images.yaml")
-    return name, _parse(name, _read(path))
-
-
-def _read(path: Path | None) -> str:
-    try:
-        if path is None:
-            return resources.files(__package__).joinpath("images.yaml").read_text(encoding="utf-8")
-        if path.stat().st_size > _MAX_BYTES:
-            raise ImageFileError(f"{path}: is larger than {_MAX_BYTES} bytes")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageFileError(f"{path}: cannot be read: {error}") from error
-
-
-def _parse(name: str, text: str) -> Any:
-    try:
-        if name.endswith(".json"):
-            return json.loads(text)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ImageFileError(f"{name}: {where}{error.problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ImageFileError(f"{name}: {error}") from error
-
-
-def check_images(images: list[Any], prefix: str = "") -> None:
-    """Check images before they are completed.
+def complete_images(images: list[Any], prefix: str = "") -> list[dict[str, Any]]:
+    """Check images and complete them.
 
     Raises:
-        ImageFileError: an image is invalid or repeats an id; the text, after the prefix, names
-            the image and the field.
+        ImageFileError: an image is invalid or repeats an id; the text begins with the prefix.
     """
     load_items("image", images, _IMAGE, prefix, unique=("id",))
+    return [complete(image) for image in images]
 
 
 def complete(image: dict[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,25 @@
 """What the embedded cloud begins with: images, projects, users, from one file or by default."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError, fields, post_load, validates
+from marshmallow.validate import Length, Range, Regexp
 
-from nova_image_shim.fakecloud.image_file import check_images, complete, load_document
-from nova_image_shim.fakecloud.items import ImageFileError, describe, load_items
-from nova_image_shim.fakecloud.schemas import ProjectSchema, SeedSchema, UserSchema
+from nova_image_shim.fakecloud.image_file import complete_images, load_images
+from nova_image_shim.fakecloud.items import ImageFileError, describe, load_document, load_items
 
 TOKEN_SECONDS = 3600
-_DEFAULT_PROJECTS = ("demo", "alt", "admin")
 _UNIQUE = ("id", "name")
+# An id is part of a path, a name of a login; neither needs more than Keystone's own length.
+_ID = Regexp(
+    r"[A-Za-z0-9_][A-Za-z0-9._~-]{0,63}\Z",
+    error="Must be 1 to 64 letters, digits or ._~- and begin with a letter, a digit or _.",
+)
+_NAME = Length(1, 255)
+_SECRET = Length(1, 4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +45,6 @@ class User:
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _default_projects() -> tuple[Project, ...]:
-    return tuple(Project(name, name) for name in _DEFAULT_PROJECTS)
-
-
 def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
     """Return a user for each project, with its name as name and password."""
     return tuple(
@@ -57,6 +59,9 @@ def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
     )
 
 
+_DEFAULT_PROJECTS = tuple(Project(name, name) for name in ("demo", "alt", "admin"))
+
+
 @dataclass(frozen=True, slots=True)
 class Seed:
     """What a cloud begins with.
@@ -68,11 +73,68 @@ class Seed:
     """
 
     images: Sequence[Mapping[str, Any]] = ()
-    projects: tuple[Project, ...] = field(default_factory=_default_projects)
-    users: tuple[User, ...] = field(
-        default_factory=lambda: _default_users(_default_projects()),
-    )
+    projects: tuple[Project, ...] = _DEFAULT_PROJECTS
+    users: tuple[User, ...] = _default_users(_DEFAULT_PROJECTS)
     token_seconds: int = TOKEN_SECONDS
+
+
+class _Project(Schema):
+    """A project; its id is its name unless it has another."""
+
+    name = fields.String(required=True, validate=_NAME)
+    id = fields.String(validate=_ID)
+
+    @post_load
+    def fill(self, project: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        """Add the id."""
+        return {"id": project["name"], **project}
+
+
+class _User(Schema):
+    """A user; its id and password are its name, and its API key its password, unless set.
+
+    Args:
+        project_ids: the projects in which it may have roles.
+    """
+
+    name = fields.String(required=True, validate=_NAME)
+    id = fields.String(validate=_ID)
+    password = fields.String(validate=_SECRET)
+    api_key = fields.String(validate=_SECRET)
+    roles = fields.Dict(
+        keys=fields.String(), values=fields.List(fields.String(validate=_NAME)), load_default=dict
+    )
+
+    def __init__(self, project_ids: Collection[str]) -> None:
+        super().__init__()
+        self._project_ids = project_ids
+
+    @validates("roles")
+    def require_known_projects(self, roles: dict[str, list[str]], data_key: str) -> None:  # noqa: ARG002
+        """Refuse roles in a project that does not exist."""
+        for project_id in roles:
+            if project_id not in self._project_ids:
+                raise ValidationError({project_id: ["There is no project with this id."]})
+
+    @post_load
+    def fill(self, user: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        """Add what was left out."""
+        password = user.get("password", user["name"])
+        roles = {project_id: tuple(names) for project_id, names in user["roles"].items()}
+        usual = {"id": user["name"], "password": password, "api_key": password}
+        return {**usual, **user, "roles": roles}
+
+
+class _Seed(Schema):
+    """The top level of a seed file; each item is checked by a schema of its own."""
+
+    images = fields.List(fields.Raw(allow_none=True))
+    projects = fields.List(fields.Raw(allow_none=True))
+    users = fields.List(fields.Raw(allow_none=True))
+    token_seconds = fields.Integer(strict=True, validate=Range(1, 10 * 365 * 86400))
+    first = fields.Raw(allow_none=True)  # this and the next two are in a response of Glance
+    next = fields.Raw(allow_none=True)
+    schema = fields.Raw(allow_none=True)
 
 
 def load_seed(path: Path | None = None) -> Seed:
@@ -92,34 +154,22 @@ def load_seed(path: Path | None = None) -> Seed:
             f"{name}: must be a list of images, or an object with `images`, `projects` or `users`"
         )
     try:
-        found = SeedSchema().load(document)
+        found = _Seed().load(document)
     except ValidationError as error:
         raise ImageFileError(f"{name}: {describe(error)}") from error
-    projects = _projects(found.get("projects"), f"{name}: ")
+    prefix = f"{name}: "
+    images, projects, users = map(found.get, ("images", "projects", "users"))
+    in_order, everyone = _DEFAULT_PROJECTS, None
+    if projects is not None:
+        loaded = load_items("project", projects, _Project(), prefix, _UNIQUE)
+        in_order = tuple(Project(**project) for project in loaded)
+    if users is not None:
+        schema = _User({project.id for project in in_order})
+        loaded = load_items("user", users, schema, prefix, _UNIQUE)
+        everyone = tuple(User(**user) for user in loaded)
     return Seed(
-        images=_images(found.get("images"), f"{name}: "),
-        projects=projects,
-        users=_users(found.get("users"), projects, f"{name}: "),
+        images=load_images() if images is None else complete_images(images, prefix),
+        projects=in_order,
+        users=_default_users(in_order) if everyone is None else everyone,
         token_seconds=found.get("token_seconds", TOKEN_SECONDS),
     )
-
-
-def _images(items: list[Any] | None, prefix: str) -> list[dict[str, Any]]:
-    images = load_document()[1] if items is None else items
-    check_images(images, prefix)
-    return [complete(image) for image in images]
-
-
-def _projects(items: list[Any] | None, prefix: str) -> tuple[Project, ...]:
-    if items is None:
-        return _default_projects()
-    loaded = load_items("project", items, ProjectSchema(), prefix, _UNIQUE)
-    return tuple(Project(**project) for project in loaded)
-
-
-def _users(items: list[Any] | None, projects: tuple[Project, ...], prefix: str) -> tuple[User, ...]:
-    if items is None:
-        return _default_users(projects)
-    schema = UserSchema({project.id for project in projects})
-    loaded = load_items("user", items, schema, prefix, _UNIQUE)
-    return tuple(User(**user) for user in loaded)

@@ -17,12 +17,7 @@ from nova_image_shim.settings import Settings
 
 
 class LegacyCloud(FakeCloud):
-    """A running cloud: its address, a login, and the control plane as methods.
-
-    Args:
-        seed: what it begins with.
-        url: its address, without a final slash.
-    """
+    """A running cloud: its address, a login, and the control plane as methods."""
 
     def __init__(self, seed: Seed, url: str) -> None:
         super().__init__(seed)
@@ -59,25 +54,16 @@ class LegacyCloud(FakeCloud):
 def serve_legacy_cloud(seed: Path | None = None) -> Iterator[LegacyCloud]:
     """Serve a cloud in threads of this process, on a free loopback port.
 
-    Args:
-        seed: the file that it begins with; None for the one in this package.
-
     Raises:
-        ImageFileError: the file cannot be used; the text names the item and the reason.
+        ImageFileError: the seed file cannot be used; the text names the item and the reason.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         cloud = LegacyCloud(load_seed(seed), f"http://127.0.0.1:{port}")
         settings = Settings(backend="memory", bind=Address("127.0.0.1", port))
         app = create_cloud_app(settings, cloud)
-        server = make_server(
-            "127.0.0.1",
-            port,
-            app,
-            threaded=True,
-            request_handler=_QuietHandler,
-            fd=listener.fileno(),
-        )
+        options: Any = {"request_handler": _QuietHandler, "fd": listener.fileno()}
+        server = make_server("127.0.0.1", port, app, threaded=True, **options)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -89,11 +75,7 @@ def serve_legacy_cloud(seed: Path | None = None) -> Iterator[LegacyCloud]:
 
 
 def _usual_user(users: Sequence[User]) -> User:
-    """Return the user `demo`, or the first one.
-
-    Raises:
-        ValueError: the seed has no user.
-    """
+    """Return the user `demo`, or the first one."""
     if not users:
         raise ValueError("the seed has no user to log in as")
     return min(users, key=lambda user: user.name != "demo")

@@ -2,18 +2,13 @@
 
 import shlex
 
-from nova_image_shim.fakecloud.identity.catalog import REGION
+from nova_image_shim.fakecloud.identity.bodies import REGION
 from nova_image_shim.fakecloud.identity.identity import FIXED_TOKENS
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 
 
 def welcome(seed: Seed, base: str) -> list[str]:
-    """Return the lines that show a first call and a login.
-
-    Args:
-        seed: its projects and users.
-        base: the service's address, `http://HOST:PORT`.
-    """
+    """Return the lines that show a first call and a login at an address, `http://HOST:PORT`."""
     lines = [
         "An embedded cloud for tests: everything is in memory, nothing is secure.",
         f"Its control plane: {base}/_fake/",

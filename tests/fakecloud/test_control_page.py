@@ -145,21 +145,7 @@ def test_changed_images_appear(page: Page, legacy_cloud: LegacyCloud) -> None:
 
 
 def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud) -> None:
-    page.fill(
-        method="GET",
-        path="/v2/*",
-        user_agent="*client*",
-        status="503",
-        retry_after="7",
-        latency_seconds="0.01",
-        body="garbage",
-        probability="1",
-        seed="3",
-        times="2",
-    )
-    page.press("Add rule")
-    (rule,) = legacy_cloud.rules()
-    expected = {
+    given = {
         "method": "GET",
         "path": "/v2/*",
         "user_agent": "*client*",
@@ -170,8 +156,11 @@ def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud)
         "probability": 1,
         "seed": 3,
         "times": 2,
-        "hits": 0,
     }
+    page.fill(**{name: str(value) for name, value in given.items()})
+    page.press("Add rule")
+    (rule,) = legacy_cloud.rules()
+    expected = {**given, "hits": 0}
     assert expected == {key: rule[key] for key in rule if key != "id"}
     assert 503 == ask(legacy_cloud, "/v2/demo/images", "one-client/1.0")
     page.wait(lambda: "1 of 2" in page.text("rules"))

@@ -12,6 +12,7 @@ import requests
 from keystoneauth1 import session
 from keystoneauth1.exceptions import ConnectFailure, UnknownConnectionError
 from keystoneauth1.identity import v3
+from support.identity_answers import UNAUTHORIZED, error
 from support.peers import send_raw
 from urllib3.util import Retry
 
@@ -81,73 +82,25 @@ def test_a_rule_acts_twice_and_then_stops(cloud: Cloud) -> None:
     assert expected == cloud.seen()
 
 
+LIMITED = {"code": 429, "message": "This request was rate-limited.", "retryAfter": "7"}
+ERRED = "The server has either erred or is incapable of performing the requested operation."
+PHRASES = {500: "Internal Server Error", 503: "Service Unavailable"}
+GLANCE_503 = {
+    "message": "Service Unavailable<br /><br />\n\n\n",
+    "code": "503 Service Unavailable",
+    "title": "Service Unavailable",
+}
+
+
 @pytest.mark.parametrize(
     ("path", "status", "body"),
     [
-        (
-            "/v1.1/demo/images",
-            429,
-            {
-                "overLimit": {
-                    "code": 429,
-                    "message": "This request was rate-limited.",
-                    "retryAfter": "7",
-                }
-            },
-        ),
-        (
-            "/v2.1/images",
-            502,
-            {
-                "computeFault": {
-                    "code": 502,
-                    "message": "The server has either erred or is incapable of performing the "
-                    "requested operation.",
-                }
-            },
-        ),
-        (
-            "/v2/demo/images",
-            401,
-            {
-                "error": {
-                    "code": 401,
-                    "message": "The request you have made requires authentication.",
-                    "title": "Unauthorized",
-                }
-            },
-        ),
-        (
-            "/identity/v3/auth/tokens",
-            500,
-            {
-                "error": {
-                    "code": 500,
-                    "message": "Internal Server Error",
-                    "title": "Internal Server Error",
-                }
-            },
-        ),
-        (
-            "/v2.0/tokens",
-            503,
-            {
-                "error": {
-                    "code": 503,
-                    "message": "Service Unavailable",
-                    "title": "Service Unavailable",
-                }
-            },
-        ),
-        (
-            "/image/v2/images",
-            503,
-            {
-                "message": "Service Unavailable<br /><br />\n\n\n",
-                "code": "503 Service Unavailable",
-                "title": "Service Unavailable",
-            },
-        ),
+        ("/v1.1/demo/images", 429, {"overLimit": LIMITED}),
+        ("/v2.1/images", 502, {"computeFault": {"code": 502, "message": ERRED}}),
+        ("/v2/demo/images", 401, UNAUTHORIZED),
+        ("/identity/v3/auth/tokens", 500, error(500, PHRASES[500], PHRASES[500])),
+        ("/v2.0/tokens", 503, error(503, PHRASES[503], PHRASES[503])),
+        ("/image/v2/images", 503, GLANCE_503),
     ],
 )
 def test_a_fault_has_the_form_of_its_service(

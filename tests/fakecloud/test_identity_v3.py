@@ -48,23 +48,15 @@ def test_a_v3_login_by_password(
     cloud_client: FlaskClient, root: str, scope: Any, domain: dict[str, str]
 ) -> None:
     answer = login_v3(cloud_client, password(domain=domain), scope, root)
+    named = {"id": "demo", "name": "demo", "domain": {"id": "default", "name": "Default"}}
     expected = {
         "token": {
             "methods": ["password"],
-            "user": {
-                "id": "demo",
-                "name": "demo",
-                "domain": {"id": "default", "name": "Default"},
-                "password_expires_at": None,
-            },
+            "user": {**named, "password_expires_at": None},
             "audit_ids": [ANY],
             "issued_at": ANY,
             "expires_at": ANY,
-            "project": {
-                "id": "demo",
-                "name": "demo",
-                "domain": {"id": "default", "name": "Default"},
-            },
+            "project": named,
             "roles": [{"id": ANY, "name": "member"}],
             "catalog": catalog_v3(),
         }
@@ -75,11 +67,8 @@ def test_a_v3_login_by_password(
     for time in ("issued_at", "expires_at"):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", answer.json["token"][time])
     token = access.create(body=answer.json, auth_token=answer.headers["X-Subject-Token"])
-    assert (False, "demo", ["member"]) == (
-        token.will_expire_soon(),
-        token.project_id,
-        token.role_names,
-    )
+    known = token.will_expire_soon(), token.project_id, token.role_names
+    assert (False, "demo", ["member"]) == known
 
 
 def test_a_user_can_be_named_by_id(cloud_client: FlaskClient) -> None:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.identity_answers import BASE, CHALLENGE, UNAUTHORIZED
 
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-BASE = "http://localhost"
-UNAUTHORIZED = {
-    "error": {
-        "code": 401,
-        "title": "Unauthorized",
-        "message": "The request you have made requires authentication.",
-    }
-}
 DEMO = {"X-Auth-Token": "demo", "Accept": "application/json"}
 PRIVATE = {"owner": "demo", "visibility": "private"}
 
@@ -57,20 +50,14 @@ def ids(client: FlaskClient, query: str = "", token: str = "demo") -> str:
 
 
 def glance_error(code: int, title: str, message: str) -> dict[str, Any]:
-    return {
-        "message": f"{message}<br /><br />\n\n\n",
-        "code": f"{code} {title}",
-        "title": title,
-    }
+    text = f"{message}<br /><br />\n\n\n"
+    return {"message": text, "code": f"{code} {title}", "title": title}
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        *(("/image", 300), ("/image/", 300), ("/image/v2", 300), ("/image/v2/", 300)),
-        ("/image/versions", 200),
-    ],
-)
+VERSIONS = {"/image": 300, "/image/": 300, "/image/v2": 300, "/image/v2/": 300}
+
+
+@pytest.mark.parametrize(("path", "status"), [*VERSIONS.items(), ("/image/versions", 200)])
 def test_versions_need_no_token(cloud_client: FlaskClient, path: str, status: int) -> None:
     answer: Any = cloud_client.get(path)
     links = [{"rel": "self", "href": f"{BASE}/image/v2/"}]
@@ -91,7 +78,7 @@ def test_other_calls_need_a_token(
 ) -> None:
     answer: Any = cloud_client.open(path, method=method, headers=headers)
     assert (401, UNAUTHORIZED) == (answer.status_code, answer.json)
-    assert f'Keystone uri="{BASE}/identity"' == answer.headers["WWW-Authenticate"]
+    assert CHALLENGE == answer.headers["WWW-Authenticate"]
 
 
 SHOWN = {
@@ -155,10 +142,8 @@ def test_next_leads_through_all_pages(limit: int, sizes: list[int]) -> None:
         path = answer.json.get("next", "")
         assert f"/v2/images?limit={limit}&owner=demo" == answer.json["first"]
     pages = [page for page in found if page]  # after a last full page comes an empty one
-    assert (sizes, ["i4", "i3", "i2", "i1", "i0"]) == (
-        [len(page) for page in pages],
-        [image_id for page in pages for image_id in page],
-    )
+    assert sizes == [len(page) for page in pages]
+    assert ["i4", "i3", "i2", "i1", "i0"] == [image_id for page in pages for image_id in page]
 
 
 def test_a_page_has_25_images_by_default_and_1000_at_most() -> None:
@@ -235,6 +220,9 @@ MANY = [
         ("disk_format=raw", "2"),
         ("container_format=in:ami,ova", "3"),
         ("os_distro=debian", "1"),
+        ("os_distro=in:debian,x", ""),
+        ("owner=eq:demo", ""),
+        ("name=2020-01-01T00:00:00Z", ""),
         ("os_distro=", ""),
         ("name2=x,y", "3"),
         ("size=7", "2"),
@@ -294,7 +282,9 @@ def test_member_status_selects_the_shared_images(query: str, found: str) -> None
     hidden = image(6, visibility="shared", owner="alt", members={"demo": "pending"}, os_hidden=True)
     own = image(5, visibility="shared", members={"alt": "pending"})
     other = image(7, visibility="shared", owner="alt", members={"admin": "pending"})
-    assert found == ids(over([image(1), *shared, own, hidden, other]), query)
+    client = over([image(1), *shared, own, hidden, other])
+    assert found == ids(client, query)
+    assert "7 5 4 3 2 1" == ids(client, query, token="admin")  # which it does not limit
 
 
 @pytest.mark.parametrize("version", ["v2", "v2.0", "v2.3", "v2.9"])
@@ -331,6 +321,12 @@ SORT_KEYS = "name, status, container_format, disk_format, size, id, created_at, 
             "created_at=yesterday",
             'Bad "created_at" query filter format. Use ISO 8601 DateTime notation.',
         ),
+        *(
+            (f"{name}=neq:a", "Unable to filter by unknown operator 'neq'.")
+            for name in ("id", "name", "status", "container_format", "disk_format")
+        ),
+        ("name=a:b", "Unable to filter by unknown operator 'a'."),
+        ("created_at=in:2020-01-01", "Unable to filter on a unknown operator."),
         ("os_hidden=true", "The embedded image API lists nothing but os_hidden=false"),
         ("member_status=some", "Invalid status: some"),
     ],
@@ -394,11 +390,8 @@ def test_an_error_is_a_page_unless_json_is_preferred(accept: str | None) -> None
         "  <h1>404 Not Found</h1>\n  No image found with ID &lt;b&gt;<br /><br />\n"
         " </body>\n</html>\n"
     )
-    assert (404, "text/html; charset=UTF-8", page) == (
-        answer.status_code,
-        answer.headers["Content-Type"],
-        answer.text,
-    )
+    assert (404, page) == (answer.status_code, answer.text)
+    assert "text/html; charset=UTF-8" == answer.headers["Content-Type"]
 
 
 def test_a_change_by_the_legacy_call_is_seen_at_once(cloud_client: FlaskClient) -> None:

@@ -6,48 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from glanceclient import Client, exc
-from keystoneauth1 import discover, exceptions, identity
+from keystoneauth1 import discover, identity
 from keystoneauth1.session import Session
-from support.fakes import serve
 
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from flask.testing import FlaskClient
     from keystoneauth1.plugin import BaseAuthPlugin
 
-    from nova_image_shim.fakecloud.seed import Seed
+    from nova_image_shim.fakecloud.testing import LegacyCloud
 
     Login = Callable[[str], BaseAuthPlugin]
 
 COMPUTE: Any = {"service_type": "compute", "region_name": "RegionOne"}
 USER: Any = {"username": "demo", "password": "demo"}
 DOMAINS: Any = {"user_domain_name": "Default", "project_domain_id": "default"}
-
-
-class Live:
-    """A cloud and where it is."""
-
-    def __init__(self, cloud: FakeCloud, url: str) -> None:
-        self.cloud = cloud
-        self.url = url
-
-
-@pytest.fixture(scope="module")
-def served(seed: Seed) -> Iterator[Live]:
-    cloud = FakeCloud(seed)
-    with serve(create_cloud_app(Settings(), cloud)) as url:
-        yield Live(cloud, url)
-
-
-@pytest.fixture
-def live(served: Live) -> Live:
-    served.cloud.reset()
-    return served
 
 
 LOGINS: dict[str, Login] = {
@@ -83,9 +61,9 @@ LOGINS: dict[str, Login] = {
 
 
 @pytest.mark.parametrize("login", LOGINS.values(), ids=LOGINS)
-def test_a_login_leads_to_the_images(live: Live, login: Login) -> None:
-    session = Session(auth=login(live.url))
-    assert f"{live.url}/v2/demo" == session.get_endpoint(**COMPUTE)
+def test_a_login_leads_to_the_images(legacy_cloud: LegacyCloud, login: Login) -> None:
+    session = Session(auth=login(legacy_cloud.url))
+    assert f"{legacy_cloud.url}/v2/demo" == session.get_endpoint(**COMPUTE)
     answer = session.get("/images/detail?limit=1", endpoint_filter=COMPUTE)
     assert 1 == len(answer.json()["images"])
     everything = session.get("/images", endpoint_filter=COMPUTE).json()["images"]
@@ -96,80 +74,56 @@ def test_a_login_leads_to_the_images(live: Live, login: Login) -> None:
     )
 
 
-def test_every_interface_and_service_is_found(live: Live) -> None:
-    session = Session(auth=LOGINS["v3 password"](live.url))
+def test_every_interface_and_service_is_found(legacy_cloud: LegacyCloud) -> None:
+    session = Session(auth=LOGINS["v3 password"](legacy_cloud.url))
     for interface in ("public", "internal", "admin"):
         found = {
             type_: session.get_endpoint(service_type=type_, interface=interface)
             for type_ in ("compute", "computev21", "identity", "image")
         }
         assert {
-            "compute": f"{live.url}/v2/demo",
-            "computev21": f"{live.url}/v2.1/demo",
-            "identity": f"{live.url}/identity/v3",
-            "image": f"{live.url}/image",
+            "compute": f"{legacy_cloud.url}/v2/demo",
+            "computev21": f"{legacy_cloud.url}/v2.1/demo",
+            "identity": f"{legacy_cloud.url}/identity/v3",
+            "image": f"{legacy_cloud.url}/image",
         } == found
 
 
-def test_discovery_finds_both_versions_and_the_image_api(live: Live) -> None:
+def test_discovery_finds_both_versions_and_the_image_api(legacy_cloud: LegacyCloud) -> None:
     session = Session()
-    found = discover.Discover(session, f"{live.url}/identity")
+    found = discover.Discover(session, f"{legacy_cloud.url}/identity")
     assert [(2, 0), (3, 14)] == [version["version"] for version in found.version_data()]
-    auth = LOGINS["v3 password"](live.url)
+    auth = LOGINS["v3 password"](legacy_cloud.url)
     image = auth.get_endpoint_data(Session(auth=auth), service_type="image", min_version="2")
     assert image
-    assert (f"{live.url}/image/v2/", (2, 9)) == (image.url, image.api_version)
+    assert (f"{legacy_cloud.url}/image/v2/", (2, 9)) == (image.url, image.api_version)
 
 
-def test_an_unscoped_login_can_be_scoped_later(live: Live) -> None:
-    auth = identity.V3Password(f"{live.url}/v3", **USER, user_domain_id="default", unscoped=True)
-    session = Session(auth=auth)
-    projects = session.get(f"{live.url}/v3/auth/projects").json()["projects"]
-    token = str(auth.get_token(session))
-    scoped = identity.V3Token(f"{live.url}/v3", token, project_id=projects[0]["id"])
-    assert 200 == Session(auth=scoped).get("/images", endpoint_filter=COMPUTE).status_code
-
-
-def test_a_token_without_a_project_cannot_list_images(live: Live) -> None:
-    session = Session(auth=identity.V3Password(f"{live.url}/v3", **USER, user_domain_id="default"))
-    answer = session.get(f"{live.url}/v2/demo/images", raise_exc=False)
+def test_a_token_without_a_project_cannot_list_images(legacy_cloud: LegacyCloud) -> None:
+    session = Session(
+        auth=identity.V3Password(f"{legacy_cloud.url}/v3", **USER, user_domain_id="default")
+    )
+    answer = session.get(f"{legacy_cloud.url}/v2/demo/images", raise_exc=False)
     assert 400 == answer.status_code
     assert "doesn't match Context's project_id 'None'" in answer.json()["badRequest"]["message"]
 
 
-@pytest.mark.parametrize("version", [identity.V3Password, identity.V2Password])
-def test_a_wrong_password_is_refused(live: Live, version: Any) -> None:
-    domain = {"user_domain_id": "default"} if version is identity.V3Password else {}
-    path = "v3" if domain else "v2.0"
-    auth = version(f"{live.url}/identity/{path}", username="demo", password="x", **domain)
-    with pytest.raises(exceptions.Unauthorized, match="requires authentication"):
-        auth.get_token(Session())
-
-
-def test_a_session_logs_in_again_when_its_token_expires(live: Live) -> None:
-    session = Session(auth=LOGINS["v3 password"](live.url))
-    first = session.get_token()
-    live.cloud.clock.advance(3601)
-    answer = session.get(f"{live.url}/v2/demo/images?limit=1")
-    assert (200, True) == (answer.status_code, first != session.get_token())
-
-
-def test_a_revoked_token_is_refused_at_the_compute_service(live: Live) -> None:
-    session = Session(auth=LOGINS["v3 password"](live.url))
+def test_a_revoked_token_is_refused_at_the_compute_service(legacy_cloud: LegacyCloud) -> None:
+    session = Session(auth=LOGINS["v3 password"](legacy_cloud.url))
     token = session.get_token()
     assert token
-    session.delete(f"{live.url}/v3/auth/tokens", headers={"X-Subject-Token": token})
+    session.delete(f"{legacy_cloud.url}/v3/auth/tokens", headers={"X-Subject-Token": token})
     answer = Session().get(
-        f"{live.url}/v2/demo/images", headers={"X-Auth-Token": token}, raise_exc=False
+        f"{legacy_cloud.url}/v2/demo/images", headers={"X-Auth-Token": token}, raise_exc=False
     )
-    assert (401, f'Keystone uri="{live.url}/identity"') == (
+    assert (401, f'Keystone uri="{legacy_cloud.url}/identity"') == (
         answer.status_code,
         answer.headers["WWW-Authenticate"],
     )
 
 
-def test_glanceclient_lists_and_shows(live: Live) -> None:
-    glance = Client("2", session=Session(auth=LOGINS["v3 password"](live.url)))
+def test_glanceclient_lists_and_shows(legacy_cloud: LegacyCloud) -> None:
+    glance = Client("2", session=Session(auth=LOGINS["v3 password"](legacy_cloud.url)))
     everything = list(glance.images.list(page_size=4))
     assert 17 == len(everything)
     (golden,) = glance.images.list(filters={"name": "golden"})
@@ -179,8 +133,8 @@ def test_glanceclient_lists_and_shows(live: Live) -> None:
     assert sorted(ordered) == ordered
 
 
-def test_glanceclient_cannot_write(live: Live) -> None:
-    glance = Client("2", session=Session(auth=LOGINS["v3 password"](live.url)))
+def test_glanceclient_cannot_write(legacy_cloud: LegacyCloud) -> None:
+    glance = Client("2", session=Session(auth=LOGINS["v3 password"](legacy_cloud.url)))
     with pytest.raises(exc.HTTPForbidden, match="The embedded image API only reads"):
         glance.images.create(name="new")
 

@@ -14,7 +14,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from nova_image_shim.adapters.image_port import ImageNotFound
 from nova_image_shim.fakecloud.cloud import FakeCloud
-from nova_image_shim.fakecloud.control import csrf, views
+from nova_image_shim.fakecloud.control import views
+from nova_image_shim.fakecloud.control.csrf import require_own_page
 from nova_image_shim.fakecloud.control.faults import FaultInjector
 from nova_image_shim.web.errors import register_errors
 
@@ -49,12 +50,7 @@ def mount_control_plane(app: Flask, cloud: FakeCloud, bind: str) -> None:
 
 
 def create_control_app(cloud: FakeCloud, bind: str) -> Flask:
-    """Return the application to mount at `/_fake`.
-
-    Args:
-        cloud: what it controls.
-        bind: where the service listens, `host:port`, which decides the allowed `Host`.
-    """
+    """Return the application to mount at `/_fake`; `bind` decides the allowed `Host`."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
@@ -63,9 +59,7 @@ def create_control_app(cloud: FakeCloud, bind: str) -> Flask:
 
     @app.before_request
     def admit() -> None:
-        csrf.require_own_host(request, bind)
-        csrf.require_own_origin(request)
-        csrf.require_json(request)
+        require_own_page(request, bind)
 
     @app.after_request
     def harden(response: Response) -> Response:

@@ -16,17 +16,25 @@ _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _WITH_BODY = {"POST", "PUT", "PATCH"}
 
 
-def require_own_host(request: Request, bind: str) -> None:
+def require_own_page(request: Request, bind: str) -> None:
+    """Refuse what a page of another site could send.
+
+    Raises:
+        HTTPError: 403 for a foreign host or origin, 415 for the content type of a form.
+    """
+    _require_own_host(request.headers.get("Host", ""), bind)
+    _require_own_origin(request)
+    _require_json(request)
+
+
+def _require_own_host(host: str, bind: str) -> None:
     """Refuse a `Host` that does not name this machine.
 
     Bound to a loopback address, allowed is a loopback address or `localhost`. Bound to another
     address, allowed is any address, or a name without a dot, as containers use: no site on the
     internet has such a name.
-
-    Raises:
-        HTTPError: 403.
     """
-    name = _name(request.headers.get("Host", ""))
+    name = _name(host)
     bound = _name(bind)
     if _is_loopback(name) or name == bound:
         return
@@ -39,12 +47,7 @@ def require_own_host(request: Request, bind: str) -> None:
     )
 
 
-def require_own_origin(request: Request) -> None:
-    """Refuse a request from a page of another site.
-
-    Raises:
-        HTTPError: 403; its `Origin` is not this address.
-    """
+def _require_own_origin(request: Request) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"{request.scheme}://{request.headers['Host']}":
         raise HTTPError(
@@ -52,12 +55,8 @@ def require_own_origin(request: Request) -> None:
         )
 
 
-def require_json(request: Request) -> None:
-    """Refuse what a form could send: a body, or a method that has one, of another type than JSON.
-
-    Raises:
-        HTTPError: 415.
-    """
+def _require_json(request: Request) -> None:
+    """Refuse a body, or a method that has one, of another type than JSON: a form could send it."""
     has_body = request.method in _WITH_BODY or request.content_length
     if has_body and request.mimetype != "application/json":
         raise HTTPError(

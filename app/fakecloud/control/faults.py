@@ -16,21 +16,15 @@ from werkzeug.wsgi import get_input_stream
 from nova_image_shim.api.errors import fault_response
 from nova_image_shim.fakecloud.control.journal import Entry, Journal
 from nova_image_shim.fakecloud.control.rules import Rules
-from nova_image_shim.fakecloud.errors import renderer_for
 from nova_image_shim.fakecloud.identity.responses import keystone_error
-from nova_image_shim.fakecloud.image.responses import glance_error
+from nova_image_shim.fakecloud.image.views import glance_error
+from nova_image_shim.fakecloud.services import renderer_for
 
 GARBAGE = b'{"this is not JSON": \x00\xff'
 
 
 class FaultInjector:
-    """Record every request of an application, and let fault rules spoil some responses.
-
-    Args:
-        app: answers the requests; errors are rendered in its context.
-        journal: gets an entry for each request.
-        rules: decide which requests get a fault.
-    """
+    """Record every request of an application, and let fault rules spoil some responses."""
 
     def __init__(self, app: Flask, journal: Journal, rules: Rules) -> None:
         self._context = app.request_context

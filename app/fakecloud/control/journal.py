@@ -18,15 +18,11 @@ _TOKEN_IN_PATH = re.compile(r"(/v2\.0/tokens/)[^/]+")  # Identity v2.0 has them 
 
 @dataclass(slots=True)
 class Entry:
-    """One request.
+    """One request, its path and query as sent.
 
     Args:
         number: 1, 2, 3 ... in order of arrival; continues after a clear.
         time: of arrival, by the cloud's clock: UTC, ISO 8601 with milliseconds.
-        method: as sent.
-        path: as sent, still percent-encoded.
-        query: as sent, without the question mark; empty for none.
-        user_agent: empty for none.
         status: of the response; None until there is one, and where a rule closed the connection.
         rule: the id of the fault rule that acted, None for none.
     """
@@ -42,11 +38,7 @@ class Entry:
 
 
 class Journal:
-    """The last requests, at most 10,000.
-
-    Args:
-        now: the cloud's clock.
-    """
+    """The last requests, at most 10,000, with the times of the cloud's clock."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -56,7 +48,8 @@ class Journal:
 
     def begin(self, environ: WSGIEnvironment) -> Entry:
         """Add a request that has just arrived; its status is set on the entry later."""
-        path, query = _target(environ)
+        # Path and query as the client sent them, where the server knows.
+        target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"])
         time = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         hide = _hider(environ)
         with self._lock:
@@ -65,20 +58,15 @@ class Journal:
                 self._last,
                 time,
                 environ["REQUEST_METHOD"],
-                hide(path),
-                hide(query),
+                hide(target.partition("?")[0]),
+                hide(environ.get("QUERY_STRING", "")),
                 hide(environ.get("HTTP_USER_AGENT", "")),
             )
             self._entries.append(entry)
         return entry
 
     def entries(self, after: int = 0, limit: int = MAX_REQUESTS) -> list[dict[str, Any]]:
-        """Return requests in order of arrival.
-
-        Args:
-            after: only those with a higher number.
-            limit: of these only the newest.
-        """
+        """Return the newest requests with a number above `after`, in order of arrival."""
         with self._lock:
             found = [asdict(entry) for entry in self._entries if entry.number > after]
         return found[-limit:]
@@ -87,12 +75,6 @@ class Journal:
         """Delete all requests."""
         with self._lock:
             self._entries.clear()
-
-
-def _target(environ: WSGIEnvironment) -> tuple[str, str]:
-    """Return path and query as the client sent them, where the server knows."""
-    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"])
-    return target.partition("?")[0], str(environ.get("QUERY_STRING", ""))
 
 
 def _hider(environ: WSGIEnvironment) -> Callable[[str], str]:

@@ -89,22 +89,16 @@ def load_object(schema: Schema, value: Any) -> dict[str, Any]:
     try:
         return schema.load(value)  # type: ignore[no-any-return]
     except ValidationError as error:
-        found: Any = error.messages_dict
         texts = [
             text if name == SCHEMA else f"{name}: {text}"
-            for name, messages in found.items()
+            for name, messages in error.messages_dict.items()
             for text in messages
         ]
         raise HTTPError(400, "; ".join(texts)) from error
 
 
 class Rule:
-    """One active rule.
-
-    Args:
-        number: its id.
-        wanted: its fields as `RuleSchema` loads them.
-    """
+    """One active rule: its id, and its fields as `RuleSchema` loads them."""
 
     def __init__(self, number: int, wanted: Mapping[str, Any]) -> None:
         self.number = number
@@ -140,7 +134,7 @@ class Rules:
         self._last = 0
 
     def add(self, wanted: Any) -> dict[str, Any]:
-        """Add a rule and return it as in `all`.
+        """Add a rule and return it with its `id` and `hits`.
 
         Raises:
             HTTPError: 400; the rule is invalid, or there are 100 already.
@@ -159,25 +153,14 @@ class Rules:
             return [rule.to_dict() for rule in self._rules.values()]
 
     def get(self, number: int) -> dict[str, Any]:
-        """Return one rule.
-
-        Raises:
-            HTTPError: 404; there is no such rule.
-        """
+        """Return one rule, or raise a 404."""
         with self._lock:
-            if number not in self._rules:
-                raise HTTPError(404, f"there is no rule {number}")
-            return self._rules[number].to_dict()
+            return self._find(number).to_dict()
 
     def remove(self, number: int) -> None:
-        """Delete a rule.
-
-        Raises:
-            HTTPError: 404; there is no such rule.
-        """
+        """Delete a rule, or raise a 404."""
         with self._lock:
-            if self._rules.pop(number, None) is None:
-                raise HTTPError(404, f"there is no rule {number}")
+            del self._rules[self._find(number).number]
 
     def clear(self) -> None:
         """Delete all rules."""
@@ -187,7 +170,10 @@ class Rules:
     def take(self, method: str, path: str, user_agent: str) -> Rule | None:
         """Return the rule that acts on a request, None for none, and count it."""
         with self._lock:
-            for rule in self._rules.values():
-                if rule.take(method, path, user_agent):
-                    return rule
-        return None
+            rules = self._rules.values()
+            return next((rule for rule in rules if rule.take(method, path, user_agent)), None)
+
+    def _find(self, number: int) -> Rule:
+        if number not in self._rules:
+            raise HTTPError(404, f"there is no rule {number}")
+        return self._rules[number]

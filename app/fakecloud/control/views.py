@@ -1,5 +1,6 @@
 """The views of the control plane."""
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -8,9 +9,9 @@ from flask.typing import ResponseReturnValue
 from marshmallow import Schema, fields
 from marshmallow.validate import Range
 
+from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS
 from nova_image_shim.fakecloud.control.rules import Number, load_object
-from nova_image_shim.fakecloud.state import cloud
 from nova_image_shim.translation.ascii_json import JSON, to_json
 from nova_image_shim.web.errors import HTTPError
 
@@ -21,20 +22,31 @@ NOTICE = (
 _PAGE_IMAGES = 200
 _PAGE_REQUESTS = 50
 
-
 blueprint = Blueprint("control", __name__)
 
+# Calls that only do what the cloud's method of this name does: 204, or its error.
+_COMMANDS = {
+    "reset": ("POST", "/reset"),
+    "delete_image": ("DELETE", "/images/<image_id>"),
+    "clear_requests": ("DELETE", "/requests"),
+    "delete_rule": ("DELETE", "/rules/<int:number>"),
+    "clear_rules": ("DELETE", "/rules"),
+    "reset_clock": ("DELETE", "/clock"),
+    "forget_tokens": ("DELETE", "/tokens"),
+}
+_ADVANCE = Number(required=True, validate=Range(0, 10**12))
+_SECONDS = fields.Integer(strict=True, required=True, validate=Range(1, 10**9))
+_CLOCK = Schema.from_dict({"advance_seconds": _ADVANCE})()
+_TOKENS = Schema.from_dict({"token_seconds": _SECONDS})()
 
-class _ClockSchema(Schema):
-    """The body of `POST /_fake/clock`."""
 
-    advance_seconds = Number(required=True, validate=Range(0, 10**12))
+def _run(name: str, **arguments: Any) -> ResponseReturnValue:
+    getattr(current_cloud(), name)(*arguments.values())
+    return "", 204
 
 
-class _TokensSchema(Schema):
-    """The body of `PUT /_fake/tokens`."""
-
-    token_seconds = fields.Integer(strict=True, required=True, validate=Range(1, 10**9))
+for _name, (_method, _path) in _COMMANDS.items():
+    blueprint.add_url_rule(_path, _name, partial(_run, _name), methods=[_method])
 
 
 @blueprint.get("/")
@@ -47,51 +59,37 @@ def index() -> ResponseReturnValue:
     return json_response({"notice": NOTICE, "links": {name: f"{root}/{name}" for name in names}})
 
 
-@blueprint.post("/reset")
-def reset() -> ResponseReturnValue:
-    """Restore the seed: 204."""
-    cloud().reset()
-    return "", 204
-
-
 @blueprint.get("/images")
 def list_images() -> ResponseReturnValue:
     """List every image of every project: 200 `{"images": [...]}`."""
-    return json_response({"images": cloud().images()})
+    return json_response({"images": current_cloud().images()})
 
 
 @blueprint.put("/images")
 def load_images() -> ResponseReturnValue:
     """Replace all images, by a list of images or by what `list_images` returns: 204."""
     body = _body()
-    cloud().load_images(body.get("images") if isinstance(body, dict) else body)
+    current_cloud().load_images(body.get("images") if isinstance(body, dict) else body)
     return "", 204
 
 
 @blueprint.post("/images")
 def add_image() -> ResponseReturnValue:
     """Add an image: 201, the image, `Location`; 409 if the id exists."""
-    image = cloud().add_image(_body())
+    image = current_cloud().add_image(_body())
     return json_response(image, 201, Location=f"{request.script_root}/images/{image['id']}")
 
 
 @blueprint.get("/images/<image_id>")
 def show_image(image_id: str) -> ResponseReturnValue:
     """Show an image: 200, or 404."""
-    return json_response(cloud().image(image_id))
+    return json_response(current_cloud().image(image_id))
 
 
 @blueprint.patch("/images/<image_id>")
 def change_image(image_id: str) -> ResponseReturnValue:
     """Change any attribute or property; null removes a property: 200, the image; or 404."""
-    return json_response(cloud().change_image(image_id, _body()))
-
-
-@blueprint.delete("/images/<image_id>")
-def delete_image(image_id: str) -> ResponseReturnValue:
-    """Delete an image, protected or not: 204, or 404."""
-    cloud().delete_image(image_id)
-    return "", 204
+    return json_response(current_cloud().change_image(image_id, _body()))
 
 
 @blueprint.get("/requests")
@@ -101,47 +99,28 @@ def list_requests() -> ResponseReturnValue:
     `after=N` returns only later ones, `limit=N` only the newest of these.
     """
     after = _count("after", 0)
-    return json_response({"requests": cloud().requests(after, _count("limit", MAX_REQUESTS) or 1)})
-
-
-@blueprint.delete("/requests")
-def clear_requests() -> ResponseReturnValue:
-    """Delete the recorded requests: 204."""
-    cloud().clear_requests()
-    return "", 204
+    return json_response(
+        {"requests": current_cloud().requests(after, _count("limit", MAX_REQUESTS) or 1)}
+    )
 
 
 @blueprint.get("/rules")
 def list_rules() -> ResponseReturnValue:
     """List the fault rules in the order in which they apply: 200 `{"rules": [...]}`."""
-    return json_response({"rules": cloud().rules()})
+    return json_response({"rules": current_cloud().rules()})
 
 
 @blueprint.post("/rules")
 def add_rule() -> ResponseReturnValue:
     """Add a fault rule: 201, the rule with its `id`, `Location`."""
-    rule = cloud().add_rule(_body())
+    rule = current_cloud().add_rule(_body())
     return json_response(rule, 201, Location=f"{request.script_root}/rules/{rule['id']}")
 
 
 @blueprint.get("/rules/<int:number>")
 def show_rule(number: int) -> ResponseReturnValue:
     """Show a rule and how often it acted: 200, or 404."""
-    return json_response(cloud().rule(number))
-
-
-@blueprint.delete("/rules/<int:number>")
-def delete_rule(number: int) -> ResponseReturnValue:
-    """Delete a rule: 204, or 404."""
-    cloud().delete_rule(number)
-    return "", 204
-
-
-@blueprint.delete("/rules")
-def clear_rules() -> ResponseReturnValue:
-    """Delete all rules: 204."""
-    cloud().clear_rules()
-    return "", 204
+    return json_response(current_cloud().rule(number))
 
 
 @blueprint.get("/clock")
@@ -153,50 +132,36 @@ def show_clock() -> ResponseReturnValue:
 @blueprint.post("/clock")
 def advance_clock() -> ResponseReturnValue:
     """Move the clock forward by `{"advance_seconds": N}`: 200, the clock."""
-    cloud().advance_clock(load_object(_ClockSchema(), _body())["advance_seconds"])
+    current_cloud().advance_clock(load_object(_CLOCK, _body())["advance_seconds"])
     return json_response(_clock())
-
-
-@blueprint.delete("/clock")
-def reset_clock() -> ResponseReturnValue:
-    """Return to the machine's time: 204."""
-    cloud().reset_clock()
-    return "", 204
 
 
 @blueprint.get("/tokens")
 def show_tokens() -> ResponseReturnValue:
     """Show how long new tokens last: 200 `{"token_seconds": N}`."""
-    return json_response({"token_seconds": cloud().token_seconds})
+    return json_response({"token_seconds": current_cloud().token_seconds})
 
 
 @blueprint.put("/tokens")
 def change_tokens() -> ResponseReturnValue:
     """Set how long new tokens last, `{"token_seconds": N}`: 200, the same."""
-    cloud().set_token_seconds(load_object(_TokensSchema(), _body())["token_seconds"])
+    current_cloud().set_token_seconds(load_object(_TOKENS, _body())["token_seconds"])
     return show_tokens()
 
 
-@blueprint.delete("/tokens")
-def forget_tokens() -> ResponseReturnValue:
-    """Revoke all tokens but the fixed ones; new ones last as the seed says: 204."""
-    cloud().forget_tokens()
-    return "", 204
-
-
 def _clock() -> dict[str, Any]:
-    return {"now": cloud().now(), "ahead_seconds": cloud().ahead_seconds}
+    return {"now": current_cloud().now(), "ahead_seconds": current_cloud().ahead_seconds}
 
 
 def _page() -> str:
-    images = cloud().images()
+    images = current_cloud().images()
     return render_template(
         "control.html",
         notice=NOTICE,
         images=images[:_PAGE_IMAGES],
         image_count=len(images),
-        requests=cloud().requests(limit=_PAGE_REQUESTS)[::-1],
-        rules=cloud().rules(),
+        requests=current_cloud().requests(limit=_PAGE_REQUESTS)[::-1],
+        rules=current_cloud().rules(),
         clock=_clock(),
         root=request.script_root,
     )

@@ -5,19 +5,19 @@ Nothing here is secure: everyone who reads the documentation knows the passwords
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cachetools import TLRUCache
 
-from nova_image_shim.fakecloud.identity.token_bodies import Ref
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 
 FIXED_TOKENS = ("demo", "alt", "admin")
 API_KEY = "apikey"  # the method of a login in Rackspace's dialect
 _MAX_TOKENS = 10_000
+_Item = TypeVar("_Item", User, Project)
 
 
 class Named(NamedTuple):
@@ -27,7 +27,7 @@ class Named(NamedTuple):
     name: str | None = None
 
 
-DOMAIN = Ref("default", "Default")  # the only one
+DOMAIN = Named("default", "Default")  # the only one
 
 
 class Unauthorized(Exception):
@@ -36,10 +36,9 @@ class Unauthorized(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token: its user, project and lifetime.
+    """A token, perhaps without a project.
 
     Args:
-        project: None for a token without a project.
         methods: how its user got it: `password`, `token`, `apikey`.
         audit_ids: its own, and that of the first login if that is another.
     """
@@ -59,12 +58,7 @@ class Token:
 
 
 class Identity:
-    """Users, projects and valid tokens.
-
-    Args:
-        seed: users and projects.
-        now: the cloud's clock.
-    """
+    """Users and projects of a seed, and valid tokens by the cloud's clock."""
 
     def __init__(self, seed: Seed, now: Callable[[], datetime]) -> None:
         self._seed = seed
@@ -83,27 +77,20 @@ class Identity:
                 timer=lambda: self._now().timestamp(),
             )
 
-    def user(self, named: Named, domain: Named | Ref = DOMAIN) -> User:
-        """Return a user by id, or by name and domain.
+    def user(self, named: Named, domain: Named = DOMAIN) -> User:
+        """Return a user by id, or by name and domain, or raise `Unauthorized`."""
+        return _find("user", self._seed.users, named, domain)
 
-        Raises:
-            Unauthorized: there is no such item.
-        """
-        for user in self._seed.users:
-            if _is(user, named, domain):
-                return user
-        raise Unauthorized(f"there is no user {named.id or named.name!r} in the domain")
+    def project(self, named: Named, domain: Named = DOMAIN) -> Project:
+        """Return a project by id, or by name and domain, or raise `Unauthorized`."""
+        return _find("project", self._seed.projects, named, domain)
 
-    def project(self, named: Named, domain: Named | Ref = DOMAIN) -> Project:
-        """Return a project by id, or by name and domain.
-
-        Raises:
-            Unauthorized: there is no such item.
-        """
-        for project in self._seed.projects:
-            if _is(project, named, domain):
-                return project
-        raise Unauthorized(f"there is no project {named.id or named.name!r} in the domain")
+    def log_in(self, named: Named, password: str, domain: Named = DOMAIN) -> User:
+        """Return the user of a name and a password, or raise `Unauthorized`."""
+        user = self.user(named, domain)
+        if user.password != password:
+            raise Unauthorized(f"wrong password for user {user.name!r}")
+        return user
 
     def projects_of(self, user: User) -> list[Project]:
         """Return the projects in which a user has a role, in the order of its roles."""
@@ -146,6 +133,12 @@ class Identity:
         with self._lock:
             return self._tokens.get(token_id)
 
+    def parent(self, token_id: str) -> Token:
+        """Return the token that a client logs in with, or raise `Unauthorized`."""
+        if token := self.validate(token_id):
+            return token
+        raise Unauthorized("the token to log in with is invalid")
+
     def revoke(self, token_id: str) -> None:
         """Revoke a token; a fixed one stays valid."""
         with self._lock:
@@ -171,9 +164,11 @@ class Identity:
         return None
 
 
-def _is(item: User | Project, named: Named, domain: Named | Ref) -> bool:
-    """Tell whether an id, or a name in a domain, matches; a domain's name ignores case."""
-    if named.id is not None:
-        return item.id == named.id
+def _find(kind: str, items: Iterable[_Item], named: Named, domain: Named) -> _Item:
+    """Return the item with an id, or a name in a domain; a domain's name ignores case."""
     in_domain = domain.id == DOMAIN.id or (domain.name or "").casefold() == "default"
-    return in_domain and item.name == named.name
+    for item in items:
+        by_name = named.id is None and in_domain and item.name == named.name
+        if by_name or item.id == named.id:
+            return item
+    raise Unauthorized(f"there is no {kind} {named.id or named.name!r} in the domain")

@@ -1,23 +1,54 @@
-"""Responses and errors in Keystone's form, for everything below the identity's paths."""
+"""What the views of both versions share: the identity, the token, responses and errors."""
 
 import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
-from nova_image_shim.fakecloud.identity.identity import Unauthorized
+from nova_image_shim.fakecloud.cloud import current_cloud
+from nova_image_shim.fakecloud.identity.identity import Identity, Token, Unauthorized
 from nova_image_shim.translation.ascii_json import JSON, to_json
 from nova_image_shim.web.current import www_authenticate_uri
+from nova_image_shim.web.errors import HTTPError
 
 _log = logging.getLogger(__name__)
 
-MESSAGES = {
+_MESSAGES = {
     401: "The request you have made requires authentication.",
     404: "The resource could not be found.",
     405: "The method is not allowed for the requested URL.",
     413: "Request is too large.",
 }
+
+
+def identity() -> Identity:
+    """Return the running application's identity."""
+    return current_cloud().identity
+
+
+def own_token() -> Token:
+    """Return the request's token.
+
+    Raises:
+        Unauthorized: it is missing or invalid.
+    """
+    if token := identity().validate(request.headers.get("X-Auth-Token", "").strip()):
+        return token
+    raise Unauthorized("X-Auth-Token has no valid token")
+
+
+def subject(token_id: str) -> Token:
+    """Return a token that the bearer of another one asks about.
+
+    Raises:
+        Unauthorized: the request's own token is missing or invalid.
+        HTTPError: 404; the token in question is invalid.
+    """
+    own_token()
+    if token := identity().validate(token_id):
+        return token
+    raise HTTPError(404, "Failed to validate token")
 
 
 def keystone_answer(body: dict[str, Any], status: int = 200) -> Response:
@@ -33,7 +64,7 @@ def keystone_error(status: int, message: str | None = None) -> Response:
         message: the text; None for the status's own.
     """
     title = HTTPStatus(status).phrase
-    error = {"code": status, "message": message or MESSAGES.get(status, title), "title": title}
+    error = {"code": status, "message": message or _MESSAGES.get(status, title), "title": title}
     response = keystone_answer({"error": error}, status)
     if status == 401:
         response.headers["WWW-Authenticate"] = f'Keystone uri="{www_authenticate_uri()}"'

@@ -13,21 +13,26 @@ from nova_image_shim.web.errors import HTTPError
 
 class _Lenient(Schema):
     class Meta:
-        """Unknown keys are ignored, as Keystone ignores them."""
+        """Ignore unknown keys, as Keystone does."""
 
         unknown = EXCLUDE
 
 
-class _Named(_Lenient):
-    """`{"id": ...}` or `{"name": ...}`, one of which is required."""
-
-    id = fields.String()
-    name = fields.String()
+def _one_of(names: str, message: str) -> Any:
+    """Return a validator that requires one of these fields."""
 
     @validates_schema
-    def _require_one(self, data: dict[str, Any], **_kwargs: object) -> None:
-        if not data.keys() & {"id", "name"}:
-            raise ValidationError("id or name must be present.")
+    def require(_schema: Schema, data: dict[str, Any], **_kwargs: object) -> None:
+        if not data.keys() & set(names.split()):
+            raise ValidationError(message)
+
+    return require
+
+
+class _Named(_Lenient):
+    id = fields.String()
+    name = fields.String()
+    require_one = _one_of("id name", "id or name must be present.")
 
 
 class _InDomain(_Named):
@@ -78,26 +83,18 @@ class _ScopeField(fields.Nested):
         return {} if value == "unscoped" else super()._deserialize(value, *args, **kwargs)
 
 
-class _AuthV3(_Lenient):
+class AuthV3(_Lenient):
+    """The `auth` of `POST /v3/auth/tokens`."""
+
     identity = fields.Nested(_Identity, required=True)
     scope = _ScopeField(_Scope, allow_none=True)
-
-
-class AuthV3(_Lenient):
-    """The body of `POST /v3/auth/tokens`."""
-
-    auth = fields.Nested(_AuthV3, required=True)
 
 
 class _PasswordV2(_Lenient):
     username = fields.String()
     user_id = fields.String(data_key="userId")
     password = fields.String(required=True)
-
-    @validates_schema
-    def _require_one(self, data: dict[str, Any], **_kwargs: object) -> None:
-        if not data.keys() & {"username", "user_id"}:
-            raise ValidationError("username or userId must be present.")
+    require_one = _one_of("username user_id", "username or userId must be present.")
 
 
 class _ApiKeyV2(_Lenient):
@@ -110,38 +107,31 @@ class _AccessKeyV2(_Lenient):
     secret = fields.String(required=True, data_key="secretKey")
 
 
-class _AuthV2(_Lenient):
+class AuthV2(_Lenient):
+    """The `auth` of `POST /v2.0/tokens`."""
+
     password = fields.Nested(_PasswordV2, data_key="passwordCredentials")
     token = fields.Nested(_TokenId)
     api_key = fields.Nested(_ApiKeyV2, data_key="RAX-KSKEY:apiKeyCredentials")
     access_key = fields.Nested(_AccessKeyV2, data_key="apiAccessKeyCredentials")
     tenant_id = fields.String(data_key="tenantId", allow_none=True)
     tenant_name = fields.String(data_key="tenantName", allow_none=True)
-
-    @validates_schema
-    def _require_one(self, data: dict[str, Any], **_kwargs: object) -> None:
-        if not data.keys() & {"password", "token", "api_key", "access_key"}:
-            raise ValidationError(
-                "one of passwordCredentials, token, RAX-KSKEY:apiKeyCredentials and "
-                "apiAccessKeyCredentials must be present."
-            )
+    require_one = _one_of(
+        "password token api_key access_key",
+        "one of passwordCredentials, token, RAX-KSKEY:apiKeyCredentials and "
+        "apiAccessKeyCredentials must be present.",
+    )
 
 
-class AuthV2(_Lenient):
-    """The body of `POST /v2.0/tokens`."""
-
-    auth = fields.Nested(_AuthV2, required=True)
-
-
-def load_auth(schema: Schema) -> dict[str, Any]:
+def load_auth(schema: type[Schema]) -> dict[str, Any]:
     """Return the `auth` of the request's body.
 
     Raises:
         HTTPError: 400; the text names the invalid field and shows no value.
     """
     try:
-        body = orjson.loads(request.get_data())
-        auth: dict[str, Any] = schema.load(body)["auth"]
+        body = _Lenient.from_dict({"auth": fields.Nested(schema, required=True)})()
+        auth: dict[str, Any] = body.load(orjson.loads(request.get_data()))["auth"]
     except orjson.JSONDecodeError as error:
         raise HTTPError(400, f"The body is not valid JSON: {error}") from error
     except ValidationError as error:

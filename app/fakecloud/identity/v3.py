@@ -7,21 +7,20 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from nova_image_shim.fakecloud.identity.catalog import facts, services
+from nova_image_shim.fakecloud.identity.bodies import catalog_v3, token_v3
 from nova_image_shim.fakecloud.identity.identity import DOMAIN, Named, Token, Unauthorized
 from nova_image_shim.fakecloud.identity.responses import (
+    identity,
     keystone_answer,
+    own_token,
+    subject,
 )
 from nova_image_shim.fakecloud.identity.schemas import AuthV3, load_auth
-from nova_image_shim.fakecloud.identity.token_bodies import catalog_v3, token_v3
 from nova_image_shim.fakecloud.seed import Project, User
-from nova_image_shim.fakecloud.state import identity, own_token
 from nova_image_shim.web.current import compute_base
 from nova_image_shim.web.errors import HTTPError
 
 blueprint = Blueprint("identity_v3", __name__)
-
-_AUTH = AuthV3()
 
 
 @blueprint.post("/auth/tokens")
@@ -30,7 +29,7 @@ def issue() -> Response:
 
     Errors: 400 for an invalid body, 401 for a wrong user, password, token or scope.
     """
-    auth = load_auth(_AUTH)
+    auth = load_auth(AuthV3)
     user, parent = _who(auth["identity"])
     project = _scope(auth.get("scope") or {})
     methods = tuple(auth["identity"]["methods"])
@@ -40,14 +39,12 @@ def issue() -> Response:
 @blueprint.get("/auth/tokens")
 def validate() -> Response:
     """Show the token in `X-Subject-Token`: 200 as `issue`; 404 if it is invalid."""
-    own_token()
     return _token_answer(_subject(), 200)
 
 
 @blueprint.delete("/auth/tokens")
 def revoke() -> Response:
     """Revoke the token in `X-Subject-Token`: 204; 404 if it is invalid."""
-    own_token()
     identity().revoke(_subject().id)
     return Response(status=204)
 
@@ -58,8 +55,7 @@ def show_catalog() -> Response:
     token = own_token()
     if token.project is None:
         raise HTTPError(403, "A project-scoped token is required to produce a service catalog.")
-    found = catalog_v3(services(token, "v3"))
-    return keystone_answer({"catalog": found, "links": {"self": _url("auth/catalog")}})
+    return keystone_answer({"catalog": catalog_v3(token), "links": {"self": _url("auth/catalog")}})
 
 
 @blueprint.get("/auth/projects")
@@ -94,22 +90,15 @@ def _who(asked: dict[str, Any]) -> tuple[User, Token | None]:
     parent = None
     users = []
     if "token" in asked["methods"]:
-        parent = identity().validate(asked["token"]["id"])
-        if parent is None:
-            raise Unauthorized("the token to log in with is invalid")
+        parent = identity().parent(asked["token"]["id"])
         users.append(parent.user)
     if "password" in asked["methods"]:
-        users.append(_by_password(asked["password"]["user"]))
+        user = asked["password"]["user"]
+        named, domain = _named(user)
+        users.append(identity().log_in(named, user["password"], domain))
     if users[0] != users[-1]:
         raise Unauthorized("password and token belong to different users")
     return users[0], parent
-
-
-def _by_password(asked: dict[str, Any]) -> User:
-    user = identity().user(*_named(asked))
-    if user.password != asked["password"]:
-        raise Unauthorized(f"wrong password for user {user.name!r}")
-    return user
 
 
 def _scope(asked: dict[str, Any]) -> Project | None:
@@ -122,17 +111,11 @@ def _scope(asked: dict[str, Any]) -> Project | None:
 def _named(asked: dict[str, Any]) -> tuple[Named, Named]:
     """Return the name of an item and of its domain."""
     domain = asked.get("domain", {})
-    return (
-        Named(asked.get("id"), asked.get("name")),
-        Named(domain.get("id"), domain.get("name")),
-    )
+    return Named(asked.get("id"), asked.get("name")), Named(domain.get("id"), domain.get("name"))
 
 
 def _subject() -> Token:
-    token = identity().validate(request.headers.get("X-Subject-Token", "").strip())
-    if token is None:
-        raise HTTPError(404, "Failed to validate token")
-    return token
+    return subject(request.headers.get("X-Subject-Token", "").strip())
 
 
 def _projects(user: User, path: str) -> Response:
@@ -164,7 +147,7 @@ def _url(path: str) -> str:
 
 
 def _token_answer(token: Token, status: int) -> Response:
-    catalog = None if "nocatalog" in request.args else services(token, "v3")
-    response = keystone_answer(token_v3(facts(token), catalog), status)
+    body = token_v3(token, with_catalog="nocatalog" not in request.args)
+    response = keystone_answer(body, status)
     response.headers["X-Subject-Token"] = token.id
     return response

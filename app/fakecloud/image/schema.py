@@ -6,7 +6,7 @@ out.
 
 from typing import Any
 
-from nova_image_shim.fakecloud.schemas import STATUSES, VISIBILITIES
+from nova_image_shim.fakecloud.image_file import STATUSES, VISIBILITIES
 
 _TEXT = {"type": "string"}
 _TEXT_OR_NULL = {"type": ["null", "string"], "maxLength": 255}

@@ -5,19 +5,18 @@ Some clients look up an image's name here before they call the compute service.
 Source: glance at 33.0.0, glance/api/v2/images.py and glance/api/versions.py.
 """
 
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
+from markupsafe import escape
 from werkzeug.exceptions import NotFound
 
-from nova_image_shim.adapters.image_port import Image
-from nova_image_shim.fakecloud.image.responses import (
-    glance_answer,
-    register_glance_errors,
-)
+from nova_image_shim.adapters.image_port import Image, ImageBadRequest, ImageNotFound
+from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.image.schema import IMAGE, IMAGES, PROPERTIES
-from nova_image_shim.fakecloud.state import cloud
+from nova_image_shim.translation.ascii_json import JSON, to_json
 from nova_image_shim.web.current import compute_base, make_context, services, set_caller
 from nova_image_shim.web.errors import HTTPError
 
@@ -25,9 +24,23 @@ VERSIONS = ("2.9", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 
 versions = Blueprint("glance_versions", __name__, url_prefix="/image")
 blueprint = Blueprint("glance_v2", __name__, url_prefix="/image/v2")
-register_glance_errors(blueprint)
 
 _HIDDEN = {"locations"}  # Glance does not show them by default
+_TEXTS = {
+    404: "The embedded image API has nothing at this path.",
+    405: "The embedded image API has no such method here.",
+}
+_PAGE = """\
+<html>
+ <head>
+  <title>{code}</title>
+ </head>
+ <body>
+  <h1>{code}</h1>
+  {message}<br /><br />
+ </body>
+</html>
+"""
 
 
 @versions.get("")
@@ -58,7 +71,7 @@ def index() -> Response:
     Errors: 400 for an invalid parameter or marker.
     """
     pairs = [(name, value.strip()) for name, value in request.args.items(multi=True)]
-    images, next_marker = cloud().image_service.find(make_context(), pairs)
+    images, next_marker = current_cloud().image_service.find(make_context(), pairs)
     body = {
         "images": [_shown(image) for image in images],
         "first": _page_path(None),
@@ -122,3 +135,36 @@ def _page_path(marker: str | None) -> str:
     pairs = [(name, value) for name, value in request.args.items(multi=True) if name != "marker"]
     query = urlencode([*pairs, *([("marker", marker)] if marker else [])])
     return f"/v2/images?{query}" if query else "/v2/images"
+
+
+def glance_answer(body: dict[str, Any], status: int = 200) -> Response:
+    """Return a JSON response."""
+    return Response(to_json(body), status, content_type=JSON)
+
+
+def glance_error(status: int, message: str | None = None) -> Response:
+    """Return a page, or `{"message", "code": "404 Not Found", "title": "Not Found"}`.
+
+    As with Glance, a client that does not prefer JSON gets the page: glanceclient reads only that.
+    """
+    phrase = HTTPStatus(status).phrase
+    message = message or _TEXTS.get(status, phrase)
+    code = f"{status} {phrase}"
+    if request.accept_mimetypes.best_match(["text/html", JSON], "text/html") == JSON:
+        text = f"{message}<br /><br />\n\n\n"
+        return glance_answer({"message": text, "code": code, "title": phrase}, status)
+    page = _PAGE.format(code=code, message=escape(message))
+    return Response(page, status, content_type="text/html; charset=UTF-8")
+
+
+@blueprint.errorhandler(ImageBadRequest)
+def bad_request(error: ImageBadRequest) -> Response:
+    """Render an invalid query: 400."""
+    return glance_error(400, error.text)
+
+
+@blueprint.errorhandler(ImageNotFound)
+def not_found(_error: ImageNotFound) -> Response:
+    """Render a missing image: 404."""
+    image_id = (request.view_args or {}).get("image_id")
+    return glance_error(404, f"No image found with ID {image_id}")

@@ -1,0 +1,163 @@
+"""The catalog and the tokens as Identity v2.0 and v3 show them.
+
+Source: keystone at 30.0.0, keystone/common/render_token.py, for v3; keystone at 8.0.0,
+keystone/token/providers/common.py, for v2.0.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from nova_image_shim.fakecloud.identity.identity import API_KEY, DOMAIN, Token
+from nova_image_shim.fakecloud.seed import Project
+from nova_image_shim.web.current import compute_base, settings
+
+REGION = "RegionOne"
+_INTERFACES = ("public", "internal", "admin")
+
+# Clients made for Rackspace look for these names, and know these regions only.
+_RACKSPACE_NAMES = {"nova": "cloudServersOpenStack", "glance": "cloudImages"}
+_RACKSPACE_REGIONS = ("DFW", "ORD", "IAD", "LON", "SYD", "HKG")
+
+
+class Service(NamedTuple):
+    """An entry of the catalog: one address for all regions and interfaces."""
+
+    type: str
+    name: str
+    url: str
+    regions: Sequence[str] = (REGION,)
+
+
+def services(token: Token, identity_version: str) -> list[Service]:
+    """Return the catalog of a token, empty for one without a project.
+
+    `computev21` is how clouds of 2015 named v2.1 beside v2: a client that knows no better takes
+    `compute`. It comes last because some clients match the beginning of a type.
+
+    Args:
+        token: its project is in the compute addresses, and its login decides the dialect.
+        identity_version: `v3` or `v2.0`, the last part of the identity's address.
+    """
+    if token.project is None:
+        return []
+    base, mounts = compute_base(), settings().mounts
+    first = next(mount for mount in ("v2", "v1.1", "v2.1") if mount in mounts)
+    found = [
+        Service("compute", "nova", f"{base}/{first}/{token.project.id}"),
+        Service("identity", "keystone", f"{base}/identity/{identity_version}"),
+        Service("image", "glance", f"{base}/image"),
+    ]
+    if API_KEY in token.methods:
+        return [_for_rackspace(service) for service in found]
+    if "v2.1" in mounts:
+        found.append(Service("computev21", "novav21", f"{base}/v2.1/{token.project.id}"))
+    return found
+
+
+def _for_rackspace(service: Service) -> Service:
+    name = _RACKSPACE_NAMES.get(service.name, service.name)
+    return service._replace(name=name, regions=(REGION, *_RACKSPACE_REGIONS))
+
+
+def token_v3(token: Token, *, with_catalog: bool) -> dict[str, Any]:
+    """Return `{"token": {...}}`."""
+    domain = DOMAIN._asdict()
+    user = {"id": token.user.id, "name": token.user.name, "domain": domain}
+    body: dict[str, Any] = {
+        "methods": list(token.methods),
+        "user": {**user, "password_expires_at": None},
+        "audit_ids": list(token.audit_ids),
+        "issued_at": token.issued_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "expires_at": token.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
+    if token.project:
+        body["project"] = {"id": token.project.id, "name": token.project.name, "domain": domain}
+        body["roles"] = [{"id": _stable_id("role", name), "name": name} for name in token.roles]
+        if with_catalog:
+            body["catalog"] = catalog_v3(token)
+    return {"token": body}
+
+
+def catalog_v3(token: Token) -> list[dict[str, Any]]:
+    """Return the services, each with an endpoint for every interface and region."""
+    return [
+        {
+            "id": _stable_id(service.type, service.name),
+            "type": service.type,
+            "name": service.name,
+            "endpoints": [
+                {
+                    "id": _stable_id(service.type, service.name, region, interface),
+                    "interface": interface,
+                    "region": region,
+                    "region_id": region,
+                    "url": service.url,
+                }
+                for region in service.regions
+                for interface in _INTERFACES
+            ],
+        }
+        for service in services(token, "v3")
+    ]
+
+
+def token_v2(token: Token) -> dict[str, Any]:
+    """Return `{"access": {"token", "user", "serviceCatalog", "metadata"}}`."""
+    user: dict[str, Any] = {
+        "id": token.user.id,
+        "name": token.user.name,
+        "username": token.user.name,
+        "roles": [{"name": name} for name in token.roles],
+        "roles_links": [],
+    }
+    if API_KEY in token.methods:
+        user["RAX-AUTH:defaultRegion"] = REGION
+    body: dict[str, Any] = {
+        "id": token.id,
+        "issued_at": token.issued_at.strftime("%Y-%m-%dT%H:%M:%S.%f"),
+        "expires": token.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "audit_ids": list(token.audit_ids),
+    }
+    if token.project:
+        body["tenant"] = tenant(token.project)
+    role_ids = [_stable_id("role", name) for name in token.roles]
+    metadata = {"is_admin": 0, "roles": role_ids}
+    access = {
+        "token": body,
+        "user": user,
+        "metadata": metadata,
+        "serviceCatalog": _catalog_v2(token),
+    }
+    return {"access": access}
+
+
+def tenant(project: Project) -> dict[str, Any]:
+    """Return a project as v2.0 shows it."""
+    return {"id": project.id, "name": project.name, "enabled": True, "description": None}
+
+
+def _catalog_v2(token: Token) -> list[dict[str, Any]]:
+    """Return the services, each with one endpoint for every region."""
+    return [
+        {
+            "type": service.type,
+            "name": service.name,
+            "endpoints_links": [],
+            "endpoints": [
+                {
+                    "id": _stable_id(service.type, service.name, region, "public"),
+                    "tenantId": token.project and token.project.id,
+                    "region": region,
+                    **{f"{interface}URL": service.url for interface in _INTERFACES},
+                }
+                for region in service.regions
+            ],
+        }
+        for service in services(token, "v2.0")
+    ]
+
+
+def _stable_id(*parts: str) -> str:
+    """Return 32 hexadecimal digits that depend on nothing but these names."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)).hex
