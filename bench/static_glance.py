@@ -11,7 +11,7 @@ from real import services
 from real.processes import Daemon, free_ports, listens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bench.page_sets import PageSet
 
@@ -147,9 +147,3 @@ def _write_pages(folder: Path, page_set: PageSet) -> None:
     for limit in PAGE_SIZES:
         for marker, body in page_set.pages(limit):
             (folder / f"{limit}-{marker}.json").write_bytes(body)
-
-
-def page_paths(page_set: PageSet, limit: int) -> Sequence[str]:
-    """Return the paths of a list's pages in order."""
-    markers = [f"&marker={marker}" if marker else "" for marker, _ in page_set.pages(limit)]
-    return [f"/v2/images?limit={limit}{marker}" for marker in markers]

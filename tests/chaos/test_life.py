@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import signal
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from support.live import glance_environ, live_shim
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
 
-from .traffic import SlowGlance, Traffic, nginx
+from .traffic import SlowGlance, Traffic, nginx, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,10 +61,6 @@ def workers(live: Live) -> list[psutil.Process]:
     return psutil.Process(live.process.pid).children()
 
 
-def log_of(live: Live) -> str:
-    return live.log.read_text()
-
-
 @pytest.mark.parametrize("keep", [True, False], ids=["kept connections", "new connections"])
 def test_a_reload_fails_no_request(
     keep: bool, slow_glance: SlowGlance, start: Callable[..., Any]
@@ -76,10 +71,7 @@ def test_a_reload_fails_no_request(
         with Traffic(live.url + LIST, 6, keep=keep) as traffic:
             traffic.wait_for(20)
             live.process.send_signal(signal.SIGHUP)
-            deadline = time.monotonic() + 20
-            while before & {worker.pid for worker in workers(live)}:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            until(lambda: not before & {worker.pid for worker in workers(live)}, 20)
             traffic.wait_for(40)
         assert 2 == len(workers(live))
     assert {"200"} == set(traffic.outcomes), traffic.outcomes
@@ -94,32 +86,33 @@ def test_a_stop_finishes_running_requests(
             pool.submit(requests.get, live.url + LIST, headers=HEADERS, timeout=30)
             for _ in range(8)
         ]
-        deadline = time.monotonic() + 10
-        while len(slow_glance.seen) < 8:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: len(slow_glance.seen) >= 8, 10)
         live.process.terminate()
-        wait_until_refused(live.url)
+        until(lambda: is_refused(live.url), 5)
         slow_glance.held.set()
         assert [200] * 8 == [answer.result().status_code for answer in answers]
         assert 0 == live.process.wait(10)
-    assert "Traceback" not in log_of(live)
+    assert "Traceback" not in live.log.read_text()
 
 
-def wait_until_refused(url: str) -> None:
-    """Wait until new connections are refused instead of accepted and ignored."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            requests.get(f"{url}/healthcheck", timeout=4)
-        except requests.ConnectionError:
-            return
-        time.sleep(0.05)
-    raise AssertionError("it still accepts connections")
+def is_refused(url: str) -> bool:
+    """Return whether new connections are refused instead of accepted and ignored."""
+    try:
+        requests.get(f"{url}/healthcheck", timeout=4)
+    except requests.ConnectionError:
+        return True
+    return False
 
 
 def address(live: Live) -> str:
     return str(live.url.removeprefix("http://"))
+
+
+@contextlib.contextmanager
+def pair(start: Callable[..., Any], folder: Path) -> Iterator[tuple[Live, Live, str]]:
+    """Start two shims and nginx in front of them; yield the shims and nginx's URL."""
+    with start() as one, start() as other, nginx(folder, address(one), address(other)) as url:
+        yield one, other, url
 
 
 @needs_nginx
@@ -127,7 +120,7 @@ def test_killing_a_worker_fails_no_read_behind_nginx(
     slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
 ) -> None:
     slow_glance.seconds = 0.02
-    with start() as one, start() as other, nginx(tmp_path, address(one), address(other)) as url:
+    with pair(start, tmp_path) as (one, other, url):
         with Traffic(url + LIST, 6) as traffic:
             for live in (one, other):
                 traffic.wait_for(30)
@@ -143,8 +136,7 @@ def test_killing_an_instance_fails_no_read_behind_nginx(
 ) -> None:
     slow_glance.seconds = 0.02
     with contextlib.ExitStack() as stack:
-        one, other = (stack.enter_context(start()) for _ in range(2))
-        url = stack.enter_context(nginx(tmp_path, address(one), address(other)))
+        one, _, url = stack.enter_context(pair(start, tmp_path))
         traffic = stack.enter_context(Traffic(url + LIST, 6))
         traffic.wait_for(30)
         for process in [*workers(one), psutil.Process(one.process.pid)]:
@@ -161,17 +153,13 @@ def test_a_killed_workers_write_fails_and_is_not_repeated(
     path = f"{LIST}/i1" if method == "DELETE" else f"{LIST}/i1/metadata"
     body = None if method == "DELETE" else {"metadata": {"os": "linux"}}
     with contextlib.ExitStack() as stack:
-        one, other = (stack.enter_context(start()) for _ in range(2))
-        url = stack.enter_context(nginx(tmp_path, address(one), address(other)))
+        one, other, url = stack.enter_context(pair(start, tmp_path))
         pool = stack.enter_context(ThreadPoolExecutor(1))
         slow_glance.held.clear()
         writing = pool.submit(
             requests.request, method, url + path, headers=HEADERS, json=body, timeout=30
         )
-        deadline = time.monotonic() + 10
-        while not slow_glance.seen:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: slow_glance.seen, 10)
         for live in (one, other):
             for worker in workers(live):
                 worker.kill()

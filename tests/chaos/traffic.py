@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import requests
 from support.fakes import FakeGlance, token_of
@@ -16,7 +16,7 @@ from support.live import free_port
 from support.paths import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from werkzeug.wrappers import Request, Response
@@ -101,10 +101,7 @@ class Traffic:
     def wait_for(self, count: int) -> None:
         """Wait for a number of further responses."""
         target = len(self.seconds) + count
-        deadline = time.monotonic() + 30
-        while len(self.seconds) < target:
-            assert time.monotonic() < deadline, self.outcomes
-            time.sleep(0.01)
+        until(lambda: len(self.seconds) >= target)
 
 
 @contextlib.contextmanager
@@ -134,18 +131,22 @@ http {{
     command = ["nginx", "-p", str(folder), "-e", f"{folder}/error.log", "-c"]
     process = subprocess.Popen([*command, f"{folder}/nginx.conf"])
     try:
-        _wait_for(f"http://127.0.0.1:{port}/healthcheck", process)
+        until(lambda: _answers(f"http://127.0.0.1:{port}/healthcheck"), 10)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _wait_for(url: str, process: subprocess.Popen[Any]) -> None:
-    deadline = time.monotonic() + 10
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(requests.RequestException):
-            if requests.get(url, timeout=5).ok:
-                return
-        time.sleep(0.05)
-    raise AssertionError("nginx did not start")
+def _answers(url: str) -> bool:
+    with contextlib.suppress(requests.RequestException):
+        return requests.get(url, timeout=5).ok
+    return False
+
+
+def until(holds: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -75,75 +75,61 @@ def test_a_missing_step_is_reported(step: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("spoil", "expected"),
-    [
-        pytest.param(
-            lambda seen: seen["list"]["images"].pop(),
-            "list: 38 ids instead of 39; missing ['id-00'], unexpected []",
-            id="an image is not listed",
-        ),
-        pytest.param(
-            lambda seen: seen["brief"]["images"].append(seen["brief"]["images"][0]),
-            "brief: 40 ids instead of 39; missing [], unexpected []",
-            id="an image is listed twice",
-        ),
-        pytest.param(
-            lambda seen: seen["list"]["images"][-1].pop("status"),
-            "list: plain: status is None, not 'ACTIVE'",
-            id="a field is missing",
-        ),
-        pytest.param(
-            lambda seen: seen["list"]["images"][-2].update(minRam=0),
-            "list: debian 12 (bookworm): minRam is 0, not 512",
-            id="a field is wrong",
-        ),
-        pytest.param(
-            lambda seen: seen["brief"]["images"][0]["links"].pop(),
-            "brief: ['self', 'bookmark'] instead of ['self', 'bookmark', 'alternate']",
-            id="a link is missing",
-        ),
-        pytest.param(
-            lambda seen: seen["page"]["ids"].reverse(),
-            f"page: {IDS[::-1]!r} instead of {IDS!r}",
-            id="pages come in another order",
-        ),
-        pytest.param(
-            lambda seen: seen["page"].update(calls=1),
-            "page: only 1 calls",
-            id="the pages were none",
-        ),
-        pytest.param(
-            lambda seen: seen["filter"]["ids"].append("id-04"),
-            "filter: by {'status': 'ACTIVE'}: 39 ids instead of 38; "
-            "missing [], unexpected ['id-04']",
-            id="a filter finds what does not match",
-        ),
-        pytest.param(
-            lambda seen: seen["missing"].update(error="none"),
-            f"missing: 'none' instead of 'No image {TASK.unknown}'",
-            id="an unknown image is no error",
-        ),
-        pytest.param(
-            lambda seen: seen["metadata"]["after_delete"].update(colour="blue"),
-            "metadata: {'kept': 'as it is', 'colour': 'blue'} instead of {'kept': 'as it is'}",
-            id="deleted metadata is still there",
-        ),
-        pytest.param(
-            lambda seen: seen["delete"]["left"].append(TASK.delete),
-            "delete: 39 ids instead of 38; missing [], unexpected ['id-38']",
-            id="a deleted image is still there",
-        ),
-        pytest.param(
-            lambda seen: seen["version"].update(version="v2.1"),
-            "version: 'v2.1' instead of 'v2.0'",
-            id="another version",
-        ),
-    ],
-)
-def test_each_error_is_reported(
-    spoil: Callable[[dict[str, dict[str, Any]]], object], expected: str
-) -> None:
+SPOILT: dict[str, tuple[Callable[[dict[str, dict[str, Any]]], object], str]] = {
+    "an image is not listed": (
+        lambda seen: seen["list"]["images"].pop(),
+        "list: 38 ids instead of 39; missing ['id-00'], unexpected []",
+    ),
+    "an image is listed twice": (
+        lambda seen: seen["brief"]["images"].append(seen["brief"]["images"][0]),
+        "brief: 40 ids instead of 39; missing [], unexpected []",
+    ),
+    "a field is missing": (
+        lambda seen: seen["list"]["images"][-1].pop("status"),
+        "list: plain: status is None, not 'ACTIVE'",
+    ),
+    "a field is wrong": (
+        lambda seen: seen["list"]["images"][-2].update(minRam=0),
+        "list: debian 12 (bookworm): minRam is 0, not 512",
+    ),
+    "a link is missing": (
+        lambda seen: seen["brief"]["images"][0]["links"].pop(),
+        "brief: ['self', 'bookmark'] instead of ['self', 'bookmark', 'alternate']",
+    ),
+    "pages come in another order": (
+        lambda seen: seen["page"]["ids"].reverse(),
+        f"page: {IDS[::-1]!r} instead of {IDS!r}",
+    ),
+    "the pages were none": (
+        lambda seen: seen["page"].update(calls=1),
+        "page: only 1 calls",
+    ),
+    "a filter finds what does not match": (
+        lambda seen: seen["filter"]["ids"].append("id-04"),
+        "filter: by {'status': 'ACTIVE'}: 39 ids instead of 38; missing [], unexpected ['id-04']",
+    ),
+    "an unknown image is no error": (
+        lambda seen: seen["missing"].update(error="none"),
+        f"missing: 'none' instead of 'No image {TASK.unknown}'",
+    ),
+    "deleted metadata is still there": (
+        lambda seen: seen["metadata"]["after_delete"].update(colour="blue"),
+        "metadata: {'kept': 'as it is', 'colour': 'blue'} instead of {'kept': 'as it is'}",
+    ),
+    "a deleted image is still there": (
+        lambda seen: seen["delete"]["left"].append(TASK.delete),
+        "delete: 39 ids instead of 38; missing [], unexpected ['id-38']",
+    ),
+    "another version": (
+        lambda seen: seen["version"].update(version="v2.1"),
+        "version: 'v2.1' instead of 'v2.0'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_each_error_is_reported(name: str) -> None:
+    spoil, expected = SPOILT[name]
     seen = all_well()
     spoil(seen)
     assert [expected] == complaints(seen)

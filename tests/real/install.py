@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-REAL = HERE.parents[1] / ".real"
+REAL = (HERE.parents[1] / ".real").resolve()
 
 # gunicorn serves them; oslo.cache and keystonemiddleware each import another memcache library.
 PACKAGES = {

@@ -9,19 +9,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.live import clean_environ, free_port
+from support.live import clean_environ
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from .conftest import real_environ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .cloud import RealCloud
@@ -67,11 +68,18 @@ class Admin:
         created: dict[str, Any] = answer.json()[kind]
         return created
 
-    def ids(self, path: str) -> dict[str, str]:
-        return {
-            item.get("name", item["id"]): item["id"]
-            for item in self.session.get(f"{self.url}/{path}").json()[path]
-        }
+    @contextlib.contextmanager
+    def moved(self, service: str, interface: str, url: str) -> Iterator[None]:
+        """Change an endpoint's address in the catalog for a while."""
+        services = self.session.get(f"{self.url}/services?type={service}").json()["services"]
+        query = f"interface={interface}&service_id={services[0]['id']}"
+        (endpoint,) = self.session.get(f"{self.url}/endpoints?{query}").json()["endpoints"]
+        address = f"{self.url}/endpoints/{endpoint['id']}"
+        self.session.patch(address, json={"endpoint": {"url": url}})
+        try:
+            yield
+        finally:
+            self.session.patch(address, json={"endpoint": {"url": endpoint["url"]}})
 
 
 @pytest.fixture(scope="module")
@@ -126,79 +134,31 @@ def test_an_application_credential_works_as_well(cloud: RealCloud, environ: dict
 # What is broken, each with the settings that are changed for it.
 
 
-@contextlib.contextmanager
-def wrong_password(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {"OS_PASSWORD": "a-wrong-password"}
+SetUp = Callable[["RealCloud", "Path"], contextlib.AbstractContextManager[Changes]]
 
 
-@contextlib.contextmanager
-def wrong_project(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {"OS_PROJECT_NAME": "no-such-project"}
+def changed(**settings: str) -> SetUp:
+    """Break settings only; the cloud's addresses are filled in."""
+    return lambda cloud, _folder: contextlib.nullcontext(
+        {name: value.format(cloud=cloud) for name, value in settings.items()}
+    )
 
 
-@contextlib.contextmanager
-def wrong_region(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {"OS_REGION_NAME": "RegionTwo"}
+def halted(stop: str, start: str, **settings: str) -> SetUp:
+    """Halt a service of the cloud by a method, and undo it with another."""
+
+    @contextlib.contextmanager
+    def broken(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
+        getattr(cloud, stop)()
+        try:
+            yield settings
+        finally:
+            getattr(cloud, start)()
+
+    return broken
 
 
-@contextlib.contextmanager
-def wrong_path(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {"OS_AUTH_URL": f"{cloud.keystone_url}/identity/v3"}
-
-
-@contextlib.contextmanager
-def a_glance_for_a_keystone(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {"OS_AUTH_URL": cloud.glance_url}
-
-
-@contextlib.contextmanager
-def no_keystone(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    cloud.stop_keystone()
-    try:
-        yield {}
-    finally:
-        cloud.start_keystone()
-
-
-@contextlib.contextmanager
-def silent_keystone(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    cloud.freeze_keystone()
-    try:
-        yield {"SHIM_KEYSTONE_TIMEOUT": "1"}
-    finally:
-        cloud.thaw_keystone()
-
-
-@contextlib.contextmanager
-def unknown_host(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {"OS_AUTH_URL": "http://keystone.invalid:5000/v3"}
-
-
-@contextlib.contextmanager
-def no_glance(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    cloud.stop_glance()
-    try:
-        yield {}
-    finally:
-        cloud.start_glance()
-
-
-@contextlib.contextmanager
-def no_memcached(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {"SHIM_MEMCACHED_SERVERS": f"127.0.0.1:{free_port()}"}
-
-
-@contextlib.contextmanager
-def wrong_glance(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {"SHIM_GLANCE_ENDPOINT": cloud.keystone_url}
-
-
-@contextlib.contextmanager
-def unknown_credential(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {
-        "OS_APPLICATION_CREDENTIAL_ID": "0123456789abcdef0123456789abcdef",
-        "OS_APPLICATION_CREDENTIAL_SECRET": "a-wrong-secret",
-    }
+no_role = changed(OS_USERNAME="demo", OS_PASSWORD="demo-password", OS_PROJECT_NAME="demo")
 
 
 @contextlib.contextmanager
@@ -219,41 +179,28 @@ def expired_credential(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
 
 
 @contextlib.contextmanager
-def no_role(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
-    yield {"OS_USERNAME": "demo", "OS_PASSWORD": "demo-password", "OS_PROJECT_NAME": "demo"}
-
-
-@contextlib.contextmanager
 def no_interface(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
     """Take the admin endpoint of Keystone out of the catalog."""
     admin = Admin(cloud)
     found = admin.session.get(f"{admin.url}/endpoints?interface=admin").json()["endpoints"]
-    for endpoint in found:
-        admin.session.patch(
-            f"{admin.url}/endpoints/{endpoint['id']}", json={"endpoint": {"enabled": False}}
-        )
+
+    def enable(enabled: bool) -> None:
+        for endpoint in found:
+            address = f"{admin.url}/endpoints/{endpoint['id']}"
+            admin.session.patch(address, json={"endpoint": {"enabled": enabled}})
+
+    enable(False)
     try:
         yield {"OS_INTERFACE": "admin"}
     finally:
-        for endpoint in found:
-            admin.session.patch(
-                f"{admin.url}/endpoints/{endpoint['id']}", json={"endpoint": {"enabled": True}}
-            )
+        enable(True)
 
 
 @contextlib.contextmanager
 def unreachable_interface(cloud: RealCloud, folder: Path) -> Iterator[Changes]:
     """Move the internal endpoint of Keystone to where nobody listens."""
-    admin = Admin(cloud)
-    services = admin.session.get(f"{admin.url}/services?type=identity").json()["services"]
-    query = f"interface=internal&service_id={services[0]['id']}"
-    (endpoint,) = admin.session.get(f"{admin.url}/endpoints?{query}").json()["endpoints"]
-    address = f"{admin.url}/endpoints/{endpoint['id']}"
-    admin.session.patch(address, json={"endpoint": {"url": "http://127.0.0.1:9/v3"}})
-    try:
+    with Admin(cloud).moved("identity", "internal", "http://127.0.0.1:9/v3"):
         yield {"OS_INTERFACE": "internal"}
-    finally:
-        admin.session.patch(address, json={"endpoint": {"url": endpoint["url"]}})
 
 
 class _Quiet(WSGIRequestHandler):
@@ -368,155 +315,132 @@ CREDENTIAL = (
     "Create one as the service user (openstack application credential create) and set "
     "OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET."
 )
-# The set-up and its finding: level, text and fix; {auth_url}, {keystone}, {glance} are filled in.
-BROKEN: list[tuple[Callable[..., Any], str, str, str]] = [
-    (
-        wrong_password,
-        "error",
+# The set-up and its finding: text and fix; {auth_url}, {keystone}, {glance} are filled in.
+BROKEN: dict[str, tuple[SetUp, str, str]] = {
+    "wrong_password": (
+        changed(OS_PASSWORD="a-wrong-password"),
         "Keystone rejects the service user nova-image-shim: the name, password or domain is wrong, "
         "or the user is disabled.",
         "Correct OS_USERNAME, OS_PASSWORD and OS_USER_DOMAIN_NAME.",
     ),
-    (
-        wrong_project,
-        "error",
+    "wrong_project": (
+        changed(OS_PROJECT_NAME="no-such-project"),
         "The service user nova-image-shim cannot log in to the project no-such-project: the "
         "project does not exist, or the user has no role in it.",
         "Correct OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add --user "
         "nova-image-shim --project no-such-project service",
     ),
-    (
-        wrong_region,
-        "error",
+    "wrong_region": (
+        changed(OS_REGION_NAME="RegionTwo"),
         "The catalog has no public endpoint of Keystone in the region RegionTwo: it has admin in "
         "RegionOne, internal in RegionOne, public in RegionOne.",
         OTHER_ENDPOINT,
     ),
-    (
-        wrong_path,
-        "error",
+    "wrong_path": (
+        changed(OS_AUTH_URL="{cloud.keystone_url}/identity/v3"),
         "There is no Keystone v3 at {auth_url}: it returns 404.",
         NAMES_KEYSTONE,
     ),
-    (
-        a_glance_for_a_keystone,
-        "error",
+    "a_glance_for_a_keystone": (
+        changed(OS_AUTH_URL="{cloud.glance_url}"),
         "There is no Keystone v3 at {auth_url}: it returns 300.",
         NAMES_KEYSTONE,
     ),
-    (
-        no_keystone,
-        "error",
+    "no_keystone": (
+        halted("stop_keystone", "start_keystone"),
         "Keystone does not answer at {auth_url}: Connection refused.",
         OPEN_AUTH_URL,
     ),
-    (
-        silent_keystone,
-        "error",
+    "silent_keystone": (
+        halted("freeze_keystone", "thaw_keystone", SHIM_KEYSTONE_TIMEOUT="1"),
         "Keystone does not answer at {auth_url}: no answer in time.",
         OPEN_AUTH_URL,
     ),
-    (
-        unknown_host,
-        "error",
+    "unknown_host": (
+        changed(OS_AUTH_URL="http://keystone.invalid:5000/v3"),
         "Keystone does not answer at {auth_url}: unknown host name (",
         OPEN_AUTH_URL,
     ),
-    (
+    "untrusted_certificate": (
         untrusted_certificate,
-        "error",
         "Keystone's certificate at {auth_url} is not trusted: self-signed certificate.",
         TRUST,
     ),
-    (
+    "certificate_of_another": (
         certificate_of_another,
-        "error",
         "Keystone's certificate at {auth_url} is not trusted: IP address mismatch, certificate is "
         "not valid for '127.0.0.1'.",
         TRUST,
     ),
-    (
+    "tls_where_there_is_none": (
         tls_where_there_is_none,
-        "error",
         "Keystone at {auth_url} does not speak TLS: ",
         "Use http:// in OS_AUTH_URL, or enable TLS there.",
     ),
-    (
+    "late_clock": (
         late_clock,
-        "error",
         "Keystone's clock is 29",  # 296 or 297: `Date` has no fractions
         "Run NTP on both: otherwise tokens expire too early or are accepted too long.",
     ),
-    (
-        unknown_credential,
-        "error",
+    "unknown_credential": (
+        changed(
+            OS_APPLICATION_CREDENTIAL_ID="0123456789abcdef0123456789abcdef",
+            OS_APPLICATION_CREDENTIAL_SECRET="a-wrong-secret",
+        ),
         "Keystone rejects the application credential 0123456789abcdef0123456789abcdef: it does "
         "not exist, has expired, or its secret is wrong.",
         CREDENTIAL,
     ),
-    (
+    "expired_credential": (
         expired_credential,
-        "error",
         "Keystone rejects the application credential {credential}: it does not exist, has "
         "expired, or its secret is wrong.",
         CREDENTIAL,
     ),
-    (
+    "no_role": (
         no_role,
-        "error",
         "The service user may not validate other users' tokens: its roles are member, reader.",
         "Run: openstack role add --user demo --project demo service (and create the application "
         "credential anew, if there is one). If Keystone's policy is customized, use --token-file "
         "with a client's token to see what it allows.",
     ),
-    (
+    "no_interface": (
         no_interface,
-        "error",
         "The catalog has no admin endpoint of Keystone in the region RegionOne: it has internal in "
         "RegionOne, public in RegionOne.",
         OTHER_ENDPOINT,
     ),
-    (
+    "unreachable_interface": (
         unreachable_interface,
-        "error",
         "Keystone's internal endpoint in the catalog does not answer at "
         "http://127.0.0.1:9/v3/auth/tokens: Connection refused.",
         "Start it, open the network to it, or correct OS_INTERFACE.",
     ),
-    (
-        no_glance,
-        "error",
+    "no_glance": (
+        halted("stop_glance", "start_glance"),
         "Glance does not answer at {glance}/v2/images?limit=1: Connection refused.",
         "Start it, open the network to it, or correct Glance's endpoint.",
     ),
-    (
-        wrong_glance,
-        "error",
+    "wrong_glance": (
+        changed(SHIM_GLANCE_ENDPOINT="{cloud.keystone_url}"),
         "There is no Glance v2 at {keystone}: it returns 404.",
         "Correct SHIM_GLANCE_ENDPOINT: it must be the image service's address without /v2.",
     ),
-    (
-        no_memcached,
-        "warning",
+    "no_memcached": (
+        changed(SHIM_MEMCACHED_SERVERS="127.0.0.1:9"),
         "memcached at {memcached} does not answer: Connection refused.",
         "Start it, or remove it from SHIM_MEMCACHED_SERVERS: until then tokens are validated more "
         "often.",
     ),
-]
+}
 
 
-@pytest.mark.parametrize(
-    ("broken", "level", "text", "fix"), BROKEN, ids=[case[0].__name__ for case in BROKEN]
-)
+@pytest.mark.parametrize("name", BROKEN)
 def test_a_problem_is_reported_with_its_fix(
-    broken: Callable[..., Any],
-    level: str,
-    text: str,
-    fix: str,
-    cloud: RealCloud,
-    environ: dict[str, str],
-    tmp_path: Path,
+    name: str, cloud: RealCloud, environ: dict[str, str], tmp_path: Path
 ) -> None:
+    broken, text, fix = BROKEN[name]
+    level, code = ("warning", 1) if name == "no_memcached" else ("error", 2)
     with broken(cloud, tmp_path) as changes:
         settings = environ | changes
         started = time.monotonic()
@@ -533,7 +457,7 @@ def test_a_problem_is_reported_with_its_fix(
     assert (level, fix) == (found_level, found_fix)
     # What the system's own libraries say may differ between machines; our sentence may not.
     assert found_text.startswith(expected) if not expected.endswith(".") else found_text == expected
-    assert {"warning": 1, "error": 2}[level] == status
+    assert code == status
     assert seconds < 15
 
 
@@ -560,15 +484,8 @@ def test_a_trusted_certificate_is_ok(
 def test_links_that_clients_cannot_use_are_reported(
     cloud: RealCloud, environ: dict[str, str]
 ) -> None:
-    admin = Admin(cloud)
-    services = admin.session.get(f"{admin.url}/services?type=compute").json()["services"]
-    query = f"interface=public&service_id={services[0]['id']}"
-    (endpoint,) = admin.session.get(f"{admin.url}/endpoints?{query}").json()["endpoints"]
-    address = f"{admin.url}/endpoints/{endpoint['id']}"
-    public = "https://nova.example:8774/v2/%(tenant_id)s"
-    admin.session.patch(address, json={"endpoint": {"url": public}})
     internal = cloud.glance_url.replace("127.0.0.1", "localhost")
-    try:
+    with Admin(cloud).moved("compute", "public", "https://nova.example:8774/v2/%(tenant_id)s"):
         plain = check(environ)
         proxied = check(environ | {"SHIM_TRUSTED_PROXIES": "1"})
         prefix = check(environ | {"SHIM_COMPUTE_LINK_PREFIX": "http://nova.example:8774"})
@@ -580,8 +497,6 @@ def test_links_that_clients_cannot_use_are_reported(
                 "SHIM_GLANCE_ENDPOINT": internal,
             }
         )
-    finally:
-        admin.session.patch(address, json={"endpoint": {"url": endpoint["url"]}})
     assert (1, "SHIM_TRUSTED_PROXIES" in wrong(plain[1])[0][2]) == (plain[0], True)
     assert (
         "Links begin with http://, but clients use https://nova.example:8774/"
