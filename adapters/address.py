@@ -1,10 +1,12 @@
-"""`host:port`, parsed once: where a server listens or is reached."""
+"""Addresses: `host:port`, parsed once, and URLs of services."""
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 _TEXT = re.compile(r"(?:([A-Za-z0-9._-]+)|\[(.+)\]):(0|[1-9]\d{0,4})", re.ASCII)
+_VERSION = re.compile(r"/v\d+(?:\.\d+)?\Z", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -42,3 +44,9 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@lru_cache(maxsize=256)
+def without_version(url: str) -> str:
+    """Return an endpoint without a version at its end: `/v2`, `/v2.0`, `/v3/`; no final slash."""
+    return _VERSION.sub("", url.rstrip("/")).rstrip("/")

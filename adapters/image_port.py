@@ -73,6 +73,18 @@ class Context:
     slot: Slot | None = None  # acquired by the store before each call
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Custom properties to change; those of `replace` and `remove` must exist."""
+
+    add: Mapping[str, str] = field(default_factory=dict)
+    replace: Mapping[str, str] = field(default_factory=dict)
+    remove: Collection[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.replace or self.remove)
+
+
 class ImageServiceError(Exception):
     """The base class of the port's errors; `str()` of one is for the log.
 
@@ -173,18 +185,8 @@ class ImageService(ABC):
         """
 
     @abstractmethod
-    def update(
-        self,
-        context: Context,
-        image_id: str,
-        *,
-        add: Mapping[str, str],
-        replace: Mapping[str, str],
-        remove: Collection[str],
-    ) -> Image:
+    def update(self, context: Context, image_id: str, changes: Changes) -> Image:
         """Change custom properties in one atomic step and return the changed image.
-
-        `add` sets properties, whether or not they exist; those of `replace` and `remove` must.
 
         Raises:
             ImageNotFound: the caller can see no image with this id.

@@ -1,7 +1,5 @@
 """The application put together: blueprints, and the steps before and after every view."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -23,13 +21,7 @@ from nova_image_shim.lists.cache import Lists
 from nova_image_shim.observability.readiness import Readiness
 from nova_image_shim.observability.trace import CURRENT, Trace, log_access
 from nova_image_shim.settings import Settings
-from nova_image_shim.web.current import (
-    Services,
-    install,
-    release_slot,
-    services,
-    set_caller,
-)
+from nova_image_shim.web.current import Services, install, release_slot, services, set_caller
 from nova_image_shim.web.responses import add_request_ids, compress
 from nova_image_shim.web.retirement import announcements, refuse_in_brownout
 
@@ -44,7 +36,7 @@ def create_app(
     *,
     lists: Lists | None = None,
     limiter: Limiter | None = None,
-    metrics: Metrics | None = None,
+    metrics: "Metrics | None" = None,
     checks: Mapping[str, Callable[[], object]] = MappingProxyType({}),
 ) -> Flask:
     """Return the application over an image store.
@@ -95,7 +87,7 @@ def _register_versions(app: Flask, mounts: tuple[str, ...]) -> None:
 
 
 def _register_steps(
-    app: Flask, settings: Settings, authenticate: Authenticate, metrics: Metrics | None
+    app: Flask, settings: Settings, authenticate: Authenticate, metrics: "Metrics | None"
 ) -> None:
     """Register what happens around every view, 404 and 405 included."""
     app.url_value_preprocessor(keep_project)
@@ -110,7 +102,7 @@ def _register_steps(
 
 
 def _before(
-    settings: Settings, authenticate: Authenticate, metrics: Metrics | None
+    settings: Settings, authenticate: Authenticate, metrics: "Metrics | None"
 ) -> Callable[[], None]:
     """Return the steps before a view, in order."""
     brownout = settings.brownout
@@ -131,7 +123,7 @@ def _before(
     return before
 
 
-def _after(settings: Settings, metrics: Metrics | None) -> Callable[[Response], Response]:
+def _after(settings: Settings, metrics: "Metrics | None") -> Callable[[Response], Response]:
     """Return the steps after a view, in order."""
     announced = announcements(settings)
 

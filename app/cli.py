@@ -4,11 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import resources
 
-from nova_image_shim.check.command import add_check
-from nova_image_shim.translation.command import add_translate
-from nova_image_shim.usage.command import add_usage
+import nova_image_shim.check.command as check
+import nova_image_shim.translation.command as translate
+import nova_image_shim.usage.command as usage
 
 _BOTH = """
 All settings are environment variables; README.md lists them. When it is ready, the service writes
@@ -26,32 +27,32 @@ plane, to test clients against. It needs no settings, and it is NOT secure.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, that of the process unless arguments are given; return its exit status."""
-    parser = argparse.ArgumentParser(
-        "nova-image-shim", description="Serve Nova's legacy image API on top of Glance v2."
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    add_serve(commands)
-    add_check(commands)
-    add_translate(commands)
-    add_usage(commands)
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     status: int = options.run(options)
     return status
 
 
-def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands that serve: `serve` a real cloud, `fake` an embedded one."""
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "nova-image-shim", description="Serve Nova's legacy image API on top of Glance v2."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add = partial(commands.add_parser, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, text, description, backend in (
         ("serve", "serve a real cloud until stopped", _SERVE, "glance"),
         ("fake", "serve an embedded cloud for tests until stopped", _FAKE, "memory"),
     ):
-        parser = commands.add_parser(
-            name,
-            help=text,
-            description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        parser.set_defaults(run=serve, command=name, backend=backend)
+        command = add(name, help=text, description=description)
+        command.set_defaults(run=serve, command=name, backend=backend)
+    for name, text, module in (
+        ("check", "check that the settings and the cloud fit together", check),
+        ("translate", "translate Glance images into legacy ones, offline", translate),
+        ("usage", "report from the log who still uses the API", usage),
+    ):
+        command = add(name, help=text, description=module.DESCRIPTION)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
 
 
 def serve(given: argparse.Namespace) -> int:

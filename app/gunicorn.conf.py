@@ -12,7 +12,7 @@ from nova_image_shim.observability.metrics_port import port_at
 from nova_image_shim.serving.announce import announce
 from nova_image_shim.serving.tuning import tune_process
 from nova_image_shim.serving.worker import worker_class
-from nova_image_shim.wsgi import load_settings_or_exit
+from nova_image_shim.wsgi import load_settings_or_exit, refusal
 
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a file of its own there
 
@@ -72,9 +72,9 @@ def on_starting(server):
     given = {name: options[name].get() for name in ("bind", "workers", "max_requests")}
     wanted = {"bind": [bind], "workers": 1, "max_requests": 0}
     if settings.backend == "memory" and given != wanted:
-        raise SystemExit(
-            f"nova-image-shim cannot start:\n{given}: SHIM_BACKEND=memory lives in one process "
-            "at SHIM_BIND: leave these options of gunicorn alone"
+        raise refusal(
+            f"{given}: SHIM_BACKEND=memory lives in one process at SHIM_BIND: leave these options "
+            "of gunicorn alone"
         )
     for note in settings.notes:
         server.log.warning(note)
@@ -92,13 +92,11 @@ def post_worker_init(worker):
 
 def _open_metrics_port(cfg):
     if cfg.preload_app:
-        raise SystemExit(
-            "nova-image-shim cannot start:\npreload_app: SHIM_METRICS_BIND counts in each process: "
-            "leave this option of gunicorn alone"
+        raise refusal(
+            "preload_app: SHIM_METRICS_BIND counts in each process: leave this option of gunicorn "
+            "alone"
         )
     try:
         metrics_port.open(cfg.uid, cfg.gid)
     except OSError as error:
-        raise SystemExit(
-            f"nova-image-shim cannot start:\nSHIM_METRICS_BIND='{settings.metrics_bind}': {error}"
-        ) from error
+        raise refusal(f"SHIM_METRICS_BIND='{settings.metrics_bind}': {error}") from error

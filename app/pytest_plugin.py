@@ -3,16 +3,13 @@
 pytest imports this module in every run, so the cloud itself is imported only on first use.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from nova_image_shim.fakecloud.testing import LegacyCloud
 
 
@@ -23,7 +20,7 @@ def legacy_cloud_seed() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def legacy_cloud_server(legacy_cloud_seed: Path | None) -> Iterator[LegacyCloud]:
+def legacy_cloud_server(legacy_cloud_seed: Path | None) -> "Iterator[LegacyCloud]":
     """Serve one cloud for the whole session; tests use `legacy_cloud`."""
     try:
         from nova_image_shim.fakecloud.testing import serve_legacy_cloud  # noqa: PLC0415
@@ -34,7 +31,7 @@ def legacy_cloud_server(legacy_cloud_seed: Path | None) -> Iterator[LegacyCloud]
 
 
 @pytest.fixture
-def legacy_cloud(legacy_cloud_server: LegacyCloud) -> LegacyCloud:
+def legacy_cloud(legacy_cloud_server: "LegacyCloud") -> "LegacyCloud":
     """Return a running fake cloud in the state of its seed, with `url`, `auth_url` and a login."""
     legacy_cloud_server.reset()
     return legacy_cloud_server

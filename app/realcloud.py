@@ -1,7 +1,5 @@
 """The application over a real cloud: Keystone, Glance and memcached, put together."""
 
-from __future__ import annotations
-
 import logging
 import time
 import uuid
@@ -31,7 +29,7 @@ if TYPE_CHECKING:  # importing it has an effect
 _log = logging.getLogger(__name__)
 
 
-def create_glance_app(settings: Settings, metrics: Metrics | None = None) -> Flask:
+def create_glance_app(settings: Settings, metrics: "Metrics | None" = None) -> Flask:
     """Return the application over the Keystone and Glance of the settings."""
     keystone = open_keystone(settings, count_keystone_call)
     glance = _glance(settings)

@@ -1,17 +1,14 @@
 """The WSGI entry point: from the environment to settings and to the application over a backend."""
 
-from __future__ import annotations
-
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from flask import Flask
 
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from flask import Flask
-
     from nova_image_shim.observability.metrics import Metrics
 
 # A real cloud's process imports nothing of the embedded one, and the other way round.
@@ -28,7 +25,7 @@ def load_settings_or_exit(environ: Mapping[str, str]) -> Settings:
         if settings.serves_docs:
             import nova_image_shim.api_docs  # noqa: F401, PLC0415 - needs the extra `fake`
     except (SettingsError, ModuleNotFoundError) as error:
-        raise _refusal(error) from error
+        raise refusal(error) from error
     if settings.backend == "memory":
         _require_seed(settings)
     return settings
@@ -46,7 +43,7 @@ def application() -> Flask:
     return create_glance_app(settings, _metrics(settings))
 
 
-def _metrics(settings: Settings) -> Metrics | None:
+def _metrics(settings: Settings) -> "Metrics | None":
     if not settings.metrics_bind:
         return None
     from nova_image_shim.observability.metrics import Metrics  # noqa: PLC0415 - has an effect
@@ -61,8 +58,9 @@ def _require_seed(settings: Settings) -> None:
     try:
         load_seed(settings.memory_images)
     except ImageFileError as error:
-        raise _refusal(error) from error
+        raise refusal(error) from error
 
 
-def _refusal(error: Exception) -> SystemExit:
-    return SystemExit(f"nova-image-shim cannot start:\n{error}")
+def refusal(problem: object) -> SystemExit:
+    """Return the exit of a service that cannot start, with the text that says why."""
+    return SystemExit(f"nova-image-shim cannot start:\n{problem}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import request_finished
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from nova_image_shim.adapters.image_port import Image
     from nova_image_shim.fakecloud.seed import Seed
 
 request_finished.connect(canary.note_answer)
@@ -47,7 +46,7 @@ __all__ = [  # pytest looks for them here
 
 
 @pytest.fixture(scope="session")
-def shipped_images() -> list[Image]:
+def shipped_images() -> list[dict[str, Any]]:
     """Return the images that ship with the service."""
     return load_images()
 
@@ -61,7 +60,7 @@ def shared_app() -> tuple[Flask, MemoryImageService]:
 
 @pytest.fixture
 def client(
-    shared_app: tuple[Flask, MemoryImageService], shipped_images: list[Image]
+    shared_app: tuple[Flask, MemoryImageService], shipped_images: list[dict[str, Any]]
 ) -> FlaskClient:
     """Return a client of the application over the images that ship with it."""
     app, store = shared_app

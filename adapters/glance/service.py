@@ -7,7 +7,7 @@ decoding of errors, which fails on Glance's JSON errors.
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -22,11 +22,11 @@ from keystoneauth1.exceptions import ClientException
 from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.address import without_version
 from nova_image_shim.adapters.glance.decoding import to_image, to_page
 from nova_image_shim.adapters.glance.errors import port_error
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport
-from nova_image_shim.adapters.http.urls import without_version
 from nova_image_shim.adapters.limits.limiter import LimitExceeded
 
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"
@@ -131,21 +131,14 @@ class GlanceImageService(port.ImageService):
         except port.ImageNotAuthorized as error:
             raise port.ImageNotFound(error.text) from error
 
-    def update(
-        self,
-        context: port.Context,
-        image_id: str,
-        *,
-        add: Mapping[str, str],
-        replace: Mapping[str, str],
-        remove: Collection[str],
-    ) -> port.Image:
+    def update(self, context: port.Context, image_id: str, changes: port.Changes) -> port.Image:
         """Change custom properties, with one PATCH."""
         patch: list[dict[str, str]] = [
-            *({"op": "add", "path": _pointer(key), "value": add[key]} for key in add),
-            *({"op": "replace", "path": _pointer(key), "value": replace[key]} for key in replace),
-            *({"op": "remove", "path": _pointer(key)} for key in remove),
+            {"op": operation, "path": _pointer(key), "value": value}
+            for operation, values in (("add", changes.add), ("replace", changes.replace))
+            for key, value in values.items()
         ]
+        patch += [{"op": "remove", "path": _pointer(key)} for key in changes.remove]
         headers, data = {"Content-Type": JSON_PATCH}, orjson.dumps(patch).decode()
         return to_image(self._call_client(context, "PATCH", image_id, headers, data=data))
 

@@ -7,7 +7,7 @@ from keystoneauth1 import loading
 from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session
 
-from nova_image_shim.adapters.http.urls import without_version
+from nova_image_shim.adapters.address import without_version
 
 _V3_PLUGINS = {"password": "v3password"}
 

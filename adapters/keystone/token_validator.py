@@ -42,7 +42,7 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
     def __init__(
         self, keystone: KeystoneSession, store: Store, cache_seconds: int, limiter: Limiter
     ) -> None:
-        log = logging.getLogger(f"{__name__}.library")
+        log = logging.getLogger(f"{__name__}.keystonemiddleware")
         log.setLevel(logging.CRITICAL + 1)  # it writes several lines about each refusal
         super().__init__(
             None,

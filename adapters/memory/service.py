@@ -4,7 +4,7 @@ For trying the service without a cloud and for tests against it: visibility, ord
 filters and refusals are Glance's.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -61,26 +61,19 @@ class MemoryImageService(port.ImageService):
             raise port.ImageNotFound(f"there is no image {image_id}")
         return stored.image
 
-    def update(
-        self,
-        context: port.Context,
-        image_id: str,
-        *,
-        add: Mapping[str, str],
-        replace: Mapping[str, str],
-        remove: Collection[str],
-    ) -> port.Image:
+    def update(self, context: port.Context, image_id: str, changes: port.Changes) -> port.Image:
         """Change custom properties in one step, so that no writer undoes another's work."""
 
         def change(stored: StoredImage) -> StoredImage:
             _require_owner(context, stored)
             image = cast("dict[str, Any]", stored.image)
-            for key in (*replace, *remove):
+            for key in (*changes.replace, *changes.remove):
                 if key not in image:
                     raise port.ImageConflict(f"Property {key} does not exist.")
-            _require_storable({**add, **replace})
-            changed = {key: value for key, value in image.items() if key not in set(remove)}
-            changed |= {**add, **replace}
+            written = {**changes.add, **changes.replace}
+            _require_storable(written)
+            kept = {key: value for key, value in image.items() if key not in set(changes.remove)}
+            changed = kept | written
             changed["updated_at"] = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
             return stored._replace(image=cast("port.Image", changed))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import g, request
 
-from nova_image_shim.adapters.http.urls import without_version
+from nova_image_shim.adapters.address import without_version
 from nova_image_shim.adapters.image_port import Context
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator

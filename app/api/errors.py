@@ -11,10 +11,11 @@ from marshmallow import ValidationError
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
-from nova_image_shim.auth.errors import Unauthenticated
+from nova_image_shim.auth.caller import Unauthenticated
 from nova_image_shim.translation.ascii_json import JSON, to_json
 from nova_image_shim.web.current import www_authenticate_uri
 from nova_image_shim.web.errors import register_errors
+from nova_image_shim.web.responses import json_response
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def register_error_handlers(app: Flask) -> None:
 def _unauthenticated(_error: Unauthenticated) -> Response:
     message = "The request you have made requires authentication."
     error = {"code": 401, "title": "Unauthorized", "message": message}
-    return _challenge(Response(to_json({"error": error}), 401, content_type=JSON))
+    return _challenge(json_response({"error": error}, 401))
 
 
 def _port_error(error: port.ImageServiceError) -> Response:

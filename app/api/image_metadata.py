@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from nova_image_shim.adapters import image_port as port
-from nova_image_shim.adapters.image_port import Context, Image
+from nova_image_shim.adapters.image_port import Changes, Context, Image
 from nova_image_shim.api import microversions
 from nova_image_shim.api.context import api_version, require_own_project
 from nova_image_shim.api.images import get_image
@@ -20,7 +20,6 @@ from nova_image_shim.api.schemas.metadata import MetadataRules
 from nova_image_shim.translation.ascii_json import JSON, VND_JSON, to_json
 from nova_image_shim.translation.metadata_changes import (
     RESERVED,
-    Changes,
     ReservedKey,
     is_bookkeeping,
     to_changes,
@@ -122,19 +121,17 @@ def _write(image_id: str, items: dict[str, Any], *, replace_all: bool = False) -
     context = make_context()
     image = get_image(context, image_id)
     try:
-        changes = to_changes(image, items, replace_all=replace_all)
+        changes, count = to_changes(image, items, replace_all=replace_all)
     except ReservedKey as error:
         raise _not_authorized(image_id) from error
-    if 0 <= settings().metadata_limit < changes.count:
+    if 0 <= settings().metadata_limit < count:
         raise HTTPError(403, _TOO_MANY_ITEMS)
     return _change(context, image_id, changes) if changes else image
 
 
 def _change(context: Context, image_id: str, changes: Changes) -> Image:
     try:
-        return services().images.update(
-            context, image_id, add=changes.add, replace=changes.replace, remove=changes.remove
-        )
+        return services().images.update(context, image_id, changes)
     except port.ImageNotAuthorized as error:
         raise _not_authorized(image_id) from error
     except port.ImageQuotaExceeded as error:

@@ -3,12 +3,14 @@
 The page of flask-swagger-ui is not used: our Content-Security-Policy blocks its inline script.
 """
 
-from importlib import resources
+from functools import cache
+from importlib import metadata, resources
+from typing import Any
 
+import yaml
 from flask import Blueprint, Response, render_template, request, send_from_directory
 from werkzeug.exceptions import NotFound
 
-from nova_image_shim.api_docs.document import load_document
 from nova_image_shim.translation.ascii_json import to_json
 from nova_image_shim.web.current import settings
 from nova_image_shim.web.responses import answer
@@ -65,3 +67,28 @@ def show_asset(asset: str) -> Response:
 def show_document() -> Response:
     """Show the OpenAPI 3.1 document of the served API versions: 200."""
     return answer(to_json(load_document(settings().mounts)))
+
+
+@cache
+def load_document(mounts: tuple[str, ...]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of API versions such as `("v1.1", "v2", "v2.1")`.
+
+    It has only the served versions, and none of the keys that only help to write the YAML.
+    """
+    text = (resources.files(__package__) / "openapi.yaml").read_text(encoding="utf-8")
+    document: dict[str, Any] = yaml.safe_load(text)
+    served = {".", *(f"./{mount}" for mount in mounts)}
+    document = {key: value for key, value in document.items() if not key.startswith("x-")}
+    document["info"]["version"] = metadata.version("nova-image-shim")
+    document["servers"] = _served(document["servers"], served)
+    document["paths"] = {
+        path: item
+        for path, item in document["paths"].items()
+        if "servers" not in item or _served(item["servers"], served)
+    }
+    document["components"]["parameters"]["mount"]["schema"]["enum"] = list(mounts)
+    return document
+
+
+def _served(servers: list[dict[str, str]], urls: set[str]) -> list[dict[str, str]]:
+    return [server for server in servers if server["url"] in urls]

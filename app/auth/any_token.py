@@ -2,8 +2,7 @@
 
 from flask import Request
 
-from nova_image_shim.auth.caller import Caller
-from nova_image_shim.auth.errors import Unauthenticated
+from nova_image_shim.auth.caller import Caller, Unauthenticated
 
 
 def accept_any_token(request: Request, project_id: str | None) -> Caller:

@@ -14,6 +14,10 @@ _VOLATILE_TOKEN_FIELDS = set(
 )
 
 
+class Unauthenticated(Exception):
+    """The request has no token, or one that Keystone does not know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The user and project that a token stands for."""

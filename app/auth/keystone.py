@@ -11,8 +11,7 @@ from nova_image_shim.adapters.http.transport import Record
 from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
 from nova_image_shim.adapters.keystone.session import KeystoneSession
 from nova_image_shim.adapters.keystone.token_validator import TokenValidator
-from nova_image_shim.auth.caller import Caller
-from nova_image_shim.auth.errors import Unauthenticated
+from nova_image_shim.auth.caller import Caller, Unauthenticated
 from nova_image_shim.observability.trace import CURRENT
 from nova_image_shim.settings import Settings
 

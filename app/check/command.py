@@ -1,7 +1,5 @@
 """`nova-image-shim check`: the command and the order of its steps."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import logging
@@ -14,16 +12,11 @@ from pathlib import Path
 from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok
 from nova_image_shim.check.glance import glance_endpoint, link_findings, list_one_image
-from nova_image_shim.check.keystone import (
-    log_in,
-    reach_keystone,
-    require_validating_role,
-    validate,
-)
+from nova_image_shim.check.keystone import log_in, reach_keystone, require_validating_role, validate
 from nova_image_shim.check.local import local_findings
 from nova_image_shim.settings import Problem, Settings, SettingsError
 
-_DESCRIPTION = """\
+DESCRIPTION = """\
 Check that the settings and the cloud fit together, and suggest a fix for each problem. The
 settings are those of `serve`. Nothing is changed.
 
@@ -35,14 +28,8 @@ Exit status: 0 ok, 1 warnings, 2 an error.
 """
 
 
-def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the program's."""
-    parser = commands.add_parser(
-        "check",
-        help="check that the settings and the cloud fit together",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.add_argument(
         "--token-file",
         type=Path,
@@ -50,10 +37,9 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="also validate the client's token in FILE; /dev/stdin reads standard input",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list of findings")
-    parser.set_defaults(run=check)
 
 
-def check(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace) -> int:
     """Print the findings and return the highest level."""
     logging.lastResort = None  # keep the libraries' messages out of the findings
     highest = Level.OK

@@ -1,20 +1,16 @@
 """Glance as the service uses it: its endpoint, a list of one image, and the links to it."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import requests
 from keystoneauth1.access import AccessInfo
 from keystoneauth1.exceptions import ClientException
 
-from nova_image_shim.adapters.http.urls import without_version
+from nova_image_shim.adapters.address import without_version
 from nova_image_shim.adapters.keystone.session import KeystoneSession
 from nova_image_shim.check.findings import CheckFailed, Finding, ok, warning
-from nova_image_shim.check.http import (
-    answer_from,
-    clock_findings,
-    endpoints_in,
-    missing_endpoint,
-)
+from nova_image_shim.check.http import answer_from, clock_findings, endpoints_in, missing_endpoint
 from nova_image_shim.settings import Keystone, Settings
 
 
@@ -41,12 +37,8 @@ def list_one_image(keystone: KeystoneSession, glance: str, setting: str) -> Iter
     """
     base = without_version(glance)
     url = f"{base}/v2/images?limit=1"
-    answer = answer_from(
-        "Glance",
-        url,
-        setting,
-        lambda: keystone.session.get(url, auth=keystone.plugin, raise_exc=False),
-    )
+    call = partial(keystone.session.get, url, auth=keystone.plugin, raise_exc=False)
+    answer = answer_from("Glance", url, setting, call)
     status = answer.status_code
     if status in {401, 403}:
         raise CheckFailed(

@@ -1,6 +1,7 @@
 """Keystone as the service uses it: log in and validate tokens."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import requests
 from keystoneauth1 import exceptions
@@ -25,12 +26,8 @@ def reach_keystone(keystone: KeystoneSession, url: str) -> Iterator[Finding]:
     Raises:
         CheckFailed: it is not there.
     """
-    answer = answer_from(
-        "Keystone",
-        url,
-        "OS_AUTH_URL",
-        lambda: keystone.session.get(url, authenticated=False, raise_exc=False),
-    )
+    call = partial(keystone.session.get, url, authenticated=False, raise_exc=False)
+    answer = answer_from("Keystone", url, "OS_AUTH_URL", call)
     if not _is_v3(answer):
         raise CheckFailed(
             f"There is no Keystone v3 at {url}: it returns {answer.status_code}.", _AUTH_URL_FIX

@@ -3,8 +3,6 @@
 It checks passwords so that clients can be tested against it, not to keep anybody out.
 """
 
-from __future__ import annotations
-
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,8 +11,7 @@ from flask import Flask, Request
 
 from nova_image_shim.application import create_app
 from nova_image_shim.auth.any_token import accept_any_token
-from nova_image_shim.auth.caller import Authenticate, Caller
-from nova_image_shim.auth.errors import Unauthenticated
+from nova_image_shim.auth.caller import Authenticate, Caller, Unauthenticated
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.app import mount_control_plane
 from nova_image_shim.fakecloud.identity.identity import Identity
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def create_seeded_app(settings: Settings, metrics: Metrics | None = None) -> Flask:
+def create_seeded_app(settings: Settings, metrics: "Metrics | None" = None) -> Flask:
     """Return the application over an embedded cloud with the seed of the settings."""
     seed = load_seed(settings.memory_images)
     _log.warning(
@@ -42,7 +39,9 @@ def create_seeded_app(settings: Settings, metrics: Metrics | None = None) -> Fla
     return create_cloud_app(settings, FakeCloud(seed), metrics=metrics)
 
 
-def create_cloud_app(settings: Settings, cloud: FakeCloud, metrics: Metrics | None = None) -> Flask:
+def create_cloud_app(
+    settings: Settings, cloud: FakeCloud, metrics: "Metrics | None" = None
+) -> Flask:
     """Return the application with the embedded cloud mounted.
 
     Args:

@@ -14,7 +14,8 @@ from nova_image_shim.fakecloud.clock import Clock
 from nova_image_shim.fakecloud.control.journal import Journal
 from nova_image_shim.fakecloud.control.rules import Rules
 from nova_image_shim.fakecloud.identity.identity import Identity
-from nova_image_shim.fakecloud.image_file import ImageFileError, complete, complete_images
+from nova_image_shim.fakecloud.image_file import complete, complete_images
+from nova_image_shim.fakecloud.items import ImageFileError
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.web.errors import HTTPError
 

@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import iso8601
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from nova_image_shim.fakecloud.items import ImageFileError, load_document, load_items
-
-__all__ = ["ImageFileError", "complete", "complete_images", "load_images"]
+from nova_image_shim.translation.times import parse_time, to_nova_time
 
 STATUSES = """
     queued saving active killed deleted uploading importing pending_delete deactivated
@@ -34,8 +32,8 @@ class _Flag(fields.Boolean):
 
 def _require_time(text: str) -> None:
     try:
-        iso8601.parse_date(text).astimezone(iso8601.UTC)
-    except (iso8601.ParseError, OverflowError) as error:
+        parse_time(text)
+    except ValueError as error:
         raise ValidationError("Not a valid ISO 8601 time.") from error
 
 
@@ -120,15 +118,9 @@ def complete_images(images: list[Any], prefix: str = "") -> list[dict[str, Any]]
 
 def complete(image: dict[str, Any]) -> dict[str, Any]:
     """Return a checked image with every attribute that Glance always returns."""
-    created = _utc(image.get("created_at")) or _EARLIEST
+    created = to_nova_time(image.get("created_at")) or _EARLIEST
     owned = {"visibility": "shared" if image.get("owner") else "public", "owner": None}
     usual = {"name": None, "status": "active", "protected": False, "os_hidden": False}
     sizes = {"size": None, "min_ram": 0, "min_disk": 0}
-    times = {"created_at": created, "updated_at": _utc(image.get("updated_at")) or created}
+    times = {"created_at": created, "updated_at": to_nova_time(image.get("updated_at")) or created}
     return {**owned, **usual, **sizes, "tags": [], "members": {}, **image, **times}
-
-
-def _utc(text: str | None) -> str | None:
-    """Return a time in the one form that Glance writes, so that times compare as text."""
-    moment = iso8601.parse_date(text) if text else None
-    return moment.astimezone(iso8601.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

@@ -158,18 +158,18 @@ def load_seed(path: Path | None = None) -> Seed:
     except ValidationError as error:
         raise ImageFileError(f"{name}: {describe(error)}") from error
     prefix = f"{name}: "
-    images, projects, users = map(found.get, ("images", "projects", "users"))
-    in_order, everyone = _DEFAULT_PROJECTS, None
-    if projects is not None:
-        loaded = load_items("project", projects, _Project(), prefix, _UNIQUE)
-        in_order = tuple(Project(**project) for project in loaded)
-    if users is not None:
-        schema = _User({project.id for project in in_order})
-        loaded = load_items("user", users, schema, prefix, _UNIQUE)
-        everyone = tuple(User(**user) for user in loaded)
+    projects = _DEFAULT_PROJECTS
+    if "projects" in found:
+        loaded = load_items("project", found["projects"], _Project(), prefix, _UNIQUE)
+        projects = tuple(Project(**project) for project in loaded)
+    users = _default_users(projects)
+    if "users" in found:
+        schema = _User({project.id for project in projects})
+        loaded = load_items("user", found["users"], schema, prefix, _UNIQUE)
+        users = tuple(User(**user) for user in loaded)
     return Seed(
-        images=load_images() if images is None else complete_images(images, prefix),
-        projects=in_order,
-        users=_default_users(in_order) if everyone is None else everyone,
+        images=complete_images(found["images"], prefix) if "images" in found else load_images(),
+        projects=projects,
+        users=users,
         token_seconds=found.get("token_seconds", TOKEN_SECONDS),
     )

@@ -57,7 +57,7 @@ class _BoundedWorker(ThreadWorker):  # type: ignore[misc] # the library has no t
                 keep_open = self._handle_one(conn)
             if keep_open is False:
                 conn.close(graceful=True)
-                conn.close = _already_closed
+                conn.close = lambda **_: None  # it is closed
             return keep_open
         finally:
             self._deadlines.pop(conn, None)
@@ -110,7 +110,3 @@ class _BoundedWorker(ThreadWorker):  # type: ignore[misc] # the library has no t
         _log.info("%s was too slow to send its request or read its response: disconnected", client)
         with contextlib.suppress(OSError):
             conn.sock.shutdown(socket.SHUT_RDWR)  # wakes the thread, which closes the connection
-
-
-def _already_closed(*, graceful: bool = False) -> None:
-    """Replace a connection's `close` once it has been called."""

@@ -2,6 +2,6 @@
 
 from nova_image_shim.settings.fields import Problem, SettingsError
 from nova_image_shim.settings.keystone import Keystone
-from nova_image_shim.settings.settings import Settings, setting_names
+from nova_image_shim.settings.settings import Settings
 
-__all__ = ["Keystone", "Problem", "Settings", "SettingsError", "setting_names"]
+__all__ = ["Keystone", "Problem", "Settings", "SettingsError"]

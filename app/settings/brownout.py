@@ -1,12 +1,10 @@
 """A rehearsal of switching off: which requests SHIM_BROWNOUT refuses. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from nova_image_shim.observability.client_families import FAMILIES
 from nova_image_shim.translation.times import parse_time
@@ -37,7 +35,7 @@ class Brownout:
     status: int = 410
 
     @classmethod
-    def parse(cls, text: str) -> Brownout:
+    def parse(cls, text: str) -> Self:
         """Read `percent=10 clients=fog,goose window=START/END status=404`.
 
         Raises:

@@ -4,8 +4,6 @@ oslo.config parses it, so that `$name`, `$$`, quotes and `[DEFAULT]` have their 
 options in the file count, never the defaults of Nova or Glance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -98,6 +96,52 @@ class ConfigFile(NamedTuple):
         return settings, {name: self.origins[name] for name in left}
 
 
+class _File:
+    """The file in a private configuration, which no flag and no variable changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._sections: dict[str, dict[str, list[str]]] = {}
+        self._conf = cfg.ConfigOpts()
+        try:
+            cfg.ConfigParser(str(path), self._sections).parse()
+            self._conf(
+                [],
+                project="nova-image-shim",
+                default_config_files=[str(path)],
+                default_config_dirs=[],
+                use_env=False,
+            )
+        except cfg.ParseError as error:
+            raise ConfigFileError(f"line {error.lineno} is not `option = value`") from error
+        except (cfg.Error, OSError, ValueError) as error:
+            raise ConfigFileError(f"cannot be read ({type(error).__name__})") from error
+        for section, options in self._sections.items():
+            group = None if section == _DEFAULT else section
+            for option in options:  # all of them: a `$` in another may refer to any
+                self._conf.register_opt(cfg.StrOpt(option), group=group)
+
+    def login_group(self, group: str) -> str:
+        """Return the group that holds a login: the one that `auth_section` names, if set."""
+        return self.text(group, "auth_section") or group
+
+    def options(self, group: str, table: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+        """Yield option, setting and text of each option of a table that the file has."""
+        for option, setting in table.items():
+            if text := self.text(group, option):
+                yield option, setting, text
+
+    def text(self, group: str, option: str) -> str:
+        """Return an option's text, empty if the file does not have it."""
+        if option not in self._sections.get(group, {}):
+            return ""
+        options = self._conf if group == _DEFAULT else self._conf[group]
+        try:
+            return str(options[option]).strip()
+        except (cfg.Error, ValueError) as error:
+            wrong = f"[{group}] {option} has a $ that refers to nothing; write $$ for a $"
+            raise ConfigFileError(wrong) from error
+
+
 def read_config_file(path: Path) -> ConfigFile:
     """Read a nova.conf or glance-api.conf.
 
@@ -150,49 +194,3 @@ def _service_user(file: _File) -> dict[str, str]:
         login.setdefault(setting, text)
     own = login.keys() & {"OS_USERNAME", "OS_USER_ID", "OS_APPLICATION_CREDENTIAL_ID"}
     return login if own else {}
-
-
-class _File:
-    """The file in a private configuration, which no flag and no variable changes."""
-
-    def __init__(self, path: Path) -> None:
-        self._sections: dict[str, dict[str, list[str]]] = {}
-        self._conf = cfg.ConfigOpts()
-        try:
-            cfg.ConfigParser(str(path), self._sections).parse()
-            self._conf(
-                [],
-                project="nova-image-shim",
-                default_config_files=[str(path)],
-                default_config_dirs=[],
-                use_env=False,
-            )
-        except cfg.ParseError as error:
-            raise ConfigFileError(f"line {error.lineno} is not `option = value`") from error
-        except (cfg.Error, OSError, ValueError) as error:
-            raise ConfigFileError(f"cannot be read ({type(error).__name__})") from error
-        for section, options in self._sections.items():
-            group = None if section == _DEFAULT else section
-            for option in options:  # all of them: a `$` in another may refer to any
-                self._conf.register_opt(cfg.StrOpt(option), group=group)
-
-    def login_group(self, group: str) -> str:
-        """Return the group that holds a login: the one that `auth_section` names, if set."""
-        return self.text(group, "auth_section") or group
-
-    def options(self, group: str, table: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-        """Yield option, setting and text of each option of a table that the file has."""
-        for option, setting in table.items():
-            if text := self.text(group, option):
-                yield option, setting, text
-
-    def text(self, group: str, option: str) -> str:
-        """Return an option's text, empty if the file does not have it."""
-        if option not in self._sections.get(group, {}):
-            return ""
-        options = self._conf if group == _DEFAULT else self._conf[group]
-        try:
-            return str(options[option]).strip()
-        except (cfg.Error, ValueError) as error:
-            wrong = f"[{group}] {option} has a $ that refers to nothing; write $$ for a $"
-            raise ConfigFileError(wrong) from error

@@ -4,12 +4,11 @@ A field declares the whole setting: name, default, allowed values. All problems 
 together, so that an operator starts the service once and not once for each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from nova_image_shim.adapters.address import Address, is_loopback
 from nova_image_shim.settings import values
@@ -100,7 +99,7 @@ class Settings:
     notes: tuple[str, ...] = ()  # which options of the configuration file are ignored
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Return the settings that an environment holds; an empty variable counts as unset.
 
         Raises:
@@ -155,18 +154,11 @@ class Settings:
         return self.www_authenticate_uri or self.keystone.auth_url
 
 
-def setting_names() -> list[str]:
-    """Return the name of every setting, in the order in which they are declared."""
-    declared = [*fields(Settings), *fields(Keystone)]
-    return [item.metadata["name"] for item in declared if item.metadata]
-
-
 def _removed(environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a problem for each setting that an earlier release had."""
     for name, word in _REMOVED.items():
         if environ.get(name, "").strip():
-            instead = f"SHIM_COMPAT={word} replaces the value 0"
-            yield Problem(name, f"{name} was removed: {instead}")
+            yield Problem(name, f"{name} was removed: SHIM_COMPAT={word} replaces the value 0")
 
 
 def _config_file(environ: Mapping[str, str], problems: list[Problem]) -> ConfigFile:

@@ -10,7 +10,7 @@ from nova_image_shim.translation.ascii_json import to_json
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 
-_DESCRIPTION = """\
+DESCRIPTION = """\
 Read a Glance v2 image, or a list of images, as JSON from standard input and write it to standard
 output as legacy Nova shows it. No service is contacted.
 
@@ -23,14 +23,8 @@ class _InvalidInputError(Exception):
     """The input is not an image or a list of images; the text says why."""
 
 
-def add_translate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the `translate` command."""
-    parser = commands.add_parser(
-        "translate",
-        help="translate Glance images into legacy ones, offline",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     add = parser.add_argument
     add("--brief", action="store_true", help="show images as GET /images does, not /images/detail")
     add("--project", default="demo", metavar="ID", help="project in links (default: demo)")
@@ -38,10 +32,9 @@ def add_translate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("--mount", choices=mounts, default="v2", help="API version in links (default: v2)")
     add("--base-url", default=base, metavar="URL", help=f"start of links (default: {base})")
     add("--glance-url", metavar="URL", help="start of `alternate` links (default: the base URL)")
-    parser.set_defaults(run=translate)
 
 
-def translate(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Translate standard input to standard output and return the exit status."""
     try:
         output = _translated(options, _read())

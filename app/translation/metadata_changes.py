@@ -5,10 +5,9 @@ A change never names an attribute: Glance would treat a key such as `owner` as t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from nova_image_shim.adapters.image_port import Image
+from nova_image_shim.adapters.image_port import Changes, Image
 from nova_image_shim.translation.ascii_json import to_json
 from nova_image_shim.translation.translator import BASE_ATTRIBUTES, to_metadata
 
@@ -20,26 +19,15 @@ class ReservedKey(Exception):
     """The client may not write this key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Custom properties to set and remove, and the number of them afterwards."""
-
-    add: dict[str, str] = field(default_factory=dict)
-    replace: dict[str, str] = field(default_factory=dict)
-    remove: list[str] = field(default_factory=list)
-    count: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.add or self.replace or self.remove)
-
-
 def is_bookkeeping(key: str) -> bool:
     """Return whether Glance keeps its own records in a property."""
     return key.startswith("os_glance_")
 
 
-def to_changes(image: Image, items: Mapping[str, Any], *, replace_all: bool = False) -> Changes:
-    """Return the changes that write validated items to an image's metadata.
+def to_changes(
+    image: Image, items: Mapping[str, Any], *, replace_all: bool = False
+) -> tuple[Changes, int]:
+    """Return the changes that write validated items, and the number of properties afterwards.
 
     A list is stored as JSON text. A `kernel_id` or `ramdisk_id` of `none` or "" is neither
     written nor removed. `replace_all` removes all other properties except Glance's own.
@@ -57,9 +45,7 @@ def to_changes(image: Image, items: Mapping[str, Any], *, replace_all: bool = Fa
             written[key] = value if isinstance(value, str) else to_json(value).decode()
     others = [key for key in present if key not in items and not is_bookkeeping(key)]
     remove = others if replace_all else []
-    return Changes(
-        add={key: value for key, value in written.items() if key not in present},
-        replace={key: value for key, value in written.items() if key in present},
-        remove=remove,
-        count=len((present.keys() | written.keys()) - set(remove)),
-    )
+    added = {key: value for key, value in written.items() if key not in present}
+    replaced = {key: value for key, value in written.items() if key in present}
+    count = len((present.keys() | written.keys()) - set(remove))
+    return Changes(added, replaced, remove), count

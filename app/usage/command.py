@@ -1,7 +1,5 @@
 """`nova-image-shim usage`: the command, its progress and its errors."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time
@@ -13,7 +11,7 @@ from nova_image_shim.usage.plot import PlotError, require_plot, save_plot
 from nova_image_shim.usage.report import FORMATS, to_table
 from nova_image_shim.usage.tally import FIELDS, Tally
 
-_DESCRIPTION = """\
+DESCRIPTION = """\
 Report who still uses the API. For each client, version, project and user: the number of calls, by
 kind, how many failed, the images listed, and the times of the first and last call.
 
@@ -27,14 +25,31 @@ _LOOK_LINES = 20_000
 _FOUND, _NOTHING, _FAILED = 0, 1, 2
 
 
-def add_usage(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the program's."""
-    parser = commands.add_parser(
-        "usage",
-        help="report from the log who still uses the API",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+class _Progress:
+    """Reports on standard error how much has been read: every few seconds, and at the end."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.lines = self.calls = self.unknown = 0
+        self._quiet = quiet
+        self._shown = time.monotonic()
+
+    def show(self, name: str) -> None:
+        """Report the progress, unless the last report was just now."""
+        if not self._quiet and time.monotonic() - self._shown >= _PROGRESS_SECONDS:
+            self._shown = time.monotonic()
+            sys.stderr.write(f"{name}: {self.lines:,} lines so far, {self.calls:,} calls\n")
+
+    def end(self) -> None:
+        """Report the totals."""
+        if not self._quiet:
+            text = f"{self.lines:,} lines, {self.calls:,} calls"
+            if self.unknown:
+                text += f"; {self.unknown:,} access lines could not be understood"
+            sys.stderr.write(f"{text}\n")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.add_argument("logs", nargs="*", metavar="LOG", default=["-"])
     parser.add_argument("--format", choices=sorted(FORMATS), default="table")
     parser.add_argument(
@@ -48,7 +63,6 @@ def add_usage(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--plot", type=Path, metavar="FILE", help="draw calls over time, FILE.png or FILE.html"
     )
     parser.add_argument("--quiet", action="store_true", help="report no progress on standard error")
-    parser.set_defaults(run=usage)
 
 
 def _fields(text: str) -> tuple[str, ...]:
@@ -59,7 +73,7 @@ def _fields(text: str) -> tuple[str, ...]:
     return tuple(name for name in FIELDS if name in named)
 
 
-def usage(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace) -> int:
     """Read the logs, write the report, and return the exit status."""
     progress = _Progress(quiet=given.quiet)
     tally = Tally(given.by)
@@ -95,26 +109,3 @@ def _read_logs(logs: Sequence[str], tally: Tally, progress: _Progress) -> None:
             elif not record.call.startswith("health."):
                 progress.calls += 1
                 tally.add(record)
-
-
-class _Progress:
-    """Reports on standard error how much has been read: every few seconds, and at the end."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.lines = self.calls = self.unknown = 0
-        self._quiet = quiet
-        self._shown = time.monotonic()
-
-    def show(self, name: str) -> None:
-        """Report the progress, unless the last report was just now."""
-        if not self._quiet and time.monotonic() - self._shown >= _PROGRESS_SECONDS:
-            self._shown = time.monotonic()
-            sys.stderr.write(f"{name}: {self.lines:,} lines so far, {self.calls:,} calls\n")
-
-    def end(self) -> None:
-        """Report the totals."""
-        if not self._quiet:
-            text = f"{self.lines:,} lines, {self.calls:,} calls"
-            if self.unknown:
-                text += f"; {self.unknown:,} access lines could not be understood"
-            sys.stderr.write(f"{text}\n")

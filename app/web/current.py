@@ -41,8 +41,7 @@ def services() -> Services:
 
 def settings() -> Settings:
     """Return the running application's settings."""
-    found: Settings = current_app.extensions[_NAME].settings
-    return found
+    return services().settings
 
 
 def set_caller(caller: Caller) -> None:

@@ -1,6 +1,7 @@
 """What every response has: its type, its ids, and compression if the client accepts it."""
 
 import zlib
+from collections.abc import Mapping
 from functools import lru_cache
 
 from flask import Response, request
@@ -8,7 +9,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from nova_image_shim.observability.trace import CURRENT
-from nova_image_shim.translation.ascii_json import JSON, VND_JSON
+from nova_image_shim.translation.ascii_json import JSON, VND_JSON, to_json
 
 _SMALLEST_BYTES = 1024
 _COMPRESSED_TYPES = {JSON, VND_JSON}
@@ -21,6 +22,13 @@ def answer(*pieces: bytes) -> Response:
     response = Response(pieces, content_type=_wanted_type())
     response.content_length = sum(map(len, pieces))
     return response
+
+
+def json_response(
+    body: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a JSON response whose type does not depend on the client."""
+    return Response(to_json(body), status, headers, content_type=JSON)
 
 
 def no_content() -> Response:

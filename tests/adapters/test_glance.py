@@ -43,7 +43,7 @@ class TestGlanceImageService(ImageServiceContract):
         context = self.context("demo")
         service.list_page(context, {"name": "one"}, limit=5)
         service.get(context, image_id)
-        service.update(context, image_id, add={"c": "3"}, replace={"a": "2"}, remove=["b"])
+        service.update(context, image_id, port.Changes({"c": "3"}, {"a": "2"}, ["b"]))
         service.delete(context, image_id)
         one = f"/v2/images/{image_id}"
         assert [
@@ -59,7 +59,7 @@ class TestGlanceImageService(ImageServiceContract):
     def test_a_write_is_one_json_patch_of_what_changes(self) -> None:
         service, image_id = self.owned()
         service.update(
-            self.context("demo"), image_id, add={"c/d~": "3"}, replace={"a": "2"}, remove=["b"]
+            self.context("demo"), image_id, port.Changes({"c/d~": "3"}, {"a": "2"}, ["b"])
         )
         (seen,) = self.glance.seen
         assert "application/openstack-images-v2.1-json-patch" == seen.headers["content-type"]

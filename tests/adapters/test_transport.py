@@ -544,7 +544,7 @@ def get(service: port.ImageService, context: port.Context) -> object:
 
 
 def update(service: port.ImageService, context: port.Context) -> object:
-    return service.update(context, IMAGE_ID, add={"a": "1"}, replace={}, remove=[])
+    return service.update(context, IMAGE_ID, port.Changes({"a": "1"}))
 
 
 def delete(service: port.ImageService, context: port.Context) -> None:

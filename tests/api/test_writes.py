@@ -99,8 +99,9 @@ def wire(glance: FakeGlance, glance_client: FlaskClient) -> Shim:
 @pytest.fixture(params=["memory", "glance"])
 def shim(request: pytest.FixtureRequest) -> Shim:
     if request.param == "glance":
-        return request.getfixturevalue("wire")
-    shim = request.getfixturevalue("memory_shim")
+        over_glance: Shim = request.getfixturevalue("wire")
+        return over_glance
+    shim: Shim = request.getfixturevalue("memory_shim")
     shim.store.store.load(STOCK)
     return shim
 

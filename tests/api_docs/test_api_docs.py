@@ -19,7 +19,7 @@ from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.api.errors import PORT_ERRORS
 from nova_image_shim.api.schemas import list_query as schemas
 from nova_image_shim.api.schemas import metadata, metadata_v21
-from nova_image_shim.api_docs.document import load_document
+from nova_image_shim.api_docs import load_document
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.settings import Settings

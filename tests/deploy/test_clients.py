@@ -119,8 +119,8 @@ def test_the_script_can_run_again(regions: dict[str, str], deployment: Deploymen
 def region(request: pytest.FixtureRequest, regions: dict[str, str]) -> str:
     """Return each region."""
     if request.param not in regions:
-        name = request.param.partition("-")[0]
-        pytest.skip(f"{name} is not installed; run `apt-get install {name}`")
+        package = request.param.partition("-")[0]
+        pytest.skip(f"{package} is not installed; run `apt-get install {package}`")
     name: str = request.param
     return name
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from support.settings import setting_names
 
-from nova_image_shim.settings import setting_names
 from nova_image_shim.wsgi import load_settings_or_exit
 
 from .fronts import DEPLOY

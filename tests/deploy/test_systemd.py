@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.settings import setting_names
 
-from nova_image_shim.settings import setting_names
 from nova_image_shim.wsgi import load_settings_or_exit
 
 from .fronts import DEPLOY, rendered

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakecloud.images import COMPLETE, STATUS
-from nova_image_shim.fakecloud.image_file import ImageFileError, load_images
+from nova_image_shim.fakecloud.image_file import load_images
+from nova_image_shim.fakecloud.items import ImageFileError
 
 if TYPE_CHECKING:
     from pathlib import Path

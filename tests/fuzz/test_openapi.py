@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from support.live import shim
 
-from nova_image_shim.api_docs.document import load_document
+from nova_image_shim.api_docs import load_document
 
 from .conftest import EXAMPLES
 
@@ -39,7 +39,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@schema.parametrize()
+@schema.parametrize()  # type: ignore[untyped-decorator]
 @settings(max_examples=max(5, EXAMPLES // 6), deadline=None)
 def test_the_service_answers_as_its_document_says(
     case: Any, url: str, count: Callable[[], None]

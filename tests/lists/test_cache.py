@@ -18,8 +18,7 @@ from nova_image_shim.adapters.address import Address
 from nova_image_shim.adapters.limits.limiter import Limiter
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.stores.process import ProcessStore
-from nova_image_shim.auth.caller import Caller
-from nova_image_shim.auth.errors import Unauthenticated
+from nova_image_shim.auth.caller import Caller, Unauthenticated
 from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.realcloud import create_glance_app

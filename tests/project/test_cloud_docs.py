@@ -24,8 +24,8 @@ def calls(app: Flask) -> set[str]:
     """Return the calls that an application routes; of two paths to one view the long one."""
     found = set()
     for rule in app.url_map.iter_rules():
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule).rstrip("/")
-        alias = re.match(r"/v3|/v2\.0|/image/v2\.", path)
+        path = re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule).rstrip("/")
+        alias = re.match(r"/v3|/v2\.0|/{identity_version}|/image/v2\.", path)
         if not alias and "{_path}" not in path:
             found |= {f"{method} {path}" for method in (rule.methods or set()) - {"HEAD"}}
     return found

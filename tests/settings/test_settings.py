@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.settings import setting_names
 
 from nova_image_shim.adapters.address import Address, is_loopback
-from nova_image_shim.settings import Keystone, Settings, SettingsError, setting_names
+from nova_image_shim.settings import Keystone, Settings, SettingsError
 from nova_image_shim.settings.brownout import ALLOWED, Brownout
 from nova_image_shim.settings.settings import COMPAT
 
@@ -43,10 +44,6 @@ def problems(environ: dict[str, str]) -> list[str]:
     with pytest.raises(SettingsError) as refusal:
         Settings.from_environ(environ)
     return str(refusal.value).split("\n")
-
-
-def test_setting_names_are_in_order_of_declaration() -> None:
-    assert list(by_name(Settings())) == setting_names()
 
 
 WHOLE_NUMBERS = {

@@ -243,9 +243,7 @@ class ImageServiceContract(ABC):
         service, image_id = self.owned(visibility="shared", members={"alt": "accepted"})
         before = service.get(self.context("demo"), image_id)
         add = {"c/d~e": "Café", "x.y": ""}
-        after = service.update(
-            self.context("demo"), image_id, add=add, replace={"a": "9"}, remove=["b"]
-        )
+        after = service.update(self.context("demo"), image_id, port.Changes(add, {"a": "9"}, ["b"]))
         expected = {key: value for key, value in before.items() if key != "b"}
         expected |= {**add, "a": "9", "updated_at": after["updated_at"]}
         assert (expected, expected) == (after, service.get(self.context("demo"), image_id))
@@ -253,7 +251,7 @@ class ImageServiceContract(ABC):
 
     def test_adding_an_existing_property_overwrites_it(self) -> None:
         service, image_id = self.owned()
-        service.update(self.context("demo"), image_id, add={"a": "9"}, replace={}, remove=[])
+        service.update(self.context("demo"), image_id, port.Changes({"a": "9"}))
         shown: dict[str, Any] = dict(service.get(self.context("demo"), image_id))
         assert "9" == shown["a"]
 
@@ -269,11 +267,7 @@ class ImageServiceContract(ABC):
         service, image_id = self.owned()
         before = service.get(self.context("demo"), image_id)
         with pytest.raises(port.ImageConflict):
-            service.update(
-                self.context("demo"),
-                image_id,
-                **{"add": {}, "replace": {}, "remove": [], **change},
-            )
+            service.update(self.context("demo"), image_id, port.Changes(**change))
         assert before == service.get(self.context("demo"), image_id)
 
     @pytest.mark.parametrize("visibility", ["public", "community", "shared"])
@@ -282,7 +276,7 @@ class ImageServiceContract(ABC):
         service, image_id = self.owned(visibility=visibility, **members)
         before = service.get(self.context("demo"), image_id)
         with pytest.raises(port.ImageNotAuthorized):
-            service.update(self.context("alt"), image_id, add={"c": "3"}, replace={}, remove=[])
+            service.update(self.context("alt"), image_id, port.Changes({"c": "3"}))
         with pytest.raises(port.ImageNotAuthorized):
             service.delete(self.context("alt"), image_id)
         assert before == service.get(self.context("demo"), image_id)
@@ -290,7 +284,7 @@ class ImageServiceContract(ABC):
     def test_an_invisible_image_cannot_be_changed(self) -> None:
         service, image_id = self.owned(visibility="private")
         with pytest.raises(port.ImageNotFound):
-            service.update(self.context("alt"), image_id, add={"c": "3"}, replace={}, remove=[])
+            service.update(self.context("alt"), image_id, port.Changes({"c": "3"}))
         with pytest.raises(port.ImageNotFound):
             service.delete(self.context("alt"), image_id)
 

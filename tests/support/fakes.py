@@ -203,13 +203,7 @@ class FakeGlance(Fake):
         for step in json.loads(request.get_data()):
             key = step["path"][1:].replace("~1", "/").replace("~0", "~")
             changes[step["op"]][key] = step.get("value", "")
-        return self.service.update(
-            context,
-            image_id,
-            add=changes["add"],
-            replace=changes["replace"],
-            remove=changes["remove"],
-        )
+        return self.service.update(context, image_id, port.Changes(**changes))
 
 
 def _json(value: Any) -> Response:

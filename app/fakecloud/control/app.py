@@ -18,6 +18,7 @@ from nova_image_shim.fakecloud.control import views
 from nova_image_shim.fakecloud.control.csrf import require_own_page
 from nova_image_shim.fakecloud.control.faults import FaultInjector
 from nova_image_shim.web.errors import register_errors
+from nova_image_shim.web.responses import json_response
 
 _MAX_BODY_BYTES = 64 * 2**20
 _MAX_MESSAGE = 2000
@@ -77,4 +78,4 @@ def _render(status: int, message: str | None) -> Response:
     text = message or _MESSAGES.get(status) or default_exceptions[status].description or ""
     title = HTTPStatus(status).phrase
     body = {"code": status, "title": title, "message": text[:_MAX_MESSAGE]}
-    return views.json_response({"error": body}, status)
+    return json_response({"error": body}, status)

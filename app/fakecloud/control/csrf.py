@@ -10,6 +10,7 @@ import re
 
 from flask import Request
 
+from nova_image_shim.adapters.address import is_loopback
 from nova_image_shim.web.errors import HTTPError
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
@@ -36,14 +37,14 @@ def _require_own_host(host: str, bind: str) -> None:
     """
     name = _name(host)
     bound = _name(bind)
-    if _is_loopback(name) or name == bound:
+    if is_loopback(name) or name == bound:
         return
-    if not _is_loopback(bound) and name and (_address(name) or "." not in name):
+    if not is_loopback(bound) and name and (_address(name) or "." not in name):
         return
     raise HTTPError(
         403,
         f"Host {name or 'missing or malformed'}: the control plane answers to a loopback address "
-        f"or localhost{'' if _is_loopback(bound) else ', any address, or a name without a dot'}",
+        f"or localhost{'' if is_loopback(bound) else ', any address, or a name without a dot'}",
     )
 
 
@@ -76,8 +77,3 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(name)
     except ValueError:
         return None
-
-
-def _is_loopback(name: str) -> bool:
-    address = _address(name)
-    return address.is_loopback if address else name == "localhost"

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema, fields
 from marshmallow.validate import Range
@@ -12,8 +12,9 @@ from marshmallow.validate import Range
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS
 from nova_image_shim.fakecloud.control.rules import Number, load_object
-from nova_image_shim.translation.ascii_json import JSON, to_json
+from nova_image_shim.translation.ascii_json import JSON
 from nova_image_shim.web.errors import HTTPError
+from nova_image_shim.web.responses import json_response
 
 NOTICE = (
     "This is a fake cloud for tests. Nothing here is secure: passwords are known to all, and "
@@ -77,7 +78,7 @@ def load_images() -> ResponseReturnValue:
 def add_image() -> ResponseReturnValue:
     """Add an image: 201, the image, `Location`; 409 if the id exists."""
     image = current_cloud().add_image(_body())
-    return json_response(image, 201, Location=f"{request.script_root}/images/{image['id']}")
+    return _created(image, f"images/{image['id']}")
 
 
 @blueprint.get("/images/<image_id>")
@@ -114,7 +115,7 @@ def list_rules() -> ResponseReturnValue:
 def add_rule() -> ResponseReturnValue:
     """Add a fault rule: 201, the rule with its `id`, `Location`."""
     rule = current_cloud().add_rule(_body())
-    return json_response(rule, 201, Location=f"{request.script_root}/rules/{rule['id']}")
+    return _created(rule, f"rules/{rule['id']}")
 
 
 @blueprint.get("/rules/<int:number>")
@@ -147,6 +148,10 @@ def change_tokens() -> ResponseReturnValue:
     """Set how long new tokens last, `{"token_seconds": N}`: 200, the same."""
     current_cloud().set_token_seconds(load_object(_TOKENS, _body())["token_seconds"])
     return show_tokens()
+
+
+def _created(item: dict[str, Any], path: str) -> ResponseReturnValue:
+    return json_response(item, 201, {"Location": f"{request.script_root}/{path}"})
 
 
 def _clock() -> dict[str, Any]:
@@ -189,8 +194,3 @@ def _count(name: str, usual: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise HTTPError(400, f"{name}: must be a whole number of at most 15 digits")
     return int(text)
-
-
-def json_response(value: Any, status: int = 200, **headers: str) -> Response:
-    """Return a JSON response."""
-    return Response(to_json(value), status, headers, content_type=JSON)

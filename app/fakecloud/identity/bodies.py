@@ -123,12 +123,8 @@ def token_v2(token: Token) -> dict[str, Any]:
         body["tenant"] = tenant(token.project)
     role_ids = [_stable_id("role", name) for name in token.roles]
     metadata = {"is_admin": 0, "roles": role_ids}
-    access = {
-        "token": body,
-        "user": user,
-        "metadata": metadata,
-        "serviceCatalog": _catalog_v2(token),
-    }
+    catalog = _catalog_v2(token)
+    access = {"token": body, "user": user, "metadata": metadata, "serviceCatalog": catalog}
     return {"access": access}
 
 

@@ -133,11 +133,11 @@ class Identity:
         with self._lock:
             return self._tokens.get(token_id)
 
-    def parent(self, token_id: str) -> Token:
-        """Return the token that a client logs in with, or raise `Unauthorized`."""
+    def require(self, token_id: str) -> Token:
+        """Return a valid token, or raise `Unauthorized`."""
         if token := self.validate(token_id):
             return token
-        raise Unauthorized("the token to log in with is invalid")
+        raise Unauthorized("the token is missing or invalid")
 
     def revoke(self, token_id: str) -> None:
         """Revoke a token; a fixed one stays valid."""

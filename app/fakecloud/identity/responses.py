@@ -8,9 +8,9 @@ from flask import Response, request
 
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.identity.identity import Identity, Token, Unauthorized
-from nova_image_shim.translation.ascii_json import JSON, to_json
 from nova_image_shim.web.current import www_authenticate_uri
 from nova_image_shim.web.errors import HTTPError
+from nova_image_shim.web.responses import json_response
 
 _log = logging.getLogger(__name__)
 
@@ -33,9 +33,7 @@ def own_token() -> Token:
     Raises:
         Unauthorized: it is missing or invalid.
     """
-    if token := identity().validate(request.headers.get("X-Auth-Token", "").strip()):
-        return token
-    raise Unauthorized("X-Auth-Token has no valid token")
+    return identity().require(request.headers.get("X-Auth-Token", "").strip())
 
 
 def subject(token_id: str) -> Token:
@@ -53,7 +51,7 @@ def subject(token_id: str) -> Token:
 
 def keystone_answer(body: dict[str, Any], status: int = 200) -> Response:
     """Return a JSON response."""
-    return Response(to_json(body), status, {"Vary": "X-Auth-Token"}, content_type=JSON)
+    return json_response(body, status, {"Vary": "X-Auth-Token"})
 
 
 def keystone_error(status: int, message: str | None = None) -> Response:

@@ -57,7 +57,7 @@ def tenants() -> Response:
 def _who(auth: dict[str, Any]) -> tuple[User, str, Token | None]:
     """Return the user, the method, and the token that was used to log in, if any."""
     if asked := auth.get("token"):
-        parent = identity().parent(asked["id"])
+        parent = identity().require(asked["id"])
         return parent.user, "token", parent
     if asked := auth.get("password"):
         named = Named(asked.get("user_id"), asked.get("username"))

@@ -90,7 +90,7 @@ def _who(asked: dict[str, Any]) -> tuple[User, Token | None]:
     parent = None
     users = []
     if "token" in asked["methods"]:
-        parent = identity().parent(asked["token"]["id"])
+        parent = identity().require(asked["token"]["id"])
         users.append(parent.user)
     if "password" in asked["methods"]:
         user = asked["password"]["user"]

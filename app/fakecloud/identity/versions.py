@@ -9,8 +9,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from nova_image_shim.fakecloud.identity import v2, v3
-from nova_image_shim.translation.ascii_json import JSON, to_json
 from nova_image_shim.web.current import compute_base
+from nova_image_shim.web.responses import json_response
 
 blueprint = Blueprint("identity_versions", __name__)
 
@@ -22,39 +22,19 @@ _GUIDE = {
 }
 
 
-@blueprint.get("/identity")
-@blueprint.get("/identity/")
 def index() -> Response:
     """List both versions: 300 `{"versions": {"values": [...]}}`."""
     values = [_document(version) for version in _UPDATED]
     headers = {"Location": values[0]["links"][0]["href"]}
-    body = {"versions": {"values": values}}
-    return Response(to_json(body), 300, headers, content_type=JSON)
+    return json_response({"versions": {"values": values}}, 300, headers)
 
 
-@blueprint.get("/v3")
-@blueprint.get("/v3/")
-@blueprint.get("/v2.0")
-@blueprint.get("/v2.0/")
-@blueprint.get("/identity/v3")
-@blueprint.get("/identity/v3/")
-@blueprint.get("/identity/v2.0")
-@blueprint.get("/identity/v2.0/")
-def show() -> Response:
+def show(identity_version: str) -> Response:
     """Show a version: 200 `{"version": {...}}`."""
-    version = request.path.rstrip("/").rpartition("/")[2]
-    return Response(to_json({"version": _document(version)}), content_type=JSON)
+    return json_response({"version": _document(identity_version)})
 
 
-@blueprint.post("/identity")
-@blueprint.post("/identity/")
-@blueprint.post("/v3")
-@blueprint.post("/v2.0")
-@blueprint.post("/identity/v3")
-@blueprint.post("/identity/v3/")
-@blueprint.post("/identity/v2.0")
-@blueprint.post("/identity/v2.0/")
-def log_in() -> Response:
+def log_in(**_identity_version: str) -> Response:
     """Log in at a version document; the body determines the version.
 
     libcloud before 3.0 sends logins here, as it adds nothing to an address that has a path. With
@@ -65,6 +45,15 @@ def log_in() -> Response:
     auth = body.get("auth") if isinstance(body, dict) else None
     is_v3 = isinstance(auth, dict) and "identity" in auth
     return v3.issue() if is_v3 else v2.issue()
+
+
+for _slash in ("", "/"):  # some clients follow no redirect from one to the other
+    blueprint.get(f"/identity{_slash}")(index)
+    blueprint.post(f"/identity{_slash}")(log_in)
+    for _root in ("", "/identity"):  # some clients drop the path of the address
+        _path = f"{_root}/<any('v3', 'v2.0'):identity_version>{_slash}"
+        blueprint.get(_path)(show)
+        blueprint.post(_path)(log_in)
 
 
 def _document(version: str) -> dict[str, Any]:

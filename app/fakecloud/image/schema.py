@@ -16,6 +16,11 @@ _READ_ONLY_NUMBER = {"type": ["null", "integer"], "readOnly": True}
 _READ_ONLY_TEXT = {"type": ["null", "string"], "readOnly": True}
 _FLAG = {"type": "boolean"}
 
+
+def _links(**hrefs: str) -> list[dict[str, str]]:
+    return [{"rel": rel, "href": href} for rel, href in hrefs.items()]
+
+
 PROPERTIES: dict[str, dict[str, Any]] = {
     "id": _TEXT,
     "name": _TEXT_OR_NULL,
@@ -45,11 +50,7 @@ IMAGE: dict[str, Any] = {
     "name": "image",
     "properties": PROPERTIES,
     "additionalProperties": _TEXT,
-    "links": [
-        {"rel": "self", "href": "{self}"},
-        {"rel": "enclosure", "href": "{file}"},
-        {"rel": "describedby", "href": "{schema}"},
-    ],
+    "links": _links(self="{self}", enclosure="{file}", describedby="{schema}"),
 }
 
 IMAGES: dict[str, Any] = {
@@ -60,9 +61,5 @@ IMAGES: dict[str, Any] = {
         "next": _TEXT,
         "schema": _TEXT,
     },
-    "links": [
-        {"rel": "first", "href": "{first}"},
-        {"rel": "next", "href": "{next}"},
-        {"rel": "describedby", "href": "{schema}"},
-    ],
+    "links": _links(first="{first}", next="{next}", describedby="{schema}"),
 }

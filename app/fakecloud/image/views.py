@@ -16,9 +16,10 @@ from werkzeug.exceptions import NotFound
 from nova_image_shim.adapters.image_port import Image, ImageBadRequest, ImageNotFound
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.image.schema import IMAGE, IMAGES, PROPERTIES
-from nova_image_shim.translation.ascii_json import JSON, to_json
+from nova_image_shim.translation.ascii_json import JSON
 from nova_image_shim.web.current import compute_base, make_context, services, set_caller
 from nova_image_shim.web.errors import HTTPError
+from nova_image_shim.web.responses import json_response
 
 VERSIONS = ("2.9", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 
@@ -49,13 +50,13 @@ _PAGE = """\
 @versions.get("/v2/")
 def choices() -> Response:
     """List the versions to choose from: 300 `{"versions": [...]}`."""
-    return glance_answer(_versions(), 300)
+    return json_response(_versions(), 300)
 
 
 @versions.get("/versions")
 def list_versions() -> Response:
     """List the versions: 200, the same."""
-    return glance_answer(_versions())
+    return json_response(_versions())
 
 
 @blueprint.before_request
@@ -79,25 +80,19 @@ def index() -> Response:
     }
     if next_marker:
         body["next"] = _page_path(next_marker)
-    return glance_answer(body)
+    return json_response(body)
 
 
 @blueprint.get("/images/<image_id>")
 def show(image_id: str) -> Response:
     """Show one image: 200, or 404."""
-    return glance_answer(_shown(services().images.get(make_context(), image_id)))
+    return json_response(_shown(services().images.get(make_context(), image_id)))
 
 
-@blueprint.get("/schemas/image")
-def image_schema() -> Response:
-    """Show the schema of an image: 200."""
-    return glance_answer(IMAGE)
-
-
-@blueprint.get("/schemas/images")
-def images_schema() -> Response:
-    """Show the schema of a list: 200."""
-    return glance_answer(IMAGES)
+@blueprint.get("/schemas/<any(image, images):name>")
+def show_schema(name: str) -> Response:
+    """Show the schema of an image or of a list: 200."""
+    return json_response(IMAGE if name == "image" else IMAGES)
 
 
 @blueprint.route("/<path:_path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -137,11 +132,6 @@ def _page_path(marker: str | None) -> str:
     return f"/v2/images?{query}" if query else "/v2/images"
 
 
-def glance_answer(body: dict[str, Any], status: int = 200) -> Response:
-    """Return a JSON response."""
-    return Response(to_json(body), status, content_type=JSON)
-
-
 def glance_error(status: int, message: str | None = None) -> Response:
     """Return a page, or `{"message", "code": "404 Not Found", "title": "Not Found"}`.
 
@@ -152,7 +142,7 @@ def glance_error(status: int, message: str | None = None) -> Response:
     code = f"{status} {phrase}"
     if request.accept_mimetypes.best_match(["text/html", JSON], "text/html") == JSON:
         text = f"{message}<br /><br />\n\n\n"
-        return glance_answer({"message": text, "code": code, "title": phrase}, status)
+        return json_response({"message": text, "code": code, "title": phrase}, status)
     page = _PAGE.format(code=code, message=escape(message))
     return Response(page, status, content_type="text/html; charset=UTF-8")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nova_image_shim.adapters.address import Address
-from nova_image_shim.adapters.http.urls import without_version
+from nova_image_shim.adapters.address import Address, without_version
 
 
 @pytest.mark.parametrize(
