@@ -21,33 +21,11 @@ from werkzeug.wrappers import Request, Response
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.memory.service import MemoryImageService
-from support.live import Live, clean_environ, free_port, live_shim, shim
-from support.paths import CASES, ROOT
-from support.peers import (
-    Peer,
-    RawAnswer,
-    ScriptedServer,
-    Step,
-    drips,
-    hears,
-    resets,
-    scripted,
-    send_raw,
-    sends,
-    waits,
-)
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
     from wsgiref.types import WSGIApplication
-
-__all__ = [  # the names that moved to support.live, support.paths and support.peers, too
-    "CASES", "ROOT", "Fake", "FakeGlance", "FakeKeystone", "Live", "Peer", "RawAnswer",
-    "ScriptedServer", "Seen", "Step", "clean_environ", "drips", "free_port", "hears", "live_shim",
-    "refusal", "resets", "says", "scripted", "send_raw", "sends", "serve", "shim", "token_of",
-    "waits",
-]  # fmt: skip
 
 
 class _QuietHandler(WSGIRequestHandler):
