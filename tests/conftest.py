@@ -1,11 +1,11 @@
 """Fixtures that several packages share: fake services, applications, and live processes."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from flask import request_finished
+from flask import Flask, request_finished
+from flask.testing import FlaskClient
 from support import canary
 from support.fakes import FakeGlance, FakeKeystone, serve
 from support.figures import (
@@ -23,16 +23,8 @@ from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.image_file import load_images
-from nova_image_shim.fakecloud.seed import load_seed
+from nova_image_shim.fakecloud.seed import Seed, load_seed
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from flask import Flask
-    from flask.testing import FlaskClient
-
-    from nova_image_shim.fakecloud.seed import Seed
 
 request_finished.connect(canary.note_answer)
 

@@ -1,13 +1,12 @@
 """The command, what it says when it is ready, and how it refuses to start: the real process."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
@@ -17,9 +16,6 @@ from nova_image_shim.cli import main
 from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 from nova_image_shim.fakecloud.welcome import welcome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 COMMAND = Path(sys.executable).parent / "nova-image-shim"
 READY = re.compile(r"nova-image-shim ready: (http://\S+:\d+)\n")

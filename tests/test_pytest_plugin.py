@@ -1,11 +1,9 @@
 """The pytest plugin, used by other projects' tests in processes of their own."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
@@ -14,12 +12,7 @@ from keystoneauth1.session import Session
 from support.live import clean_environ
 from support.paths import ROOT
 
-from nova_image_shim.fakecloud.testing import serve_legacy_cloud
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from nova_image_shim.fakecloud.testing import LegacyCloud
+from nova_image_shim.fakecloud.testing import LegacyCloud, serve_legacy_cloud
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 EXAMPLE, SEED_FIXTURE = BLOCK.findall((ROOT / "docs" / "fake-cloud.md").read_text("utf-8"))

@@ -1,7 +1,5 @@
 """Addresses: without their version, and as host and port."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_image_shim.adapters.address import Address, without_version

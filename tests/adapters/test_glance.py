@@ -1,8 +1,7 @@
 """The Glance adapter keeps the port's promises over HTTP, and costs the calls that it must."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from keystoneauth1.token_endpoint import Token
@@ -12,12 +11,7 @@ from support.fakes import FakeGlance, token_of
 from adapters.test_memory import stocked
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
-from nova_image_shim.adapters.image_port import Context
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from nova_image_shim.adapters.image_port import ImageService
+from nova_image_shim.adapters.image_port import Context, ImageService
 
 
 class TestGlanceImageService(ImageServiceContract):

@@ -1,8 +1,7 @@
 """What the environment of the process says of proxies, certificates and ~/.netrc."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -11,9 +10,6 @@ from support.live import free_port, glance_environ, live_shim
 
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROXY = "http://proxy.example:3128"
 ENVIRONMENTS: list[dict[str, str]] = [

@@ -1,21 +1,17 @@
 """Limiter, single-flight and breaker alone; tests/serving has them in the live service."""
 
-from __future__ import annotations
-
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from nova_image_shim.adapters.limits.breaker import Breaker
 from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded, Slot
 from nova_image_shim.adapters.limits.single_flight import SingleFlight
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def limiter_of(slots: int, queue: int = 0, seconds: float = 0.05) -> Limiter:

@@ -1,23 +1,18 @@
 """What the service user logs in with: every value reaches Keystone byte for byte."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
+from support.fakes import FakeKeystone
 from support.live import glance_environ
 
 from nova_image_shim.adapters.keystone.login import v3_url
 from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.command import findings
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from support.fakes import FakeKeystone
 
 VALUES = ["x$z", "x$$z", r"a\$b", "${HOME}", "%(x)s", 'quo"te', "caf\u00e9 \U0001f40d", "#;,="]
 

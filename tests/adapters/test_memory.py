@@ -1,17 +1,12 @@
 """The embedded store keeps the port's promises."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from support.contract import ImageServiceContract, new_id
 
-from nova_image_shim.adapters.image_port import Context
+from nova_image_shim.adapters.image_port import Context, ImageService
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
-
-if TYPE_CHECKING:
-    from nova_image_shim.adapters.image_port import ImageService
 
 
 def stocked(images: tuple[dict[str, Any], ...]) -> MemoryImageService:

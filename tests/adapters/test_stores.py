@@ -1,28 +1,21 @@
 """Stores: in the process, in a real memcached where there is one, and on servers that misbehave."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import pytest
 from pymemcache.client.base import Client
 from support.live import free_port
-from support.peers import drips, resets, scripted, sends, waits
+from support.peers import Peer, Step, drips, resets, scripted, sends, waits
 
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from support.peers import Peer, Step
 
 KEY = "tokens/0123"
 KEPT = f"nova-image-shim/{KEY}"

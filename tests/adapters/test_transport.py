@@ -1,7 +1,5 @@
 """The bounds of HTTP: how long, how much, how often; over real sockets."""
 
-from __future__ import annotations
-
 import datetime
 import gzip
 import ipaddress
@@ -11,7 +9,9 @@ import threading
 import time
 import tracemalloc
 import zlib
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 import requests
@@ -21,18 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from keystoneauth1.token_endpoint import Token
 from support.fakes import FakeGlance, says, serve, token_of
 from support.live import free_port
-from support.peers import drips, hears, resets, scripted, sends, waits
+from support.peers import Step, drips, hears, resets, scripted, sends, waits
 from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.http.transport import AnswerTooLargeError, BoundedTransport
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from support.peers import Step
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-Padding: " + b"p" * 600 + b"\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"

@@ -1,8 +1,6 @@
 """Every translation and query case, through the running service: gunicorn, fake Keystone, fake
 Glance, real HTTP between them. Their form and settings are in cases/README.md."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

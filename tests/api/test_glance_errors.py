@@ -1,19 +1,22 @@
 """What each outcome at Glance is answered with: through the application, over real HTTP."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import time
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from flask import Request as FlaskRequest
+from flask.testing import FlaskClient
 from keystoneauth1.token_endpoint import Token
 from support.fakes import FakeGlance, refusal, says, serve, token_of
 from support.live import free_port
-from support.peers import drips, hears, scripted, sends, waits
+from support.peers import Step, drips, hears, scripted, sends, waits
+from werkzeug.test import TestResponse
+from werkzeug.wrappers import Request, Response
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
@@ -21,15 +24,6 @@ from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOp
 from nova_image_shim.api.errors import DEFAULT_MESSAGES, PORT_ERRORS
 from nova_image_shim.auth.caller import Caller
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flask import Request as FlaskRequest
-    from flask.testing import FlaskClient
-    from support.peers import Step
-    from werkzeug.test import TestResponse
-    from werkzeug.wrappers import Request, Response
 
 IMAGE_ID = "70a599e0-31e7-49b7-b260-868f441e862b"
 LIST = "/v2/demo/images"

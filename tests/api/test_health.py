@@ -1,14 +1,14 @@
 """Whether the service answers and is ready, and what it says where it is not."""
 
-from __future__ import annotations
-
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import requests
-from support.fakes import says
+from flask.testing import FlaskClient
+from support.fakes import FakeGlance, FakeKeystone, says
 from support.live import glance_environ, shim
 
 from nova_image_shim import create_app
@@ -16,13 +16,6 @@ from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.observability.readiness import Readiness
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from flask.testing import FlaskClient
-    from support.fakes import FakeGlance, FakeKeystone
 
 TEXT = "text/plain; charset=UTF-8"
 JSON = "application/json; charset=UTF-8"

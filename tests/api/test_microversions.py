@@ -1,22 +1,17 @@
 """The `/v2.1` mount: its document, headers and stricter bodies; and which mounts are served."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from nova_image_shim import create_app
+from nova_image_shim.adapters.image_port import Image
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
-
-    from nova_image_shim.adapters.image_port import Image
 
 SAMPLE = "70a599e0-31e7-49b7-b260-868f441e862b"
 NOVA, STANDARD = "X-OpenStack-Nova-API-Version", "OpenStack-API-Version"

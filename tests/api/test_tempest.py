@@ -2,21 +2,17 @@
 integers that are integers, and the one status that each call has when all is well.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from jsonschema import Draft4Validator
 from support.paths import CASES
 
 from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
-
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
 
 SAMPLE = "70a599e0-31e7-49b7-b260-868f441e862b"
 MOUNTS = ("/v2/demo", "/v1.1/demo", "/v2.1/demo", "/v2.1")

@@ -1,17 +1,19 @@
 """Deletes and metadata writes, over the embedded store and over the Glance adapter and its wire."""
 
-from __future__ import annotations
-
 import json
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from keystoneauth1.token_endpoint import Token
 from support.contract import NOWHERE
 from support.fakes import FakeGlance, refusal, says, token_of
+from werkzeug.test import TestResponse
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
@@ -22,13 +24,6 @@ from nova_image_shim.auth.caller import Caller
 from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.settings import Settings
 from nova_image_shim.translation.translator import BASE_ATTRIBUTES, to_metadata
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from flask import Flask
-    from flask.testing import FlaskClient
-    from werkzeug.test import TestResponse
 
 IMAGE = "11111111-1111-4111-8111-111111111111"
 FOREIGN = "22222222-2222-4222-8222-222222222222"

@@ -1,17 +1,19 @@
 """The OpenAPI document: valid, of exactly the routes that there are, and true of each answer."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from marshmallow import ValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from support.openapi import Document, Operation, calls_of
+from werkzeug.test import TestResponse
 
 from nova_image_shim import api_docs, create_app
 from nova_image_shim.adapters import image_port as port
@@ -24,13 +26,6 @@ from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.settings import Settings
 from nova_image_shim.settings.brownout import Brownout
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from flask import Flask
-    from flask.testing import FlaskClient
-    from werkzeug.test import TestResponse
 
 MOUNTS = ("v1.1", "v2", "v2.1")
 BASE = "http://127.0.0.1:8774"

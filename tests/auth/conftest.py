@@ -1,16 +1,11 @@
 """A Keystone for each test of this folder."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 from support.fakes import FakeGlance, serve
 
 from auth.over_keystone import MoodyKeystone
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module")

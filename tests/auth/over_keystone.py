@@ -1,24 +1,19 @@
 """The application over a fake Keystone: what the tests of this folder share."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flask import Flask
 from support.fakes import FakeKeystone, token_of
 from support.live import glance_environ
+from werkzeug.test import TestResponse
+from werkzeug.wrappers import Request, Response
 
 from nova_image_shim.realcloud import create_glance_app
 from nova_image_shim.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flask import Flask
-    from werkzeug.test import TestResponse
-    from werkzeug.wrappers import Request, Response
-
-    Mood = Callable[[Request], Response]
+Mood = Callable[[Request], Response]
 
 
 def fault(name: str, code: int, *text: str) -> dict[str, Any]:

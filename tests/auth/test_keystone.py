@@ -1,23 +1,22 @@
 """Who may ask, according to Keystone: over the fake one, in process and in the live service."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
-from flask import g
+from flask import Flask, g
 from support.fakes import FakeGlance, FakeKeystone, says, serve, token_of
 from support.live import free_port
-from support.peers import drips, hears, scripted, waits
+from support.peers import Step, drips, hears, scripted, waits
 from werkzeug.serving import make_server
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from auth.over_keystone import (
     AWAY,
@@ -29,6 +28,7 @@ from auth.over_keystone import (
     NOT_FOUND,
     REFUSED,
     VALIDATION,
+    Mood,
     MoodyKeystone,
     ask,
     fault,
@@ -43,15 +43,6 @@ from nova_image_shim.adapters.limits.limiter import Limiter
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.auth.keystone import KeystoneAuthenticate, open_keystone
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from flask import Flask
-    from support.peers import Step
-    from werkzeug.wrappers import Request
-
-    from auth.over_keystone import Mood
 
 
 def raw(method: str, base: str, path: str, headers: dict[str, str]) -> requests.Response:

@@ -1,10 +1,9 @@
 """The service user, and the Glance that a caller's token leads to."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from support.fakes import FakeGlance, says, token_of
@@ -21,9 +20,6 @@ from auth.over_keystone import (
     over,
     told,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PASSWORD = "service-user-password"
 USER_CLEAR = {"OS_USERNAME": "", "OS_USER_DOMAIN_NAME": ""}

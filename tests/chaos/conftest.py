@@ -1,28 +1,22 @@
 """Fixtures: the service with upstreams that fail on demand, and a count of the cells."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 from support.fakes import FakeGlance, FakeKeystone, token_of
-from support.live import glance_environ, live_shim
+from support.live import Live, glance_environ, live_shim
 from support.peers import ScriptedServer, scripted
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
 
 from .upstream import Upstream
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-
-    from support.live import Live
 
 # Short, so that the table takes only a few minutes; the tests check these bounds.
 SECONDS = {

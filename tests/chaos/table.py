@@ -3,8 +3,6 @@
 Run `python tests/chaos/table.py` to write it; a test fails if it is out of date.
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,32 +1,23 @@
 """Check every cell of the table: status, fault, duration, log line, and recovery."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 from support.fakes import token_of
-from support.live import free_port
-from support.peers import scripted, sends, waits
+from support.live import Live, free_port
+from support.peers import Peer, scripted, sends, waits
 
-from .conftest import SECONDS
+from .conftest import SECONDS, World
 from .table import Cell, cells
 from .upstream import Request, Trouble
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from support.live import Live
-    from support.peers import Peer
-
-    from .conftest import World
 
 SLACK_SECONDS = 1.5  # allowance for a loaded machine
 WORDS = {"at once": 0.0, "half a second": 0.5}

@@ -1,31 +1,25 @@
 """Reloads, stops and crashes, and their effect on concurrent requests."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import signal
 import socket
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import requests
 from support.fakes import FakeKeystone, serve, token_of
-from support.live import glance_environ, live_shim
+from support.live import Live, glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
 
 from .traffic import SlowGlance, Traffic, nginx, until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from support.live import Live
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(

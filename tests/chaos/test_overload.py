@@ -4,12 +4,11 @@ The environment variables `LOAD_SECONDS` and `SOAK_SECONDS` set their durations;
 `make soak` use them.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -20,10 +19,6 @@ from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
 
 from .traffic import SlowGlance, Traffic
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 LOAD_SECONDS = float(os.environ.get("LOAD_SECONDS", "10"))
 SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))

@@ -1,27 +1,21 @@
 """Repeat the network faults between the service and a real Keystone and Glance."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 from real.cloud import NotInstalledError, RealCloud
 from real.conftest import real_environ
-from support.live import live_shim
+from support.live import Live, live_shim
 from werkzeug.wrappers import Response
 
 from .conftest import LIMITS, SECONDS
 from .table import Cell, cells
 from .test_faults import CALLERS, CALLS, WRITES, Call, ask, check, is_validation
 from .upstream import Request, Trouble, Upstream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.live import Live
 
 WIRE = ("refused", "closed", "reset", "silent", "in drops", "cut")
 OF_ONE_HOP = {"connection", "content-encoding", "content-length", "transfer-encoding"}

@@ -1,25 +1,20 @@
 """Continuous clients, nginx as configured in deploy/, and a slow Glance."""
 
-from __future__ import annotations
-
 import contextlib
 import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 import requests
 from support.fakes import FakeGlance, token_of
 from support.live import free_port
 from support.paths import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Request, Response
 
 
 @dataclass

@@ -3,8 +3,6 @@
 It only translates: each login becomes a v3 login, and the token is Keystone's.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any

@@ -1,23 +1,18 @@
 """Describe a client and run its program."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from support.live import clean_environ
 
 from .install import CLIENTS as FOLDER
 from .install import PROGRAMS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from .world import Task
+from .world import Task
 
 TIMEOUT_SECONDS = 120
 

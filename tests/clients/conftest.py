@@ -1,8 +1,6 @@
 """Fixtures: a real cloud that has the service in its catalog."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 from real.cloud import NotInstalledError, RealCloud
@@ -11,9 +9,6 @@ from support.fakes import serve
 from support.live import shim
 
 from .authfront import AuthFront
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")

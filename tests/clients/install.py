@@ -6,8 +6,6 @@ tool chain on this machine are reported and left out, and their tests are skippe
 an earlier run are current, it does nothing.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os

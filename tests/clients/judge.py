@@ -1,14 +1,10 @@
 """Compare the objects that a client returned with the existing images."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from .world import Task
+from .world import Task
 
 Seen = dict[str, Any]
 

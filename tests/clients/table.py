@@ -1,7 +1,5 @@
 """The tested clients, their environment variables and their expected results."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .clients import Client

@@ -1,13 +1,13 @@
 """Run every image call of each real client against the service."""
 
-from __future__ import annotations
-
 import json
 import os
 import uuid
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
+from real.cloud import RealCloud
 from real.state import USERS
 from support.live import shim
 
@@ -16,11 +16,6 @@ from .install import why_missing
 from .judge import Judge
 from .table import CLIENTS, MORE_CLIENTS
 from .world import glance_images, make_task, nova_image
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from real.cloud import RealCloud
 
 pytestmark = pytest.mark.clients
 

@@ -1,7 +1,5 @@
 """docs/clients.md lists exactly the tested clients."""
 
-from __future__ import annotations
-
 import re
 
 from support.paths import ROOT

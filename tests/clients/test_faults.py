@@ -1,19 +1,16 @@
 """Run real clients against fault rules of the embedded cloud."""
 
-from __future__ import annotations
-
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from support.live import clean_environ
 
+from nova_image_shim.fakecloud.testing import LegacyCloud
+
 from .install import CLIENTS as FOLDER
 from .install import PROGRAMS, why_missing
-
-if TYPE_CHECKING:
-    from nova_image_shim.fakecloud.testing import LegacyCloud
 
 pytestmark = pytest.mark.clients
 

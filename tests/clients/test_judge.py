@@ -1,17 +1,13 @@
 """Test that the judge reports each error, and nothing for a correct client."""
 
-from __future__ import annotations
-
 import copy
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from .judge import Judge
 from .world import glance_images, make_task, nova_image
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 GLANCE_IMAGES = [{"id": f"id-{n:02}", **image} for n, image in enumerate(glance_images())]
 IMAGES = [nova_image(image) for image in reversed(GLANCE_IMAGES)]

@@ -1,7 +1,5 @@
 """The images for all clients, their expected form, and the clients' task."""
 
-from __future__ import annotations
-
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

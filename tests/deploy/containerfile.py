@@ -1,16 +1,11 @@
 """Read a Containerfile and execute its steps in mount namespaces instead of images."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 # Mounts the stage's /opt over the system's, so that files written there belong to the stage.
 OVERLAY = "mount -t overlay none -o lowerdir=/opt,upperdir={root}/opt,workdir={root}/work /opt"

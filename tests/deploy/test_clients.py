@@ -1,22 +1,17 @@
 """Old clients find the service in Keystone's catalog, where deploy/'s script registered it."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from clients.install import CLIENTS as FOLDER
 from real.state import USERS
 
+from .conftest import Deployment
 from .fronts import DEPLOY, PROXIES
-
-if TYPE_CHECKING:
-    from .conftest import Deployment
 
 FRONTS = [(name, scheme) for name in PROXIES for scheme in ("http", "https")]
 NOVA = FOLDER / "novaclient-7.1.2" / "bin" / "nova"

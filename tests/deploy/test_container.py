@@ -1,26 +1,19 @@
 """The container starts as an unprivileged user on a read-only file system."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 from support.live import free_port
 from support.paths import ROOT
 
-from .containerfile import build, container_command, instructions, may_mount
+from .containerfile import Stage, build, container_command, instructions, may_mount
 from .fronts import DEPLOY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from .containerfile import Stage
 
 CONTAINERFILE = DEPLOY / "container" / "Containerfile"
 

@@ -1,10 +1,9 @@
 """The Kubernetes files match their schemas, and all references in them resolve."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -18,9 +17,6 @@ from .test_systemd import environ_of
 kubernetes_validate = pytest.importorskip(
     "kubernetes_validate", reason="kubernetes-validate is not installed; run `make test-deploy`"
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FOLDER = DEPLOY / "kubernetes"
 KUBECTL = shutil.which("kubectl")

@@ -1,20 +1,15 @@
 """A real Prometheus scrapes both shims behind the proxies and counts their clients."""
 
-from __future__ import annotations
-
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 import requests
 from support.prometheus_server import PROMETHEUS, prometheus, query
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .conftest import Deployment
-    from .fronts import Front
+from .conftest import Deployment
+from .fronts import Front
 
 LISTS = 12
 COUNT = 'nova_image_shim_requests_total{call="images.detail", status="200", client="fog"}'

@@ -1,7 +1,5 @@
 """The systemd unit is valid and sandboxed, and its settings start the service."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

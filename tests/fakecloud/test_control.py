@@ -1,16 +1,16 @@
 """The control plane's calls: requests, responses and refusals."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from support.identity_answers import error
 from support.paths import ROOT
+from werkzeug.test import TestResponse
 
 from fakecloud.images import COMPLETE, STATUS
 from nova_image_shim.adapters.address import Address
@@ -23,10 +23,6 @@ from nova_image_shim.fakecloud.control.rules import RuleSchema
 from nova_image_shim.fakecloud.seed import load_seed
 from nova_image_shim.fakecloud.testing import LegacyCloud
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from flask import Flask
-    from werkzeug.test import TestResponse
 
 JSON = "application/json"
 NOW = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")

@@ -1,10 +1,9 @@
 """Faults as clients meet them on the wire, in a test's own process and behind gunicorn."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,11 +16,7 @@ from support.peers import send_raw
 from urllib3.util import Retry
 
 from nova_image_shim.fakecloud.control.faults import GARBAGE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from nova_image_shim.fakecloud.testing import LegacyCloud
+from nova_image_shim.fakecloud.testing import LegacyCloud
 
 UNAVAILABLE = "The server is currently unavailable. Please try again at a later time."
 

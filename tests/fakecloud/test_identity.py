@@ -1,7 +1,5 @@
 """Tokens of the embedded identity: what they stand for, when they end, how many there are."""
 
-from __future__ import annotations
-
 import threading
 from datetime import timedelta
 

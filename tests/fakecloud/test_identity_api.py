@@ -1,11 +1,10 @@
 """The embedded identity whatever its version: documents, paths, addresses, the log."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from support.identity_answers import (
     BASE,
     CHALLENGE,
@@ -23,12 +22,8 @@ from support.identity_answers import (
 )
 
 from nova_image_shim.fakecloud import create_cloud_app
+from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
-
-    from nova_image_shim.fakecloud.cloud import FakeCloud
 
 V3 = {
     "id": "v3.14",

@@ -1,12 +1,11 @@
 """Identity v3 of the embedded cloud: its answers, whole, and every refusal."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
+from flask.testing import FlaskClient
 from keystoneauth1 import access
 from support.identity_answers import (
     BASE,
@@ -29,9 +28,6 @@ from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
 
 
 @pytest.mark.parametrize("root", ROOTS)

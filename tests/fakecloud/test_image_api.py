@@ -1,11 +1,12 @@
 """The embedded image API: Glance v2 to read from, over the store of the legacy calls."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from support.identity_answers import BASE, CHALLENGE, UNAUTHORIZED
 
 from nova_image_shim.fakecloud import create_cloud_app
@@ -13,12 +14,6 @@ from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from flask import Flask
-    from flask.testing import FlaskClient
 
 DEMO = {"X-Auth-Token": "demo", "Accept": "application/json"}
 PRIVATE = {"owner": "demo", "visibility": "private"}

@@ -1,18 +1,14 @@
 """The file that fills the embedded store: what it may hold, and what is said of a bad one."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fakecloud.images import COMPLETE, STATUS
 from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.fakecloud.items import ImageFileError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def load(folder: Path, text: str, name: str = "images.yaml") -> list[dict[str, Any]]:

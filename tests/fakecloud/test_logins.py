@@ -1,27 +1,21 @@
 """Real client libraries log in to the embedded cloud over HTTP and find their way to the images."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from glanceclient import Client, exc
 from keystoneauth1 import discover, identity
+from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session
 
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.testing import LegacyCloud
 from nova_image_shim.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flask.testing import FlaskClient
-    from keystoneauth1.plugin import BaseAuthPlugin
-
-    from nova_image_shim.fakecloud.testing import LegacyCloud
-
-    Login = Callable[[str], BaseAuthPlugin]
+Login = Callable[[str], BaseAuthPlugin]
 
 COMPUTE: Any = {"service_type": "compute", "region_name": "RegionOne"}
 USER: Any = {"username": "demo", "password": "demo"}

@@ -1,7 +1,5 @@
 """Fault rules: which are refused, which requests they match, and how often they act."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

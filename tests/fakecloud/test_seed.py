@@ -1,9 +1,8 @@
 """The file that the embedded cloud begins with: what may be in it, and how a bad one is refused."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +10,6 @@ from fakecloud.images import STATUS
 from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.fakecloud.items import ImageFileError
 from nova_image_shim.fakecloud.seed import Project, Seed, User, load_seed
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ID = "Must be 1 to 64 letters, digits or ._~- and begin with a letter, a digit or _."
 DEFAULT_PROJECTS = (Project("demo", "demo"), Project("alt", "alt"), Project("admin", "admin"))

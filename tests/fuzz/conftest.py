@@ -1,7 +1,5 @@
 """How many random inputs there are."""
 
-from __future__ import annotations
-
 import os
 
 from hypothesis import HealthCheck, settings

@@ -1,8 +1,7 @@
 """Requests made of the OpenAPI document, good and bad: never a 5xx, never what it does not say."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -11,9 +10,6 @@ from support.live import shim
 from nova_image_shim.api_docs import load_document
 
 from .conftest import EXAMPLES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.live
 REASON = "schemathesis is not installed; run `make fuzz`"

@@ -1,12 +1,12 @@
 """Any query string: 200 or a 400 with a known message, and the same from both adapters."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+from flask import Flask, Request
 from hypothesis import given
 from hypothesis import strategies as st
 from keystoneauth1.token_endpoint import Token
@@ -18,11 +18,6 @@ from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.caller import Caller
 from nova_image_shim.fakecloud.image_file import complete, load_images
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from flask import Flask, Request
 
 KNOWN = [
     r"Invalid input received: (limit|page_size|minRam|minDisk) must be an integer",

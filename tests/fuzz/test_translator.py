@@ -1,9 +1,8 @@
 """Any JSON for any field of an image: always a valid legacy entry, ids kept, never an exception."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +15,6 @@ from nova_image_shim.translation.metadata_changes import ReservedKey, to_changes
 from nova_image_shim.translation.translator import BASE_ATTRIBUTES, Translator
 
 from .conftest import EXAMPLES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LINKS = Links.under("http://shim", "v2", "t", "http://glance", project_in_alternate=True)
 LINK = {

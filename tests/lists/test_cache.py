@@ -1,16 +1,18 @@
 """The cache of lists: who gets an answer from it, which one, and what it never keeps."""
 
-from __future__ import annotations
-
 import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from flask import Request
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
@@ -23,13 +25,6 @@ from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.realcloud import create_glance_app
 from nova_image_shim.settings import Keystone, Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flask import Request
-    from flask.testing import FlaskClient
-    from werkzeug.test import TestResponse
 
 ROLES = [{"id": "1", "name": "member"}, {"id": "2", "name": "reader"}]
 TOKEN = {"auth_token": "a", "audit_ids": ["a"], "expires_at": "soon", "roles": ROLES}

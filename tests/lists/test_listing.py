@@ -1,15 +1,16 @@
 """Paging over the embedded store: number of calls, number of images, and links."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
@@ -23,12 +24,6 @@ from nova_image_shim.settings import Settings
 from nova_image_shim.translation.filters import GlanceQuery
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from flask.testing import FlaskClient
-    from werkzeug.test import TestResponse
 
 
 class RecordingStore(MemoryImageService):

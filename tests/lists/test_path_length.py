@@ -1,11 +1,10 @@
 """How far a list travels: the calls and files of ours between the view and its response."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import Any
 
 from support.fakes import FakeGlance, FakeKeystone, token_of
 from support.live import glance_environ
@@ -14,9 +13,6 @@ from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.realcloud import create_glance_app
 from nova_image_shim.settings import Settings
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 ROOT = Path(__file__).parents[2]
 OURS = tuple(str(ROOT / folder) for folder in ("app", "adapters"))

@@ -1,7 +1,5 @@
 """The family and version of a client, by its User-Agent."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_image_shim.observability.client_families import FAMILIES, client_of

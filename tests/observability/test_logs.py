@@ -1,16 +1,16 @@
 """What is logged, and what never is."""
 
-from __future__ import annotations
-
 import contextvars
 import json
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from support.fakes import token_of
+from support.fakes import FakeGlance, FakeKeystone, token_of
 from support.live import glance_environ, shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
@@ -18,12 +18,6 @@ from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.observability.client_families import client_of
 from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
 from nova_image_shim.observability.trace import ACCESS_LOGGER, CURRENT, Trace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from support.fakes import FakeGlance, FakeKeystone
 
 TOKEN = 'a"token\\of-some-length'
 FERNET = "gAAAAABm" + "x" * 150 + "=="

@@ -1,7 +1,5 @@
 """The metrics, scraped from the live service with its workers over the fake Keystone and Glance."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -11,23 +9,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
-from support.fakes import says, token_of
+from support.fakes import FakeGlance, FakeKeystone, says, token_of
 from support.live import clean_environ, free_port, glance_environ, shim
 from support.paths import ROOT
 
 from nova_image_shim.observability.metrics import Metrics
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from support.fakes import FakeGlance, FakeKeystone
 
 
 class Scraped(NamedTuple):

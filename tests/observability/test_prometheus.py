@@ -4,27 +4,20 @@ An expression that finds nothing is a mistake of name or label: the service is m
 something for each. Needs Debian's package `prometheus`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re
 import shutil
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 import requests
 import yaml
-from support.fakes import says, token_of
+from support.fakes import FakeGlance, FakeKeystone, says, token_of
 from support.live import free_port, glance_environ, shim
 from support.prometheus_server import DEPLOY, PROMETHEUS, prometheus, query
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.fakes import FakeGlance, FakeKeystone
 
 PROMTOOL = shutil.which("promtool")
 pytestmark = [

@@ -7,18 +7,14 @@ compared. The order of parameter names in a link is ignored, but not the order o
 If neither service answers, that counts as a difference, because it shows nothing.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from .exchange import Answer
+from .exchange import Answer
 
 ABSENT = "(absent)"
 REQUEST_ID = "(request id)"

@@ -1,19 +1,15 @@
 """Read requests from files, send them byte for byte, and return the answers."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FILES = Path(__file__).parent / "requests"
 SECONDS = 60

@@ -1,7 +1,5 @@
 """Load and check `intended.yaml`, the file of intended differences."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, NamedTuple
 

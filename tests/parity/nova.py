@@ -4,26 +4,18 @@ It has no compute host, scheduler or message bus, and uses sqlite. Run `python t
 nova` first. Creating the databases takes about fifteen seconds, so they are cached and copied.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from real import services
-from real.cloud import NotInstalledError
+from real.cloud import NotInstalledError, RealCloud
 from real.install import REAL, fingerprint, is_installed
-from real.processes import free_ports, run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from real.cloud import RealCloud
-    from real.processes import Daemon
+from real.processes import Daemon, free_ports, run
 
 MANAGE = REAL / "nova" / "bin" / "nova-manage"
 

@@ -1,20 +1,15 @@
 """Judge the differences as intended or unexpected, and count them."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import yaml
 
+from .compare import Differences
+from .exchange import Request
 from .intended import Intended, Key
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from .compare import Differences
-    from .exchange import Request
 
 
 class Comparison(NamedTuple):

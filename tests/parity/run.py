@@ -4,33 +4,28 @@ Both use the same real Keystone and Glance. Every difference must be listed in `
 every difference listed there must occur.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 # A script cannot import its own package otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from collections.abc import Callable, Iterator
 
 from real.cloud import RealCloud
 from support.live import shim
 
 from parity.compare import clean, differences, normal
-from parity.exchange import load_requests, send
+from parity.exchange import Request, load_requests, send
 from parity.intended import load_intended
 from parity.nova import nova
 from parity.report import Comparison, dump, judge, report
 from parity.world import World
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from parity.exchange import Request
 
 # `alike`: configured so that the answers can be equal; Nova has Glance's address in its
 # configuration, this service uses the links of later Nova releases and does not compress.

@@ -1,7 +1,5 @@
 """The parts of `make parity`, which compares the service with Nova; these tests need no Nova."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

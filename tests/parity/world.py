@@ -4,21 +4,17 @@ Nova and this service share the images to read. Images to write are created in p
 recipe, so that neither service sees the changes of the other.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 import yaml
+from real.cloud import RealCloud
 
 from .compare import ABSENT
 from .exchange import fill
-
-if TYPE_CHECKING:
-    from real.cloud import RealCloud
 
 RECIPES = Path(__file__).parent / "images.yaml"
 FIRST_CREATED = datetime(2024, 2, 1, 12, 0, 0, 1, tzinfo=UTC)

@@ -1,7 +1,5 @@
 """The layout of the packages and the direction of imports: rules of the design, as tests."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

@@ -1,8 +1,6 @@
 """The search that all logs, metrics and answers go through finds what it is to find."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
@@ -13,9 +11,6 @@ from support.live import glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ENVIRON = {"OS_PASSWORD": "pass.word", "OS_USERNAME": "nova-image-shim"}
 

@@ -1,20 +1,14 @@
 """What the documentation says of the embedded cloud, against the cloud."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from flask import Flask
+from flask.testing import FlaskClient
 from support.paths import ROOT
 
 from nova_image_shim.fakecloud.seed import Project, Seed, load_seed
 from nova_image_shim.fakecloud.welcome import welcome
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from flask import Flask
-    from flask.testing import FlaskClient
 
 PAGE = (ROOT / "docs" / "fake-cloud.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")

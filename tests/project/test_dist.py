@@ -1,22 +1,18 @@
 """What is published: a wheel and an sdist, whole, valid, and able to start on their own."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from support.live import clean_environ, free_port
 from support.paths import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 READY = "nova-image-shim ready: "
 

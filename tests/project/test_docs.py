@@ -1,7 +1,5 @@
 """Tables in docs/ are made of data; here they are today's."""
 
-from __future__ import annotations
-
 import ast
 import re
 

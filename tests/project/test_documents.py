@@ -1,24 +1,19 @@
 """What the documentation says of the program, held to the program."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
 from html import unescape
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 from support.paths import ROOT
 
+from nova_image_shim.adapters.image_port import Image
 from nova_image_shim.translation.filters import to_glance_query
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from nova_image_shim.adapters.image_port import Image
 
 DOCS = ROOT / "docs"
 CODE = re.compile(r"`([^`]+)`")

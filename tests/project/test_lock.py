@@ -1,7 +1,5 @@
 """requirements.lock holds all that is depended on, each with its hashes."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 

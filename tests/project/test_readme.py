@@ -1,24 +1,20 @@
 """README's tables against the program: every call, every parameter, every setting, the example."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
+from flask import Flask
+from flask.testing import FlaskClient
 from support.openapi import calls_of
 
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.api.schemas import list_query as schemas
 from nova_image_shim.settings import Keystone, Settings
 from nova_image_shim.settings.settings import COMPAT
-
-if TYPE_CHECKING:
-    from flask import Flask
-    from flask.testing import FlaskClient
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 CODE = re.compile(r"`([^`]+)`")

@@ -1,31 +1,24 @@
 """What SECURITY.md promises of the live service, over fakes; the real Glance's part is in real/."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
 from support.fakes import FakeGlance, FakeKeystone, refusal, serve, token_of
-from support.live import free_port, glance_environ, live_shim
+from support.live import Live, free_port, glance_environ, live_shim
 from support.peers import scripted, send_raw
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from support.live import Live
-    from werkzeug.wrappers import Request
 
 CANARY = token_of("canary-4f1d2c")
 SERVICE_CANARY = token_of("service")

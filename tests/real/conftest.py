@@ -1,17 +1,13 @@
 """Fixtures for the tests marked `real`: a real cloud, and shims in front of it."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from support.live import shim
 
 from .cloud import NotInstalledError, RealCloud
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
 
 # Set by `make test-real`, where a skipped test counts as a failure.
 REQUIRED = bool(os.environ.get("REQUIRE_REAL"))

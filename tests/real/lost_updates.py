@@ -10,8 +10,6 @@ concurrently; sqlite refuses some with a 500, which does not count as lost. The 
 repeated through the service, where each client sends one POST of metadata.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import uuid
@@ -19,21 +17,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 # A script cannot import its own package otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from collections.abc import Callable, Iterator
+
+import requests
 from support.live import shim
 
 from real import services
 from real.cloud import RealCloud
 from real.processes import free_ports
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import requests
 
 CLIENTS = (2, 4, 8)
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"

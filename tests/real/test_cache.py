@@ -1,20 +1,15 @@
 """Lists cached by several processes with one memcached, in front of real Keystone and Glance."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 from support.live import shim
 
+from .cloud import RealCloud
 from .conftest import real_environ
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .cloud import RealCloud
 
 SECONDS = 60
 

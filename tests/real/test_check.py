@@ -1,7 +1,5 @@
 """`check` on the real Keystone and Glance: a good set-up, and every problem that it reports."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import ssl
@@ -9,9 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -19,13 +18,8 @@ from support.live import clean_environ
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+from .cloud import RealCloud
 from .conftest import real_environ
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from .cloud import RealCloud
 
 Changes = dict[str, str]
 

@@ -1,18 +1,12 @@
 """The service and the check on the configuration file that the real Glance runs with."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import requests
 from support.live import shim
 
+from .cloud import RealCloud
 from .test_check import check, wrong
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from .cloud import RealCloud
 
 
 def environ(cloud: RealCloud, folder: Path, more: str = "") -> dict[str, str]:

@@ -1,19 +1,14 @@
 """Run the image store's contract with the Glance adapter and a real Glance."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from support.contract import ImageServiceContract
 
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
-from nova_image_shim.adapters.image_port import Context
+from nova_image_shim.adapters.image_port import Context, ImageService
 
-if TYPE_CHECKING:
-    from nova_image_shim.adapters.image_port import ImageService
-
-    from .cloud import RealCloud
+from .cloud import RealCloud
 
 
 def create(cloud: RealCloud, image: dict[str, Any]) -> dict[str, Any]:

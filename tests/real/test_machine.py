@@ -3,13 +3,13 @@
 Each step sends a request to two applications, one with the embedded store and one with real Glance.
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from flask import Flask, Request
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -22,12 +22,7 @@ from nova_image_shim.auth.caller import Caller
 from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flask import Flask, Request
-
-    from .cloud import RealCloud
+from .cloud import RealCloud
 
 RUNS = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 STEPS = 30

@@ -1,20 +1,15 @@
 """Test that no call reveals the existence of an image to a project that may not see it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
 from support.live import Live, live_shim
 
+from .cloud import RealCloud
 from .conftest import real_environ
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .cloud import RealCloud
 
 ABSENT = "0f1c5b0e-93c5-4c0e-8f0e-0c53e1a4a3c2"
 SECRET = "alt-secret-7c1d"

@@ -1,25 +1,20 @@
 """Test the service under gunicorn with a real Keystone and Glance."""
 
-from __future__ import annotations
-
 import itertools
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import requests
 from support.live import shim
 
+from .cloud import RealCloud
 from .conftest import real_environ
 from .test_contract import create
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from .cloud import RealCloud
 
 UNAVAILABLE = {
     "serviceUnavailable": {

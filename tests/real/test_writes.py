@@ -1,20 +1,15 @@
 """Test the effects of deletes and metadata writes on a real Glance."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
 
 from nova_image_shim.translation.translator import BASE_ATTRIBUTES
 
+from .cloud import RealCloud
 from .test_contract import create
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .cloud import RealCloud
 
 PRESENT = {"a": "1", "b": "2"}
 KINDS: dict[str, dict[str, Any]] = {

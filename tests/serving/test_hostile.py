@@ -1,12 +1,10 @@
 """Clients that mean no good: slow, oversized, smugglers; each is bounded, and others go on."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,9 +14,6 @@ from support.live import Live, glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.live
 

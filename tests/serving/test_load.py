@@ -1,26 +1,20 @@
 """A service that hangs takes the service over it no further than its own calls."""
 
-from __future__ import annotations
-
 import re
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
 from support.fakes import FakeGlance, FakeKeystone, serve, token_of
 from support.live import Live, free_port, glance_environ, live_shim
 from werkzeug.serving import make_server
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Request, Response
 
 pytestmark = pytest.mark.live
 

@@ -3,8 +3,6 @@
 docs/architecture.md has the table of them, with the reason for each.
 """
 
-from __future__ import annotations
-
 import inspect
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -1,16 +1,11 @@
 """What a worker over a real cloud imports, and what a clean start logs: the real process."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
 from support.fakes import FakeKeystone, token_of
 from support.live import glance_environ, live_shim
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.live
 

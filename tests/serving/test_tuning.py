@@ -1,17 +1,12 @@
 """What a serving process is told of garbage and memory."""
 
-from __future__ import annotations
-
 import gc
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 
 from nova_image_shim.serving.tuning import tune_process
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.fixture

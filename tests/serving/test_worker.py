@@ -1,21 +1,16 @@
 """A thread stays with a client that asks again at once, and not where another wants it."""
 
-from __future__ import annotations
-
 import http.client
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from support.live import Live, live_shim
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.live
 

@@ -1,15 +1,10 @@
 """Headless Chromium and its driver, as Debian packages them, to test the pages with."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytest.importorskip("selenium", reason="selenium is not installed; run `make test-live`")
 

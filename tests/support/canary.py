@@ -5,19 +5,14 @@ those it used. `live_shim` calls this for its log, its metrics and its answers w
 answers of applications inside the tests' own process are searched as they are given.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import zlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from flask import Response
+from flask import Response
 
 TOKEN = re.compile(r"[\w.%-]+-token-0123456789abcdef|gAAAA[\w=-]{40,}", re.ASCII)
 TOKEN_PARTS = ("-token-0123456789abcdef", "gAAAA")

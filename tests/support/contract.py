@@ -3,18 +3,14 @@
 A missing behaviour of an adapter gets a test here first. This keeps the embedded store faithful.
 """
 
-from __future__ import annotations
-
 import uuid
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from nova_image_shim.adapters import image_port as port
-
-if TYPE_CHECKING:
-    from nova_image_shim.adapters.image_port import Context, Image, ImageService
+from nova_image_shim.adapters.image_port import Context, Image, ImageService
 
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 

@@ -4,16 +4,17 @@ The fake Glance serves Glance v2 from the embedded store, so that one contract s
 Glance adapter, HTTP included, to what the embedded store does. Both also return scripted answers.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import socket
+import ssl
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
+from wsgiref.types import WSGIApplication
 
 from keystoneauth1 import fixture
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -21,11 +22,6 @@ from werkzeug.wrappers import Request, Response
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.memory.service import MemoryImageService
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Iterator
-    from wsgiref.types import WSGIApplication
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -1,16 +1,12 @@
 """Figures that tests collect, printed at the end of the run, of parallel workers, too."""
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from support import canary
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _LINES = pytest.StashKey[list[str]]()
 _INPUTS = pytest.StashKey[Counter[str]]()

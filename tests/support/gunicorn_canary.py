@@ -1,7 +1,5 @@
 """The service's own configuration of gunicorn, and a search through every answer."""
 
-from __future__ import annotations
-
 import os
 import runpy
 import sys

@@ -1,12 +1,9 @@
 """What the embedded identity answers, and how it is asked: shared by the tests of its versions."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import ANY
 
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
+from flask.testing import FlaskClient
 
 BASE = "http://localhost"
 CHALLENGE = f'Keystone uri="{BASE}/identity"'

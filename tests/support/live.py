@@ -1,27 +1,20 @@
 """The service under gunicorn, with a search of its output for secrets."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import requests
 
 from support import canary
+from support.fakes import FakeKeystone
 from support.paths import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from support.fakes import FakeKeystone
-
 
 CONFIG = ROOT / "tests" / "support" / "gunicorn_canary.py"
 

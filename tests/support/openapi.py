@@ -1,17 +1,12 @@
 """The API's OpenAPI document, read as a client would read it: operations, and what they answer."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flask import Flask
 from jsonschema import Draft202012Validator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from flask import Flask
 
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 

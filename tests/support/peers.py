@@ -3,21 +3,16 @@
 A script is a list of steps: `[hears, sends(b"HTTP/1.1 "), waits()]`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator
 
 
 class Peer:

@@ -1,21 +1,17 @@
 """A real Prometheus that scrapes what it is told to, as deploy/prometheus has it."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import requests
 import yaml
 
 from support.live import free_port
 from support.paths import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 DEPLOY = ROOT / "deploy"
 PROMETHEUS = shutil.which("prometheus")

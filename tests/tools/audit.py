@@ -3,8 +3,6 @@
 pip-audit passes dependencies that its source does not know; this script reports them.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -4,8 +4,6 @@ A reason to skip ends with the command that enables the test:
 "nginx is not installed; run `apt-get install nginx-light`".
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

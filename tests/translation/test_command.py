@@ -1,7 +1,5 @@
 """Run the `translate` command with the translator's cases."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Translation of broken images, links and filters, which the shared cases do not cover."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import pytest

@@ -1,7 +1,5 @@
 """The response headers that announce the end of the API."""
 
-from __future__ import annotations
-
 import pytest
 
 from nova_image_shim import create_app
