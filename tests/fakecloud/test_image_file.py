@@ -41,45 +41,37 @@ def test_a_file_is_a_list_or_an_object_with_a_list(
     assert expected == load(tmp_path, text, name)
 
 
+NOON = "2020-02-29T12:00:00Z"
+
+
 @pytest.mark.parametrize(
     ("image", "differences"),
     [
         ({}, {}),
         *(
-            ({"status": status}, {"status": status})
-            for status in "queued saving active killed deleted deactivated".split()
-        ),
-        *(
-            ({"id": image_id}, {"id": image_id})
-            for image_id in ("70a599e0-31e7", "A", "a.b", "_-.~", "0", "a" * 255, "UPPER-lower")
+            (given, given)
+            for given in (
+                *({"status": status} for status in "queued saving active killed deleted".split()),
+                {"status": "deactivated"},
+                *({"id": id_} for id_ in ("70a599e0-31e7", "A", "a.b", "_-.~", "0", "a" * 255)),
+                {"id": "UPPER-lower"},
+                {"owner": "demo", "visibility": "private"},
+                {"visibility": "community"},
+                {"size": 2**63 - 1, "min_ram": 2**31 - 1},
+                {"members": {"a": "accepted"}},
+                {"tags": ["a", "b"], "protected": True},
+                {"locations": [{"url": "file:///x"}]},
+                {"os_distro": "debian", "ramdisk_id": None, "": "", "naïve ☃": "🐍"},
+                {"size": None, "min_ram": None, "min_disk": None, "virtual_size": None},
+            )
         ),
         ({"owner": "demo"}, {"owner": "demo", "visibility": "shared"}),
-        ({"owner": "demo", "visibility": "private"}, {"owner": "demo", "visibility": "private"}),
-        ({"visibility": "community"}, {"visibility": "community"}),
         ({"owner": None, "name": None}, {}),
-        (
-            {"size": None, "min_ram": None, "min_disk": None, "virtual_size": None},
-            {"min_ram": None, "min_disk": None, "virtual_size": None},
-        ),
-        ({"size": 2**63 - 1, "min_ram": 2**31 - 1}, {"size": 2**63 - 1, "min_ram": 2**31 - 1}),
-        ({"members": {"a": "accepted"}}, {"members": {"a": "accepted"}}),
-        ({"tags": ["a", "b"], "protected": True}, {"tags": ["a", "b"], "protected": True}),
-        ({"locations": [{"url": "file:///x"}]}, {"locations": [{"url": "file:///x"}]}),
-        (
-            {"os_distro": "debian", "ramdisk_id": None, "": "", "naïve ☃": "🐍"},
-            {"os_distro": "debian", "ramdisk_id": None, "": "", "naïve ☃": "🐍"},
-        ),
-        (
-            {"created_at": "2020-02-29T12:00:00Z"},
-            {"created_at": "2020-02-29T12:00:00Z", "updated_at": "2020-02-29T12:00:00Z"},
-        ),
-        (
-            {"created_at": None, "updated_at": "2020-02-29T12:00:00Z"},
-            {"updated_at": "2020-02-29T12:00:00Z"},
-        ),
+        ({"created_at": NOON}, {"created_at": NOON, "updated_at": NOON}),
+        ({"created_at": None, "updated_at": NOON}, {"updated_at": NOON}),
         (
             {"created_at": "2020-03-01T01:00:00.999+13:00", "updated_at": "2020-03-01"},
-            {"created_at": "2020-02-29T12:00:00Z", "updated_at": "2020-03-01T00:00:00Z"},
+            {"created_at": NOON, "updated_at": "2020-03-01T00:00:00Z"},
         ),
     ],
 )
