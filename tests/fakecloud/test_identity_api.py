@@ -25,31 +25,23 @@ from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.settings import Settings
 
-V3 = {
-    "id": "v3.14",
-    "status": "stable",
-    "updated": "2020-04-07T00:00:00Z",
-    "links": [{"rel": "self", "href": f"{BASE}/identity/v3/"}],
-    "media-types": [
-        {"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}
-    ],
-}
-V2 = {
-    "id": "v2.0",
-    "status": "stable",
-    "updated": "2014-04-17T00:00:00Z",
-    "links": [
-        {"rel": "self", "href": f"{BASE}/identity/v2.0/"},
-        {
-            "rel": "describedby",
-            "type": "text/html",
-            "href": "https://developer.openstack.org/api-ref/identity/v2/content",
-        },
-    ],
-    "media-types": [
-        {"base": "application/json", "type": "application/vnd.openstack.identity-v2.0+json"}
-    ],
-}
+
+def document(version: str, number: str, updated: str, *links: dict[str, str]) -> dict[str, Any]:
+    """Return what describes a version."""
+    media_type = f"application/vnd.openstack.identity-{version}+json"
+    return {
+        "id": number,
+        "status": "stable",
+        "updated": f"{updated}T00:00:00Z",
+        "links": [{"rel": "self", "href": f"{BASE}/identity/{version}/"}, *links],
+        "media-types": [{"base": "application/json", "type": media_type}],
+    }
+
+
+MANUAL = "https://developer.openstack.org/api-ref/identity/v2/content"
+DESCRIBED = {"rel": "describedby", "type": "text/html", "href": MANUAL}
+V3 = document("v3", "v3.14", "2020-04-07")
+V2 = document("v2.0", "v2.0", "2014-04-17", DESCRIBED)
 NO_PATH = error(404, "Not Found", "The resource could not be found.")
 
 

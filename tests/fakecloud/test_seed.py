@@ -106,7 +106,10 @@ BAD: list[tuple[Any, str]] = [
     ({"projects": [ITEM, ITEM | {"id": "b"}]}, f"project 2 (name a): name: {USED} project"),
     ({"projects": [ITEM, {"name": "b", "id": "a"}]}, f"project 2 (name b): id: {USED} project"),
     ({"users": [{"id": "a"}]}, "user 1: name: Missing data for required field."),
-    ({"users": [ITEM | {"id": "b"}, {"name": "b"}]}, f"user 2 (name b): id: {USED} user"),
+    (
+        {"users": [ITEM | {"id": "b"}, {"name": "b", "id": "b"}]},
+        f"user 2 (name b): id: {USED} user",
+    ),
     *(
         ({"users": [{"name": "a", **user}]}, f"user 1 (name a): {reason}")
         for user, reason in BAD_USERS
