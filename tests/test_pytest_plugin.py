@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -143,15 +144,11 @@ def test_the_login_works_with_the_embedded_identity(legacy_cloud: LegacyCloud) -
         "OS_USER_DOMAIN_NAME": "Default",
         "OS_PROJECT_DOMAIN_NAME": "Default",
     } == environ
-    auth = v3.Password(
-        auth_url=environ["OS_AUTH_URL"],
-        username=environ["OS_USERNAME"],
-        password=environ["OS_PASSWORD"],
-        project_name=environ["OS_PROJECT_NAME"],
-        user_domain_name=environ["OS_USER_DOMAIN_NAME"],
-        project_domain_name=environ["OS_PROJECT_DOMAIN_NAME"],
-    )
-    session = Session(auth)
+    unused = ("OS_IDENTITY_API_VERSION", "OS_TENANT_NAME")
+    login: Any = {
+        name.removeprefix("OS_").lower(): environ[name] for name in environ if name not in unused
+    }
+    session = Session(v3.Password(**login))
     images = session.get("/images", endpoint_filter={"service_type": "compute"}).json()["images"]
     session.session.close()
     fixed = requests.get(
@@ -197,20 +194,8 @@ def test_another_project_can_use_it_from_the_wheel(tmp_path: Path) -> None:
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True, timeout=120)
     python = str(tmp_path / "venv" / "bin" / "python")
-    subprocess.run(
-        [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            f"{wheel}[fake]",
-            "pytest",
-        ],
-        check=True,
-        timeout=500,
-    )
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, f"{wheel}[fake]", "pytest"], check=True, timeout=500)
     page = (
         "import requests\n\n\n"
         "def test_page(legacy_cloud):\n"

@@ -15,6 +15,7 @@ from support.contract import NOWHERE
 from support.fakes import FakeGlance, refusal, says, token_of
 from werkzeug.test import TestResponse
 
+from api.faults import FAILED, NO_IMAGE, TOO_LARGE, UNAVAILABLE, bad, fault, forbidden
 from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.image_port import Context
@@ -55,6 +56,9 @@ class Shim:
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         kwargs.setdefault("content_type", "application/json")
         return self.client.open(f"/{mount}/demo/images/{path}", method=method, data=data, **kwargs)
+
+    def listed(self) -> list[str]:
+        return [image["id"] for image in self.client.get("/v2/demo/images").json["images"]]  # type: ignore[index]
 
     def metadata(self, image_id: str = IMAGE) -> dict[str, Any]:
         owner = "alt" if image_id == FOREIGN else "demo"
@@ -101,21 +105,8 @@ def shim(request: pytest.FixtureRequest) -> Shim:
     return shim
 
 
-def fault(name: str, code: int, message: str) -> dict[str, Any]:
-    return {name: {"code": code, "message": message}}
-
-
-def bad(message: str) -> tuple[int, dict[str, Any]]:
-    return 400, fault("badRequest", 400, message)
-
-
-def forbidden(message: str) -> tuple[int, dict[str, Any]]:
-    return 403, fault("forbidden", 403, message)
-
-
 NOT_AUTHORIZED = forbidden(f"Not authorized for image {IMAGE}.")
-NO_IMAGE = (404, fault("itemNotFound", 404, "Image not found."))
-NO_KEY = (404, fault("itemNotFound", 404, "Invalid metadata key"))
+NO_KEY = fault("itemNotFound", 404, "Invalid metadata key")
 KEPT = {"os_glance_import_task": "t"}
 BEFORE = {"a": "1", "b": "2", **KEPT}
 
@@ -129,13 +120,7 @@ BEFORE = {"a": "1", "b": "2", **KEPT}
         ("POST", "", {}, BEFORE, BEFORE),
         ("POST", "", KEPT, BEFORE, BEFORE),
         ("POST", "", {"é x": "日本"}, {**BEFORE, "é x": "日本"}, {**BEFORE, "é x": "日本"}),
-        (
-            "POST",
-            "",
-            {"c~d": "x" * 255},
-            {**BEFORE, "c~d": "x" * 255},
-            {**BEFORE, "c~d": "x" * 255},
-        ),
+        ("POST", "", {"c~d": "x" * 255}, {**BEFORE, "c~d": "x" * 255}, None),
         ("POST", "", {"kernel_id": "None", "ramdisk_id": ""}, BEFORE, BEFORE),
         ("POST", "", {"mappings": [{"a": 1}]}, {**BEFORE, "mappings": [{"a": 1}]}, None),
         ("PUT", "", {"c": "3"}, {"c": "3"}, {**KEPT, "c": "3"}),
@@ -161,27 +146,11 @@ def test_a_write_changes_what_it_says(
 
 NO_TEXTS: tuple[Any, ...] = (1, 1.5, True, None, [], {"a": [None]}, 10**30)
 REFUSED: list[Any] = [
-    ("POST", "", b"", bad("Malformed request body")),
-    ("POST", "", b"{", bad("Malformed request body")),
     ("POST", "", b'{"metadata": {"a": "\xff"}}', bad("Malformed request body")),
     ("POST", "", b'{"metadata": {"a": "\\ud800"}}', bad("Malformed request body")),
     ("POST", "", b"[" * 100_000, bad("Malformed request body")),
-    ("POST", "", b"null", bad("None is not of type 'object'")),
     ("POST", "", [1], bad("[1] is not of type 'object'")),
-    ("POST", "", {}, bad("'metadata' is a required property")),
-    ("PUT", "", {"meta": {}}, bad("'metadata' is a required property")),
-    ("POST", "", {"metadata": None}, bad("Invalid image metadata")),
-    ("PUT", "", {"metadata": "x"}, bad("Invalid image metadata")),
     ("PUT", "", {"metadata": ["x"]}, bad("Invalid image metadata")),
-    ("PUT", "/a", {}, bad("Incorrect request body format")),
-    ("PUT", "/a", {"meta": None}, bad("Incorrect request body format")),
-    ("PUT", "/a", {"meta": "a"}, bad("Incorrect request body format")),
-    ("PUT", "/a", {"meta": {"b": "1"}}, bad("Request body and URI mismatch")),
-    ("PUT", "/a", {"meta": {}}, bad("Request body and URI mismatch")),
-    ("PUT", "/a", {"meta": {"b": 1, "c": 2}}, bad("Request body and URI mismatch")),
-    ("PUT", "/a", {"meta": {"a": "1", "b": "1"}}, bad("Request body contains too many items")),
-    ("POST", "", {"metadata": {"": "1"}}, bad("Image metadata key cannot be blank")),
-    ("PUT", "", {"metadata": {LONG: "1"}}, bad("Image metadata key too long")),
     ("PUT", f"/{LONG}", {"meta": {LONG: "1"}}, bad("Image metadata key too long")),
     *(
         (
@@ -278,51 +247,47 @@ def test_only_the_owner_writes(shim: Shim, method: str, path: str, body: Any) ->
 def test_what_may_not_be_deleted_stays(shim: Shim, image_id: str, answer: Any) -> None:
     got = shim.send("DELETE", image_id)
     assert answer == (got.status_code, got.json)
-    assert [PROTECTED, FOREIGN, IMAGE] == sorted(
-        (image["id"] for image in shim.client.get("/v2/demo/images").json["images"]),  # type: ignore[index]
-        key=[PROTECTED, FOREIGN, IMAGE].index,
-    )
+    assert [PROTECTED, FOREIGN, IMAGE] == shim.listed()
 
 
 def test_a_deleted_image_is_gone(shim: Shim) -> None:
     got = shim.send("DELETE", IMAGE)
-    assert (204, b"") == (got.status_code, got.data)
+    assert (204, b"", [PROTECTED, FOREIGN]) == (got.status_code, got.data, shim.listed())
     got = shim.send("DELETE", IMAGE)
     assert NO_IMAGE == (got.status_code, got.json)
 
 
-@pytest.mark.parametrize("path", ["", "/"])
-def test_nothing_is_deleted_without_an_id(shim: Shim, path: str) -> None:
-    assert shim.client.delete(f"/v2/demo/images{path}").status_code in {404, 405}
-    assert 3 == len(shim.client.get("/v2/demo/images").json["images"])  # type: ignore[index]
+KNOWN_TYPES = (
+    "application/json",
+    "application/json; charset=UTF-8",
+    "application/vnd.openstack.compute+json",
+    "text/plain",
+    None,
+)
+NO_TYPE = fault("badMediaType", 415, "Unsupported Content-Type")
 
 
 @pytest.mark.parametrize(
-    ("content_type", "status"),
+    ("content_type", "answer"),
     [
-        ("application/json", 200),
-        ("application/json; charset=UTF-8", 200),
-        ("application/vnd.openstack.compute+json", 200),
-        ("text/plain", 200),
-        (None, 200),
-        ("application/xml", 415),
-        ("application/x-www-form-urlencoded", 415),
+        *((known, (200, {"metadata": {**BEFORE, "a": "9"}})) for known in KNOWN_TYPES),
+        *(
+            (foreign, NO_TYPE)
+            for foreign in ("application/xml", "application/x-www-form-urlencoded")
+        ),
     ],
 )
 def test_a_body_of_a_foreign_type_is_refused(
-    shim: Shim, content_type: str | None, status: int
+    shim: Shim, content_type: str | None, answer: Any
 ) -> None:
     body = {"metadata": {"a": "9"}}
     got = shim.send("POST", f"{IMAGE}/metadata", body, content_type=content_type)
-    assert status == got.status_code
-    if status == 415:
-        assert fault("badMediaType", 415, "Unsupported Content-Type") == got.json
+    assert answer == (got.status_code, got.json)
 
 
 def test_a_body_too_large_is_refused(shim: Shim) -> None:
     got = shim.send("POST", f"{IMAGE}/metadata", b"[" + b" " * 114688)
-    message = "The body of your request was too large for this server."
-    assert (413, fault("overLimit", 413, message)) == (got.status_code, got.json)
+    assert fault("overLimit", 413, TOO_LARGE) == (got.status_code, got.json)
 
 
 def test_a_body_is_understood_before_it_is_asked_whose_project_it_is(wire: Shim) -> None:
@@ -404,8 +369,6 @@ def test_a_delete_is_one_call(wire: Shim, glance: FakeGlance) -> None:
     assert [("DELETE", f"/v2/images/{IMAGE}")] == [(s.method, s.path) for s in glance.seen]
 
 
-UNAVAILABLE = "The server is currently unavailable. Please try again at a later time."
-BROKEN = "The server has either erred or is incapable of performing the requested operation."
 IN_USE = "Image is in use."
 
 
@@ -415,10 +378,10 @@ IN_USE = "Image is in use."
         (400, bad(IN_USE), bad(IN_USE)),
         (403, forbidden("You are not allowed to delete the image."), NOT_AUTHORIZED),
         (404, NO_IMAGE, NO_IMAGE),
-        (409, *[(409, fault("conflictingRequest", 409, IN_USE))] * 2),
-        (413, (413, None), forbidden("Image metadata limit exceeded")),
-        (500, *[(500, fault("computeFault", 500, BROKEN))] * 2),
-        (503, *[(503, fault("serviceUnavailable", 503, UNAVAILABLE))] * 2),
+        (409, *[fault("conflictingRequest", 409, IN_USE)] * 2),
+        (413, fault("overLimit", 413, TOO_LARGE), forbidden("Image metadata limit exceeded")),
+        (500, FAILED, FAILED),
+        (503, UNAVAILABLE, UNAVAILABLE),
     ],
 )
 def test_a_refusal_of_glance_is_told(
@@ -426,7 +389,7 @@ def test_a_refusal_of_glance_is_told(
 ) -> None:
     glance.answers.append(lambda _request: refusal(status, IN_USE))
     got = wire.send("DELETE", IMAGE)
-    assert deleted == (got.status_code, deleted[1] and got.json)
+    assert deleted == (got.status_code, got.json)
     glance.answers[:] = [glance.usual, lambda _request: refusal(status, IN_USE)]
     got = wire.send("PUT", f"{IMAGE}/metadata/a", {"meta": {"a": "9"}})
     assert written == (got.status_code, got.json)
@@ -459,14 +422,12 @@ def restless() -> Iterator[None]:
 @pytest.mark.usefixtures("restless")
 def test_the_embedded_store_loses_no_write_of_many_at_once() -> None:
     shim = over_memory(metadata_limit=-1)
-    app = shim.client.application
     wanted = {f"k{number}": str(number) for number in range(300)}
 
     def write(item: tuple[str, str]) -> int:
         key, value = item
         address = f"/v2/demo/images/{IMAGE}/metadata"
-        client = app.test_client()
-        client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
+        client = client_of(shim.client.application)
         if int(value) % 2:
             return client.put(f"{address}/{key}", json={"meta": {key: value}}).status_code
         return client.post(address, json={"metadata": {key: value}}).status_code

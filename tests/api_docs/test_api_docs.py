@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from api.faults import NO_PATH
 from flask import Flask
 from flask.testing import FlaskClient
 from marshmallow import ValidationError
@@ -320,8 +321,7 @@ def test_where_it_is_off_its_paths_are_none(settings: Settings) -> None:
 @pytest.mark.parametrize("path", ["/docs/x", "/docs/..", "/docs/../docs.js", "/docs/a/b", "/doc"])
 def test_no_other_file_is_served(path: str) -> None:
     answer = served().get(path)
-    expected = {"itemNotFound": {"code": 404, "message": "The resource could not be found."}}
-    assert (404, expected) == (answer.status_code, answer.json)
+    assert NO_PATH == (answer.status_code, answer.json)
 
 
 def test_below_a_path_in_front_all_addresses_are_below_it_too() -> None:

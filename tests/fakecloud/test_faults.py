@@ -151,19 +151,20 @@ def test_a_body_is_cut_in_half(cloud: Cloud) -> None:
     assert [(200, None), (200, rule), (200, rule + 1)] == statuses
 
 
-def test_a_body_is_garbage(cloud: Cloud) -> None:
-    cloud.rule(body="garbage", times=1)
-    answer = cloud.get(headers={"Accept-Encoding": "gzip"})
-    assert (200, "application/json") == (answer.status_code, answer.headers["Content-Type"])
+@pytest.mark.parametrize(
+    ("fault", "status", "content_type"),
+    [({}, 200, "application/json"), ({"status": 503}, 503, "application/json; charset=UTF-8")],
+)
+def test_a_body_is_garbage(
+    fault: dict[str, int], status: int, content_type: str, cloud: Cloud
+) -> None:
+    cloud.rule(body="garbage", times=1, **fault)
+    headers = {"Accept-Encoding": "gzip", "Accept": "application/json"}
+    answer = cloud.get(headers=headers)
+    assert (status, content_type) == (answer.status_code, answer.headers["Content-Type"])
     assert GARBAGE == answer.content
     with pytest.raises(requests.JSONDecodeError):
         answer.json()
-
-
-def test_a_fault_can_have_an_invalid_body(cloud: Cloud) -> None:
-    cloud.rule(status=503, body="garbage")
-    answer = cloud.get()
-    assert (503, GARBAGE) == (answer.status_code, answer.content)
 
 
 def test_a_connection_is_closed_without_an_answer(cloud: Cloud) -> None:

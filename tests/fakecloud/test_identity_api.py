@@ -25,31 +25,23 @@ from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.settings import Settings
 
-V3 = {
-    "id": "v3.14",
-    "status": "stable",
-    "updated": "2020-04-07T00:00:00Z",
-    "links": [{"rel": "self", "href": f"{BASE}/identity/v3/"}],
-    "media-types": [
-        {"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}
-    ],
-}
-V2 = {
-    "id": "v2.0",
-    "status": "stable",
-    "updated": "2014-04-17T00:00:00Z",
-    "links": [
-        {"rel": "self", "href": f"{BASE}/identity/v2.0/"},
-        {
-            "rel": "describedby",
-            "type": "text/html",
-            "href": "https://developer.openstack.org/api-ref/identity/v2/content",
-        },
-    ],
-    "media-types": [
-        {"base": "application/json", "type": "application/vnd.openstack.identity-v2.0+json"}
-    ],
-}
+
+def document(version: str, number: str, updated: str, *links: dict[str, str]) -> dict[str, Any]:
+    """Return what describes a version."""
+    media_type = f"application/vnd.openstack.identity-{version}+json"
+    return {
+        "id": number,
+        "status": "stable",
+        "updated": f"{updated}T00:00:00Z",
+        "links": [{"rel": "self", "href": f"{BASE}/identity/{version}/"}, *links],
+        "media-types": [{"base": "application/json", "type": media_type}],
+    }
+
+
+MANUAL = "https://developer.openstack.org/api-ref/identity/v2/content"
+DESCRIBED = {"rel": "describedby", "type": "text/html", "href": MANUAL}
+V3 = document("v3", "v3.14", "2020-04-07")
+V2 = document("v2.0", "v2.0", "2014-04-17", DESCRIBED)
 NO_PATH = error(404, "Not Found", "The resource could not be found.")
 
 
@@ -117,13 +109,17 @@ def test_a_large_body_returns_413(cloud_client: FlaskClient) -> None:
     [
         *("/v3/auth/tokens", "/v3/auth/catalog", "/v3/auth/projects", "/v3/auth/domains"),
         *("/v3/users/demo/projects", "/v2.0/tenants", "/v2.0/tokens/demo"),
+        *("/image/v2/images", "/image/v2/images/x", "/image/v2/schemas/image", "/image/v2/x/y"),
+        *("DELETE /image/v2/images", "DELETE /image/v2/images/x", "DELETE /image/v2/x/y"),
+        *("DELETE /image/v2/schemas/image", "/v2/demo/images", "/v2.1/images", "/v2/demo/nowhere"),
     ],
 )
 @pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": "made-up"}])
 def test_a_missing_or_invalid_token_returns_401(
     cloud_client: FlaskClient, path: str, headers: dict[str, str]
 ) -> None:
-    answer: Any = cloud_client.get(path, headers=headers)
+    method, _, path = path.rpartition(" ")
+    answer: Any = cloud_client.open(path, method=method or "GET", headers=headers)
     assert (401, UNAUTHORIZED) == (answer.status_code, answer.json)
     assert CHALLENGE == answer.headers["WWW-Authenticate"]
 
@@ -131,13 +127,11 @@ def test_a_missing_or_invalid_token_returns_401(
 @pytest.mark.parametrize(
     "path",
     [
-        *("/identity/x", "/identity/v4", "/v3/auth", "/v3/users", "/v2.0/x", "/identity/v3/"),
-        *("/identity/v2.0/users", "/v3/auth/tokens/"),
+        *("/identity/x", "/identity/v4", "/v3/auth", "/v3/users", "/v2.0/x"),
+        *("/identity/v2.0/users", "/v3/auth/tokens/", "/identity/v3/projects"),
     ],
 )
 def test_an_unknown_path_returns_keystones_404(cloud_client: FlaskClient, path: str) -> None:
-    if path.endswith("/v3/"):
-        path += "projects"
     answer: Any = cloud_client.get(path, headers={"X-Auth-Token": "demo"})
     assert (404, NO_PATH) == (answer.status_code, answer.json)
 

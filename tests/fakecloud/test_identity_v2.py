@@ -136,17 +136,13 @@ def test_a_wrong_v2_login_returns_401(cloud_client: FlaskClient, auth: Any) -> N
     [
         ({}, f"{FIELD} 'auth': one of passwordCredentials, token, RAX-KSKEY:apiKeyCredentials and"),
         ({"tenantName": "demo"}, f"{FIELD} 'auth': one of passwordCredentials, token, "),
-        (
-            {"passwordCredentials": {"username": "demo"}},
-            f"{FIELD} 'auth/passwordCredentials/password': {REQUIRED}",
-        ),
-        (
-            {"passwordCredentials": {"password": "12345"}},
-            f"{FIELD} 'auth/passwordCredentials': username or userId must be present.",
-        ),
-        (
-            {"passwordCredentials": {"username": "demo", "password": 12345}},
-            f"{FIELD} 'auth/passwordCredentials/password': Not a valid string.",
+        *(
+            ({"passwordCredentials": given}, f"{FIELD} 'auth/passwordCredentials{message}")
+            for given, message in (
+                ({"username": "demo"}, f"/password': {REQUIRED}"),
+                ({"password": "12345"}, "': username or userId must be present."),
+                ({"username": "demo", "password": 12345}, "/password': Not a valid string."),
+            )
         ),
         ({API_KEY: {"username": "demo"}}, f"{FIELD} 'auth/{API_KEY}/apiKey': {REQUIRED}"),
         ({API_KEY: []}, f"{FIELD} 'auth/{API_KEY}': Invalid input type."),

@@ -18,6 +18,15 @@ def load(folder: Path, text: str, name: str = "images.yaml") -> list[dict[str, A
     return load_images(path)
 
 
+def refusal(folder: Path, text: str, name: str = "images.yaml") -> str:
+    """Return why a file with this text is refused, without the path that comes first."""
+    with pytest.raises(ImageFileError) as caught:
+        load(folder, text, name)
+    path, reason = f"{folder / name}: ", str(caught.value)
+    assert reason.startswith(path)
+    return reason.removeprefix(path)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "ids"),
     [
@@ -41,45 +50,37 @@ def test_a_file_is_a_list_or_an_object_with_a_list(
     assert expected == load(tmp_path, text, name)
 
 
+NOON = "2020-02-29T12:00:00Z"
+
+
 @pytest.mark.parametrize(
     ("image", "differences"),
     [
         ({}, {}),
         *(
-            ({"status": status}, {"status": status})
-            for status in "queued saving active killed deleted deactivated".split()
-        ),
-        *(
-            ({"id": image_id}, {"id": image_id})
-            for image_id in ("70a599e0-31e7", "A", "a.b", "_-.~", "0", "a" * 255, "UPPER-lower")
+            (given, given)
+            for given in (
+                *({"status": status} for status in "queued saving active killed deleted".split()),
+                {"status": "deactivated"},
+                *({"id": id_} for id_ in ("70a599e0-31e7", "A", "a.b", "_-.~", "0", "a" * 255)),
+                {"id": "UPPER-lower"},
+                {"owner": "demo", "visibility": "private"},
+                {"visibility": "community"},
+                {"size": 2**63 - 1, "min_ram": 2**31 - 1},
+                {"members": {"a": "accepted"}},
+                {"tags": ["a", "b"], "protected": True},
+                {"locations": [{"url": "file:///x"}]},
+                {"os_distro": "debian", "ramdisk_id": None, "": "", "naïve ☃": "🐍"},
+                {"size": None, "min_ram": None, "min_disk": None, "virtual_size": None},
+            )
         ),
         ({"owner": "demo"}, {"owner": "demo", "visibility": "shared"}),
-        ({"owner": "demo", "visibility": "private"}, {"owner": "demo", "visibility": "private"}),
-        ({"visibility": "community"}, {"visibility": "community"}),
         ({"owner": None, "name": None}, {}),
-        (
-            {"size": None, "min_ram": None, "min_disk": None, "virtual_size": None},
-            {"min_ram": None, "min_disk": None, "virtual_size": None},
-        ),
-        ({"size": 2**63 - 1, "min_ram": 2**31 - 1}, {"size": 2**63 - 1, "min_ram": 2**31 - 1}),
-        ({"members": {"a": "accepted"}}, {"members": {"a": "accepted"}}),
-        ({"tags": ["a", "b"], "protected": True}, {"tags": ["a", "b"], "protected": True}),
-        ({"locations": [{"url": "file:///x"}]}, {"locations": [{"url": "file:///x"}]}),
-        (
-            {"os_distro": "debian", "ramdisk_id": None, "": "", "naïve ☃": "🐍"},
-            {"os_distro": "debian", "ramdisk_id": None, "": "", "naïve ☃": "🐍"},
-        ),
-        (
-            {"created_at": "2020-02-29T12:00:00Z"},
-            {"created_at": "2020-02-29T12:00:00Z", "updated_at": "2020-02-29T12:00:00Z"},
-        ),
-        (
-            {"created_at": None, "updated_at": "2020-02-29T12:00:00Z"},
-            {"updated_at": "2020-02-29T12:00:00Z"},
-        ),
+        ({"created_at": NOON}, {"created_at": NOON, "updated_at": NOON}),
+        ({"created_at": None, "updated_at": NOON}, {"updated_at": NOON}),
         (
             {"created_at": "2020-03-01T01:00:00.999+13:00", "updated_at": "2020-03-01"},
-            {"created_at": "2020-02-29T12:00:00Z", "updated_at": "2020-03-01T00:00:00Z"},
+            {"created_at": NOON, "updated_at": "2020-03-01T00:00:00Z"},
         ),
     ],
 )
@@ -133,9 +134,7 @@ SYNTAX = [
 def test_a_syntax_error_is_reported_with_file_and_line(
     name: str, text: str, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ImageFileError) as refusal:
-        load(tmp_path, text, name)
-    assert str(refusal.value).startswith(f"{tmp_path / name}: {message}")
+    assert refusal(tmp_path, text, name).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -143,10 +142,7 @@ def test_a_syntax_error_is_reported_with_file_and_line(
     ["", "# nothing\n", "null", "text", "42", "{}", "id: a", "images: {}", "images:", "images: a"],
 )
 def test_a_file_without_a_list_is_refused(text: str, tmp_path: Path) -> None:
-    wanted = "must be a list of images, or an object with `images`"
-    with pytest.raises(ImageFileError) as refusal:
-        load(tmp_path, text)
-    assert f"{tmp_path / 'images.yaml'}: {wanted}" == str(refusal.value)
+    assert "must be a list of images, or an object with `images`" == refusal(tmp_path, text)
 
 
 VISIBILITIES = "Must be one of: public, private, shared, community."
@@ -210,19 +206,16 @@ INT = f"Must be greater than or equal to 0 and less than or equal to {2**31 - 1}
 def test_an_invalid_image_is_named_with_its_field(
     second: Any, message: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "images.json"
     label = "" if message.startswith("image 2") else "image 2 (id b): "
-    with pytest.raises(ImageFileError) as refusal:
-        load(tmp_path, json.dumps([{"id": "a"}, second]), "images.json")
-    assert f"{path}: {label}{message}" == str(refusal.value)
+    text = json.dumps([{"id": "a"}, second])
+    assert f"{label}{message}" == refusal(tmp_path, text, "images.json")
 
 
 @pytest.mark.parametrize("key", ["7", "true", "no", "null", "1.5"])
 @pytest.mark.parametrize("where", ["{}: x", "members: {{{}: accepted}}"])
 def test_a_yaml_key_that_is_not_a_string_is_refused(where: str, key: str, tmp_path: Path) -> None:
-    with pytest.raises(ImageFileError) as refusal:
-        load(tmp_path, f"- id: a\n  {where.format(key)}\n")
-    assert str(refusal.value).startswith(f"{tmp_path / 'images.yaml'}: image 1 (id a): ")
+    text = f"- id: a\n  {where.format(key)}\n"
+    assert refusal(tmp_path, text).startswith("image 1 (id a): ")
 
 
 @pytest.mark.parametrize(
@@ -238,9 +231,9 @@ def test_an_unreadable_file_is_named(name: str, message: str, tmp_path: Path) ->
     (tmp_path / "latin.yaml").write_bytes("- id: a\n  name: Café\n".encode("latin-1"))
     with (tmp_path / "large.yaml").open("wb") as file:
         file.truncate(64 * 2**20 + 1)
-    with pytest.raises(ImageFileError) as refusal:
+    with pytest.raises(ImageFileError) as caught:
         load_images(tmp_path / name)
-    assert str(refusal.value).startswith(f"{tmp_path / name}: {message}")
+    assert str(caught.value).startswith(f"{tmp_path / name}: {message}")
 
 
 # The samples of the API's document: id, name, metadata, and times and size where they differ.

@@ -143,16 +143,13 @@ def draws(rule: dict[str, Any]) -> list[bool]:
     return [rules.take("GET", "/", "") is not None for _ in range(1000)]
 
 
-def test_a_probability_is_accurate_and_repeatable() -> None:
+def test_a_probability_is_accurate_repeatable_and_limited() -> None:
     half = {"status": 503, "probability": 0.5}
     assert draws(half) == draws(half | {"seed": 0}) == draws(half)
     assert draws(half | {"seed": 1}) != draws(half)
     assert 450 < sum(draws(half)) < 550
     assert {True} == set(draws(half | {"probability": 1}))
     assert {False} == set(draws(half | {"probability": 0}))
-
-
-def test_times_limits_how_often_a_rule_acts() -> None:
     assert 3 == sum(draws({"status": 503, "probability": 0.1, "times": 3}))
 
 

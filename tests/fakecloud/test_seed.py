@@ -75,6 +75,8 @@ def test_a_user_needs_only_a_name(tmp_path: Path) -> None:
 
 
 NOT_A_SEED = "must be a list of images, or an object with `images`, `projects` or `users`"
+ITEM, USED = {"name": "a"}, "already used by another"
+ITEM, USED = {"name": "a"}, "already used by another"
 BAD_USERS: list[tuple[Any, str]] = [
     ({"roles": {"x": ["member"]}}, "roles.x: There is no project with this id."),
     ({"roles": ["x"]}, "roles: Not a valid mapping type."),
@@ -101,18 +103,12 @@ BAD: list[tuple[Any, str]] = [
     ({"projects": [{"id": "a"}]}, "project 1: name: Missing data for required field."),
     ({"projects": [{"name": "a/b", "id": "a/b"}]}, f"project 1 (name a/b): id: {ID}"),
     ({"projects": [{"name": "a", "x": 1}]}, "project 1 (name a): x: Unknown field."),
-    (
-        {"projects": [{"name": "a"}, {"name": "a", "id": "b"}]},
-        "project 2 (name a): name: already used by another project",
-    ),
-    (
-        {"projects": [{"name": "a"}, {"name": "b", "id": "a"}]},
-        "project 2 (name b): id: already used by another project",
-    ),
+    ({"projects": [ITEM, ITEM | {"id": "b"}]}, f"project 2 (name a): name: {USED} project"),
+    ({"projects": [ITEM, {"name": "b", "id": "a"}]}, f"project 2 (name b): id: {USED} project"),
     ({"users": [{"id": "a"}]}, "user 1: name: Missing data for required field."),
     (
-        {"users": [{"name": "a", "id": "b"}, {"name": "b", "id": "b"}]},
-        "user 2 (name b): id: already used by another user",
+        {"users": [ITEM | {"id": "b"}, {"name": "b", "id": "b"}]},
+        f"user 2 (name b): id: {USED} user",
     ),
     *(
         ({"users": [{"name": "a", **user}]}, f"user 1 (name a): {reason}")
