@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from adapters.timing import Clock, soon
 from nova_image_shim.adapters.limits.breaker import Breaker
 from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded, Slot
 from nova_image_shim.adapters.limits.single_flight import SingleFlight
@@ -16,13 +16,6 @@ from nova_image_shim.adapters.limits.single_flight import SingleFlight
 
 def limiter_of(slots: int, queue: int = 0, seconds: float = 0.05) -> Limiter:
     return Limiter("Glance", slots=slots, queue=queue, seconds=seconds)
-
-
-def soon(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_a_limiter_refuses_when_slots_and_queue_are_full() -> None:
@@ -145,8 +138,9 @@ class Held:
         return 7
 
 
-def shared(held: Held, followers: int, **kwargs: Any) -> tuple[Any, list[Any]]:
+def shared(error: Exception | None, followers: int, **kwargs: Any) -> tuple[Any, list[Any]]:
     """Return what the first request gets, and what those get that came while it was calling."""
+    held = Held(error)
     limiter = limiter_of(1, queue=followers)
     flights: SingleFlight[int] = SingleFlight(limiter.waiting)
     with ThreadPoolExecutor(followers + 1) as pool:
@@ -164,13 +158,19 @@ def outcome(future: Future[Any]) -> Any:
     return type(future.exception()) if future.exception() else future.result()
 
 
-def test_requests_with_one_key_share_one_call() -> None:
-    assert ((7, False), [(7, True)] * 3) == shared(Held(), 3)
-
-
-@pytest.mark.parametrize(("retry", "others"), [(False, [ValueError] * 2), (True, [(5, False)] * 2)])
-def test_a_failed_call_fails_for_everyone_unless_they_retry(retry: bool, others: Any) -> None:
-    assert (ValueError, others) == shared(Held(ValueError()), 2, retry=retry)
+@pytest.mark.parametrize(
+    ("error", "retry", "first", "others"),
+    [
+        (None, False, (7, False), [(7, True)] * 3),
+        (ValueError(), False, ValueError, [ValueError] * 2),
+        (ValueError(), True, ValueError, [(5, False)] * 2),
+    ],
+    ids=["done", "failed", "failed, tried again"],
+)
+def test_requests_with_one_key_share_one_call_unless_they_retry_a_failed_one(
+    error: Exception | None, retry: bool, first: Any, others: list[Any]
+) -> None:
+    assert (first, others) == shared(error, len(others), retry=retry)
 
 
 def test_nobody_waits_for_another_longer_than_told_nor_beyond_the_bound() -> None:
@@ -186,15 +186,6 @@ def test_nobody_waits_for_another_longer_than_told_nor_beyond_the_bound() -> Non
             flights.do("key", held)
         held.released.set()
         assert (7, False) == leader.result()
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_request_try_at_a_time() -> None:

@@ -12,6 +12,7 @@ from pymemcache.client.base import Client
 from support.live import free_port
 from support.peers import Peer, Step, drips, resets, scripted, sends, waits
 
+from adapters.timing import Clock
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.adapters.stores.process import ProcessStore
@@ -51,15 +52,6 @@ def raw(memcached: str) -> Iterator[Client]:
     """Return somebody else's client of the same memcached."""
     with contextlib.closing(Client(memcached, default_noreply=False)) as client:
         yield client
-
-
-class Clock:
-    """A clock that is moved by the test."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -167,6 +159,7 @@ def hears_a_line(peer: Peer) -> None:
     peer.sock.recv(2**16)
 
 
+FOUND = b"VALUE nova-image-shim/tokens/0123 0 "
 BROKEN: dict[str, list[Step]] = {
     "silent": [hears_a_line, waits()],
     "gone at once": [],
@@ -175,20 +168,12 @@ BROKEN: dict[str, list[Step]] = {
     "an error": [hears_a_line, sends(b"SERVER_ERROR out of memory\r\n"), waits()],
     "no memcached": [hears_a_line, sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"), waits()],
     "binary": [hears_a_line, sends(bytes(range(256)) + b"\r\n" * 3), waits()],
-    "a cut value": [hears_a_line, sends(b"VALUE nova-image-shim/tokens/0123 0 100\r\nabc")],
-    "a value that stops": [
-        hears_a_line,
-        sends(b"VALUE nova-image-shim/tokens/0123 0 100\r\nabc"),
-        waits(),
-    ],
-    "no length": [
-        hears_a_line,
-        sends(b"VALUE nova-image-shim/tokens/0123 0 x\r\nabc\r\nEND\r\n"),
-        waits(),
-    ],
+    "a cut value": [hears_a_line, sends(FOUND + b"100\r\nabc")],
+    "a value that stops": [hears_a_line, sends(FOUND + b"100\r\nabc"), waits()],
+    "no length": [hears_a_line, sends(FOUND + b"x\r\nabc\r\nEND\r\n"), waits()],
     "another key": [hears_a_line, sends(b"VALUE other 0 3\r\nabc\r\nEND\r\n"), waits()],
     "words missing": [hears_a_line, sends(b"VALUE\r\n"), waits()],
-    "drops": [hears_a_line, drips(b"VALUE nova-image-shim/tokens/0123 0 100\r\n", 0.2)],
+    "drops": [hears_a_line, drips(FOUND + b"100\r\n", 0.2)],
 }
 
 

@@ -33,12 +33,12 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 GZIP = b"Content-Encoding: gzip\r\n"
 
 
-def plain(body: bytes) -> bytes:
-    return b"%sContent-Length: %d\r\n\r\n%s" % (HEAD, len(body), body)
+def plain(body: bytes, more: bytes = b"") -> bytes:
+    return b"%s%sContent-Length: %d\r\n\r\n%s" % (HEAD, more, len(body), body)
 
 
-def in_chunks(body: bytes) -> bytes:
-    return HEAD + CHUNKED + b"\r\n" + chunks(body)
+def in_chunks(body: bytes, more: bytes = b"") -> bytes:
+    return HEAD + more + CHUNKED + b"\r\n" + chunks(body)
 
 
 def chunks(body: bytes) -> bytes:
@@ -47,21 +47,15 @@ def chunks(body: bytes) -> bytes:
 
 
 def zipped(body: bytes) -> bytes:
-    packed = gzip.compress(body)
-    return b"%s%sContent-Length: %d\r\n\r\n%s" % (HEAD, GZIP, len(packed), packed)
+    return plain(gzip.compress(body), GZIP)
 
 
 def zipped_in_chunks(body: bytes) -> bytes:
-    return HEAD + GZIP + CHUNKED + b"\r\n" + chunks(gzip.compress(body))
+    return in_chunks(gzip.compress(body), GZIP)
 
 
 def deflated(body: bytes) -> bytes:
-    packed = zlib.compress(body)
-    return b"%sContent-Encoding: deflate\r\nContent-Length: %d\r\n\r\n%s" % (
-        HEAD,
-        len(packed),
-        packed,
-    )
+    return plain(zlib.compress(body), b"Content-Encoding: deflate\r\n")
 
 
 def to_the_end(body: bytes) -> bytes:
@@ -134,12 +128,6 @@ def test_an_answer_without_a_body_leaves_its_connection_to_the_next(
     assert 1 == server.connections
 
 
-def test_an_answer_that_ends_with_its_connection_is_read_whole(open_session: OpenSession) -> None:
-    body = b"x" * 300_000
-    with scripted([hears, sends(to_the_end(body))]) as server:
-        assert body == open_session().get(server.url, timeout=5).content
-
-
 def test_an_answer_in_drops_that_comes_in_time_is_read_whole(open_session: OpenSession) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
     with scripted([hears, drips(answer, 0.001)]) as server:
@@ -159,18 +147,6 @@ DRIPS: dict[str, list[Step]] = {
     "trailers": [hears, sends(HEAD + CHUNKED + b"\r\n0\r\n"), drips(b"X-More: " + b"m" * 600)],
     "interim answers": [hears, drips(b"HTTP/1.1 100 Continue\r\n\r\n" * 24)],
 }
-
-
-@pytest.mark.live
-@pytest.mark.parametrize("script", DRIPS.values(), ids=DRIPS)
-def test_an_answer_in_drops_ends_at_the_total_bound(
-    script: list[Step], open_session: OpenSession
-) -> None:
-    session = open_session(total_seconds=0.2)
-    with scripted(script, [hears, sends(plain(b"again"))]) as server:
-        seconds = seconds_until_error(lambda: session.get(server.url, timeout=5))
-    assert 0.15 < seconds < 1.2
-    assert 1 == server.connections
 
 
 @pytest.mark.live
@@ -195,13 +171,18 @@ SILENCES: dict[str, list[Step]] = {
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("script", SILENCES.values(), ids=SILENCES)
-def test_silence_ends_at_the_read_timeout_and_is_not_asked_again(
-    script: list[Step], open_session: OpenSession
+@pytest.mark.parametrize(
+    ("script", "total_seconds", "read_seconds"),
+    [(script, 0.2, 5) for script in DRIPS.values()]
+    + [(script, 10, 0.2) for script in SILENCES.values()],
+    ids=[*(f"drops: {part}" for part in DRIPS), *(f"silence {part}" for part in SILENCES)],
+)
+def test_an_answer_in_drops_or_silence_ends_at_its_bound_and_is_not_asked_again(
+    script: list[Step], total_seconds: float, read_seconds: float, open_session: OpenSession
 ) -> None:
-    session = open_session()
+    session = open_session(total_seconds=total_seconds)
     with scripted(script, [hears, sends(plain(b"again"))]) as server:
-        seconds = seconds_until_error(lambda: session.get(server.url, timeout=(5, 0.2)))
+        seconds = seconds_until_error(lambda: session.get(server.url, timeout=(5, read_seconds)))
     assert 0.15 < seconds < 1.2
     assert 1 == server.connections
 
@@ -321,17 +302,6 @@ CUTS: dict[str, list[Step]] = {
 }
 
 
-@pytest.mark.parametrize("script", CUTS.values(), ids=CUTS)
-def test_a_cut_answer_is_an_error_and_is_not_asked_again(
-    script: list[Step], open_session: OpenSession
-) -> None:
-    session = open_session()
-    with scripted(script, [hears, sends(plain(b"again"))]) as server:
-        with pytest.raises(requests.RequestException):
-            session.get(server.url, timeout=5)
-        assert 1 == server.connections
-
-
 # How often
 
 UNANSWERED: dict[str, list[Step]] = {
@@ -340,6 +310,14 @@ UNANSWERED: dict[str, list[Step]] = {
     "closed after the request": [hears],
     "reset after the request": [hears, resets],
 }
+ATTEMPTS = pytest.mark.parametrize(
+    ("method", "repeat_get", "connections"),
+    [
+        ("GET", True, 2),
+        ("GET", False, 1),
+        *((name, True, 1) for name in "POST PUT PATCH DELETE HEAD OPTIONS".split()),
+    ],
+)
 
 
 @pytest.mark.parametrize("script", UNANSWERED.values(), ids=UNANSWERED)
@@ -353,35 +331,19 @@ def test_a_get_without_a_byte_of_an_answer_is_sent_once_more(
 
 
 @pytest.mark.parametrize("script", UNANSWERED.values(), ids=UNANSWERED)
-def test_a_get_is_sent_twice_at_most(script: list[Step], open_session: OpenSession) -> None:
-    session = open_session()
-    with scripted(script, script, [hears, sends(plain(b"third"))]) as server:
-        with pytest.raises(requests.ConnectionError):
-            session.get(server.url, timeout=5)
-        assert 2 == server.connections
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
-@pytest.mark.parametrize("script", UNANSWERED.values(), ids=UNANSWERED)
-def test_nothing_but_a_get_is_sent_twice(
-    script: list[Step], method: str, open_session: OpenSession
+@ATTEMPTS
+def test_a_get_is_sent_twice_at_most_and_nothing_else_more_than_once(
+    method: str,
+    repeat_get: bool,
+    connections: int,
+    script: list[Step],
+    open_session: OpenSession,
 ) -> None:
-    session = open_session()
-    with scripted(script, [hears, sends(plain(b"again"))]) as server:
+    session = open_session(repeat_get=repeat_get)
+    with scripted(*[script] * connections, [hears, sends(plain(b"again"))]) as server:
         with pytest.raises(requests.ConnectionError):
             session.request(method, server.url, timeout=5)
-        assert 1 == server.connections
-
-
-@pytest.mark.parametrize("script", UNANSWERED.values(), ids=UNANSWERED)
-def test_nothing_is_sent_twice_unless_asked_for(
-    script: list[Step], open_session: OpenSession
-) -> None:
-    session = open_session(repeat_get=False)
-    with scripted(script, [hears, sends(plain(b"again"))]) as server:
-        with pytest.raises(requests.ConnectionError):
-            session.get(server.url, timeout=5)
-        assert 1 == server.connections
+        assert connections == server.connections
 
 
 def test_a_get_on_a_kept_connection_that_is_closed_just_then_is_sent_once_more(
@@ -405,8 +367,8 @@ ANSWERED: dict[str, list[Step]] = {
 }
 
 
-@pytest.mark.parametrize("script", ANSWERED.values(), ids=ANSWERED)
-def test_a_get_is_not_sent_again_after_the_first_byte_of_an_answer(
+@pytest.mark.parametrize("script", [*CUTS.values(), *ANSWERED.values()], ids=[*CUTS, *ANSWERED])
+def test_an_answer_that_is_cut_or_no_http_is_an_error_and_is_not_asked_again(
     script: list[Step], open_session: OpenSession
 ) -> None:
     session = open_session()
@@ -426,10 +388,7 @@ def test_an_error_is_an_answer(status: bytes, open_session: OpenSession) -> None
     assert (int(status[:3]), 1) == (answer.status_code, server.connections)
 
 
-@pytest.mark.parametrize(
-    ("method", "repeat_get", "connections"),
-    [("GET", True, 2), ("GET", False, 1), ("PATCH", True, 1), ("DELETE", True, 1)],
-)
+@ATTEMPTS
 def test_a_refused_get_is_sent_once_more(
     method: str,
     repeat_get: bool,
@@ -545,16 +504,20 @@ def delete(service: port.ImageService, context: port.Context) -> None:
     service.delete(context, IMAGE_ID)
 
 
+def over(url: str, **more: Any) -> tuple[GlanceImageService, port.Context]:
+    """Return a service over the Glance of this address, and the context of a request."""
+    context = port.Context("demo", "req-x", auth=Token(url, token_of("demo")), **more)
+    return GlanceImageService(GlanceOptions(endpoint=url)), context
+
+
 @pytest.mark.parametrize("call", [list_page, get, update, delete])
 @pytest.mark.parametrize("status", [301, 302, 303, 305, 307, 308])
 def test_a_redirect_of_glance_is_not_followed(status: int, call: Any) -> None:
     here, there = FakeGlance(), FakeGlance()
     with serve(here) as here.url, serve(there) as there.url:
         here.answers[:] = [says(status, b"", Location=f"{there.url}/v2/images")] * 3
-        service = GlanceImageService(GlanceOptions(endpoint=here.url))
-        context = port.Context("demo", "req-x", auth=Token(here.url, token_of("demo")))
         with pytest.raises(port.ImageServiceFailed):
-            call(service, context)
+            call(*over(here.url))
     assert (1, []) == (len(here.seen), there.seen)
 
 
@@ -563,8 +526,7 @@ def test_a_redirect_of_glance_is_not_followed(status: int, call: Any) -> None:
 )
 def test_glance_is_asked_again_only_for_what_changes_nothing(call: Any, connections: int) -> None:
     with scripted([hears], [hears]) as server:
-        service = GlanceImageService(GlanceOptions(endpoint=server.url))
-        context = port.Context("demo", "req-x", auth=Token(server.url, token_of("demo")))
+        service, context = over(server.url)
         with pytest.raises(port.ImageServiceUnavailable):
             call(service, context)
         assert connections == server.connections
@@ -575,9 +537,7 @@ def test_glance_is_asked_again_only_for_what_changes_nothing(call: Any, connecti
 @pytest.mark.parametrize("call", [list_page, get, update, delete])
 def test_glance_is_waited_for_no_longer_than_the_request_has_time(call: Any) -> None:
     with scripted(DRIPS["headers"]) as server:
-        service = GlanceImageService(GlanceOptions(endpoint=server.url))
-        auth = Token(server.url, token_of("demo"))
-        context = port.Context("demo", "req-x", auth, deadline=time.monotonic() + 0.2)
+        service, context = over(server.url, deadline=time.monotonic() + 0.2)
         seconds = seconds_until_error(lambda: call(service, context), port.ImageServiceUnavailable)
     assert 0.15 < seconds < 1.2
 
@@ -585,9 +545,7 @@ def test_glance_is_waited_for_no_longer_than_the_request_has_time(call: Any) -> 
 @pytest.mark.parametrize("call", [list_page, get, update, delete])
 def test_glance_is_not_asked_when_no_time_is_left(call: Any) -> None:
     with scripted() as server:
-        service = GlanceImageService(GlanceOptions(endpoint=server.url))
-        auth = Token(server.url, token_of("demo"))
-        context = port.Context("demo", "req-x", auth, deadline=time.monotonic() - 1)
+        service, context = over(server.url, deadline=time.monotonic() - 1)
         with pytest.raises(port.ImageServiceUnavailable, match=r"^no time is left to call Glance$"):
             call(service, context)
     assert (0, []) == (server.connections, context.calls)

@@ -3,13 +3,13 @@
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from adapters.timing import Clock, soon
 from flask import Request
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -70,15 +70,6 @@ class Asked(MemoryImageService):
         self.asked.append(context.project_id)
         self.first(context)
         return super().list_page(context, *args, **kwargs)
-
-
-class Clock:
-    """A clock that is moved by the test."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
@@ -144,11 +135,19 @@ def test_the_second_answer_is_the_first_with_an_age(
     assert (None, "0") == (first.headers.get("Age"), second.headers["Age"])
 
 
-def test_without_the_setting_there_is_no_cache() -> None:
-    cached = Cached(settings=Settings())
+@pytest.mark.parametrize(
+    "without",
+    [{"settings": Settings()}, {"markers": ProcessStore(0)}],
+    ids=["the setting", "room for markers"],
+)
+def test_without_the_setting_or_its_store_of_markers_nothing_is_cached(
+    without: dict[str, Any],
+) -> None:
+    cached = Cached(**without)
     client = cached.client()
     for _ in range(2):
-        assert "Age" not in client.get(DETAIL).headers
+        answer = client.get(DETAIL)
+        assert (uncached(DETAIL).data, None) == (answer.data, answer.headers.get("Age"))
     assert ["demo", "demo"] == cached.service.asked
 
 
@@ -171,18 +170,16 @@ def test_another_token_of_the_same_user_role_and_scope_gets_the_same(
     assert ["demo"] == cached.service.asked
 
 
-@pytest.mark.parametrize("headers", [{}, token("unknown")])
-def test_a_cached_list_needs_a_valid_token(
-    cached: Cached, client: FlaskClient, headers: dict[str, str]
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), (token("unknown"), 401), (token("other-project"), 400)],
+)
+def test_a_cached_list_needs_a_valid_token_of_its_project(
+    cached: Cached, client: FlaskClient, headers: dict[str, str], status: int
 ) -> None:
     client.get(DETAIL)
     del client.environ_base["HTTP_X_AUTH_TOKEN"]
-    assert 401 == client.get(DETAIL, headers=headers).status_code
-
-
-def test_the_path_of_another_project_is_refused_all_the_same(client: FlaskClient) -> None:
-    client.get(DETAIL)
-    assert 400 == client.get(DETAIL, headers=token("other-project")).status_code
+    assert status == client.get(DETAIL, headers=headers).status_code
 
 
 QUERIES = [
@@ -253,8 +250,9 @@ def test_a_write_is_seen_immediately(
     assert (other, "0") == (kept.data, kept.headers["Age"])
 
 
-def test_a_list_fetched_before_a_write_is_not_used_after_it(cached: Cached) -> None:
-    client = cached.client()
+def test_a_list_fetched_before_a_write_is_not_used_after_it(
+    cached: Cached, client: FlaskClient
+) -> None:
     cached.service.first = lambda _context: cached.lists.note_write("demo")
     client.get(DETAIL)
     cached.service.first = lambda _context: None
@@ -262,9 +260,7 @@ def test_a_list_fetched_before_a_write_is_not_used_after_it(cached: Cached) -> N
     assert ["demo", "demo"] == cached.service.asked
 
 
-def test_a_list_is_used_until_it_is_as_old_as_set(cached: Cached) -> None:
-    client = cached.client()
-
+def test_a_list_is_used_until_it_is_as_old_as_set(cached: Cached, client: FlaskClient) -> None:
     def take_ten_seconds(_context: port.Context) -> None:
         cached.clock.now += 10
 
@@ -323,13 +319,6 @@ def at_once(cached: Cached, tokens: list[str], waiting: int) -> list[TestRespons
     cached.service.first = hold
     with ThreadPoolExecutor(len(tokens)) as pool:
         return list(pool.map(lambda name: client.get(DETAIL, headers=token(name)), tokens))
-
-
-def soon(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_equal_requests_wait_for_the_one_that_fetches(cached: Cached) -> None:
@@ -391,27 +380,6 @@ def test_a_request_waits_no_longer_than_its_own_time_and_within_the_bound(
         refused.set()
     assert [200, 503] == [leader.result().status_code, follower.status_code]
     assert log in caplog.text
-
-
-class AwayStore:
-    """A store that is away: it has nothing and keeps nothing."""
-
-    def get(self, key: str) -> None:
-        """Return nothing."""
-
-    def set(self, key: str, value: bytes, seconds: int) -> bool:
-        return False
-
-    def add(self, key: str, value: bytes, seconds: int) -> bool:
-        return False
-
-
-def test_without_its_store_of_markers_nothing_is_cached() -> None:
-    cached = Cached(markers=AwayStore())
-    client = cached.client()
-    for _ in range(2):
-        assert uncached(DETAIL).data == client.get(DETAIL).data
-    assert ["demo", "demo"] == cached.service.asked
 
 
 def test_a_write_through_one_process_is_seen_by_the_others() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from auth.over_keystone import UNAVAILABLE
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -172,11 +173,6 @@ def test_a_previous_link_leads_to_the_page_that_ends_with_the_marker(
     assert (1 if previous else 0) == len(backwards)
 
 
-def test_the_next_link_comes_before_the_previous_one() -> None:
-    client, _ = over()
-    assert ["next", "previous"] == list(links(client.get("/v2/demo/images?limit=5&marker=0010")))
-
-
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 24, 25, 26])
 def test_links_walk_the_list_forwards_and_back(limit: int) -> None:
     client, _ = over()
@@ -255,8 +251,4 @@ def test_a_list_fails_rather_than_ends_early_if_an_image_is_deleted_meanwhile() 
     client, service = over(glance_page_size=10)
     service.delete_markers = True
     answer = client.get("/v2/demo/images")
-    fault = {
-        "code": 503,
-        "message": "The server is currently unavailable. Please try again at a later time.",
-    }
-    assert {"serviceUnavailable": fault} == answer.json
+    assert UNAVAILABLE == answer.json
