@@ -45,10 +45,20 @@ def port_error(answer: requests.Response) -> port.ImageServiceError:
     """
     status = answer.status_code
     error = ERRORS.get(status, port.ImageServiceFailed)
-    text = explanation(answer.content)
+    text = explanation(_without_tokens(answer))
     if error not in _SHOWN:
         text = f"Glance answered {status}: {text}"
     return error(text, retry_after=_retry_after(answer))
+
+
+def _without_tokens(answer: requests.Response) -> bytes:
+    """Return the body without the tokens that were sent: an error page may repeat the request."""
+    content: bytes = answer.content
+    for name in ("X-Auth-Token", "X-Service-Token"):
+        token = answer.request.headers.get(name, "")
+        if len(token) >= 8:  # a shorter one is a word such as `demo`, not a secret
+            content = content.replace(token.encode(), b"***")
+    return content
 
 
 def explanation(content: bytes) -> str:

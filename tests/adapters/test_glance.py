@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 from keystoneauth1.token_endpoint import Token
 from support.contract import ImageServiceContract
 from support.fakes import FakeGlance, token_of
 
 from adapters.test_memory import stocked
 from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.glance.errors import port_error
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.image_port import Context, ImageService
 
@@ -76,3 +78,19 @@ class TestGlanceImageService(ImageServiceContract):
         with pytest.raises(port.ImageNotFound, match="Glance answered 404"):
             service.get(self.context("demo"), image_id)
         assert [("GET", f"/v2/images/{image_id}")] == self.calls()
+
+
+TOKENS = {"X-Auth-Token": "callers-token", "X-Service-Token": "services-token"}
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(400, "{}"), (403, "{}"), (503, "Glance answered 503: {}"), (500, "Glance answered 500: {}")],
+)
+@pytest.mark.parametrize("page", ['{"message": "%s"}', "<h1>x</h1>%s"], ids=["JSON", "HTML"])
+def test_an_error_repeats_no_token_that_was_sent(status: int, text: str, page: str) -> None:
+    answer = requests.Response()
+    answer.status_code = status
+    answer.request = requests.Request("GET", "http://glance", TOKENS).prepare()
+    answer._content = (page % "sent callers-token and services-token").encode()
+    assert text.format("sent *** and ***") == port_error(answer).text

@@ -278,8 +278,6 @@ def test_any_version_in_the_path_is_v2(version: str) -> None:
 
 SORT_DIRS = "Number of sort dirs does not match the number of sort keys"
 NO_TIME = 'Bad "created_at" query filter format. Use ISO 8601 DateTime notation.'
-SORT_DIRS = "Number of sort dirs does not match the number of sort keys"
-NO_TIME = 'Bad "created_at" query filter format. Use ISO 8601 DateTime notation.'
 SORT_KEYS = "name, status, container_format, disk_format, size, id, created_at, updated_at"
 
 

@@ -61,8 +61,7 @@ def _require_json(request: Request) -> None:
     has_body = request.method in _WITH_BODY or request.content_length
     if has_body and request.mimetype != "application/json":
         raise HTTPError(
-            415,
-            f"{request.method} needs Content-Type: application/json; an empty body is {{}}",
+            415, f"{request.method} needs Content-Type: application/json; an empty body is {{}}"
         )
 
 

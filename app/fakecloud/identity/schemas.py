@@ -48,17 +48,13 @@ class _User(_InDomain):
     password = fields.String(required=True)
 
 
-class _Password(_Lenient):
-    user = fields.Nested(_User, required=True)
-
-
 class _TokenId(_Lenient):
     id = fields.String(required=True)
 
 
 class _Identity(_Lenient):
     methods = fields.List(fields.String(), required=True, validate=Length(min=1))
-    password = fields.Nested(_Password)
+    password = fields.Nested(_Lenient.from_dict({"user": fields.Nested(_User, required=True)}))
     token = fields.Nested(_TokenId)
 
     @validates_schema
