@@ -1,6 +1,6 @@
-"""How gunicorn serves: settings come from the environment, see README.md.
+"""gunicorn's configuration; the settings come from the environment, see README.md.
 
-It lies in the package so that an installed one has it, and is linked where gunicorn looks for it.
+The file is in the package so that it is installed; a symlink puts it where gunicorn looks for it.
 """
 
 import os
@@ -14,17 +14,17 @@ from nova_image_shim.serving.tuning import tune_process
 from nova_image_shim.serving.worker import worker_class
 from nova_image_shim.wsgi import load_settings_or_exit, refusal
 
-MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a file of its own there
+MEMORY = "/dev/shm"  # noqa: S108 - gunicorn creates its own file there
 
 settings = load_settings_or_exit(os.environ)
 tune_process()  # the workers inherit it
 
 
 class SilentAccess(Logger):
-    """gunicorn's logger without its access line, which it would make up and then drop."""
+    """gunicorn's logger without access lines, which it would format and then drop."""
 
     def access(self, *args):
-        """Say nothing: the access line is the application's own."""
+        """Log nothing: the application writes the access line."""
 
 
 wsgi_app = "nova_image_shim.wsgi:application()"
@@ -35,46 +35,46 @@ worker_class = worker_class(
 )
 workers = settings.worker_count
 threads = settings.pool_size
-worker_connections = 1000 + threads  # so many clients may stay connected besides those served
+worker_connections = 1000 + threads  # idle connections may stay open beside those being served
 logconfig_dict = logging_config(settings.log_level, settings.log_format, settings.secrets)
 logger_class = SilentAccess
-# A worker touches a file there at each request: on a disk, a tenth of the time of a short list.
+# A worker touches a file there on each request; on a disk, that is a tenth of a short list.
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
 limit_request_line = 8190
 limit_request_field_size = 16384  # a token with a large catalog is the longest header
-forwarded_allow_ips = ""  # no peer's X-Forwarded-* counts here: SHIM_TRUSTED_PROXIES decides
+forwarded_allow_ips = ""  # trust no peer's X-Forwarded-* here: SHIM_TRUSTED_PROXIES decides
 forwarder_headers = ""
 secure_scheme_headers = {}
-control_socket_disable = True  # nothing here is steered at run time
-keepalive = 75  # longer than a proxy's, so that it is the proxy who closes
+control_socket_disable = True  # there is nothing to control at run time
+keepalive = 75  # longer than a proxy's, so that the proxy closes first
 graceful_timeout = round(longest_seconds)
 
 if settings.metrics_bind:
-    # The same one after a reload (HUP), which reads this file anew.
+    # A reload (HUP) reads this file again and gets the same port.
     metrics_port = port_at(settings.metrics_bind)
 
     def pre_exec(server):
-        """Hand the metrics' socket to the gunicorn that takes over (USR2)."""
+        """Hand the metrics socket over to the gunicorn that replaces this one (USR2)."""
         metrics_port.hand_over(server.cfg.env_orig)
 
     def child_exit(server, worker):
-        """Count an ended worker no longer among the living."""
+        """Drop the gauges of a worker that has exited."""
         metrics_port.forget(worker.pid)
 
     def on_exit(server):
-        """Remove the metrics' files."""
+        """Remove the metrics files."""
         metrics_port.close()
 
 
 def on_starting(server):
-    """Refuse gunicorn options that break what the settings promise, and open the metrics' port."""
+    """Refuse gunicorn options that contradict the settings, and open the metrics port."""
     options = server.cfg.settings
     given = {name: options[name].get() for name in ("bind", "workers", "max_requests")}
     wanted = {"bind": [bind], "workers": 1, "max_requests": 0}
     if settings.backend == "memory" and given != wanted:
         raise refusal(
-            f"{given}: SHIM_BACKEND=memory lives in one process at SHIM_BIND: leave these options "
-            "of gunicorn alone"
+            f"{given}: SHIM_BACKEND=memory runs in one process at SHIM_BIND: do not set these "
+            "options of gunicorn"
         )
     for note in settings.notes:
         server.log.warning(note)
@@ -83,7 +83,7 @@ def on_starting(server):
 
 
 def post_worker_init(worker):
-    """Answer Prometheus in each worker, and say that we are ready when the first has loaded."""
+    """Answer Prometheus in each worker, and announce readiness once the first one has loaded."""
     if settings.metrics_bind:
         metrics_port.serve()
     if worker.age == 1:
@@ -93,8 +93,8 @@ def post_worker_init(worker):
 def _open_metrics_port(cfg):
     if cfg.preload_app:
         raise refusal(
-            "preload_app: SHIM_METRICS_BIND counts in each process: leave this option of gunicorn "
-            "alone"
+            "preload_app: SHIM_METRICS_BIND counts in each process: do not set this option of "
+            "gunicorn"
         )
     try:
         metrics_port.open(cfg.uid, cfg.gid)

@@ -1,4 +1,4 @@
-"""From Glance's answers to images and pages."""
+"""Decode Glance's answers into images and pages."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""From Glance's errors to the port's: one table of statuses, and the text of an error."""
+"""Translate Glance's errors into the port's: by a table of statuses, with Glance's text."""
 
 import html
 import re
@@ -19,7 +19,7 @@ ERRORS: dict[int, type[port.ImageServiceError]] = {
     503: port.ImageServiceUnavailable,
 }
 
-# The errors whose text is for the client; that of the others is for the log.
+# The errors whose text the client gets; that of the others goes to the log.
 _SHOWN = {port.ImageBadRequest, port.ImageNotAuthorized, port.ImageConflict}
 
 _TEXT_LENGTH = 1000

@@ -1,4 +1,4 @@
-"""The sessions that calls go out on: keystoneauth's, with our bounds and no redirects.
+"""keystoneauth sessions for outgoing calls, with our bounds and without redirects.
 
 requests looks for proxies and `~/.netrc` in the environment on every call, a tenth of the time of
 a short list. The environment cannot change while the process runs, so it is read once per host.

@@ -1,7 +1,7 @@
-"""A transport for requests with bounds on the time, size and repetition of a call.
+"""A transport for requests that bounds the time, size and retries of a call.
 
 requests bounds the time between two bytes only: a service that sends a byte now and then would
-hold a thread for ever. Here every read from the socket ends at one deadline.
+occupy a thread forever. Here every read from the socket ends at one deadline.
 """
 
 import io
@@ -24,7 +24,7 @@ from nova_image_shim.adapters.limits.breaker import Breaker
 Record = Callable[[str, int, float], None]
 
 _CHUNK_BYTES = 2**16
-_LONGEST_SECONDS = 86400  # a socket's timeout has a bound of its own, not far above
+_LONGEST_SECONDS = 86400  # the longest timeout that a socket takes is not far above
 
 
 class AnswerTooLargeError(requests.RequestException):

@@ -1,1 +1,1 @@
-"""Everything asked of Keystone."""
+"""Calls to Keystone: login and token validation."""

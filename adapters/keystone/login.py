@@ -15,8 +15,8 @@ _V3_PLUGINS = {"password": "v3password"}
 def load_plugin(credentials: Mapping[str, str]) -> BaseAuthPlugin:
     """Return the plugin that logs in with credentials, at Keystone's v3 API.
 
-    Every value reaches Keystone as it is. The versions that Keystone offers are not looked up:
-    what it says of them during an outage would be remembered. The credentials are `auth_type`,
+    Every value reaches Keystone unchanged. There is no version discovery, because its result
+    during an outage would be remembered. The credentials are `auth_type`,
     and the plugin's options by keystoneauth's names.
     """
     options: dict[str, Any] = {**credentials, "auth_url": v3_url(credentials["auth_url"])}
@@ -32,9 +32,9 @@ def v3_url(url: str) -> str:
 
 
 class ServiceTokenAuth(BaseAuthPlugin):
-    """The token of a service user, logged in to on a session of Keystone's.
+    """The token of a service user, obtained over Keystone's own session.
 
-    The session that a plugin is given is the one that calls Glance, with Glance's time-outs.
+    The session passed to a plugin is the one that calls Glance, with Glance's time-outs.
     """
 
     def __init__(self, session: Session, credentials: Mapping[str, str]) -> None:

@@ -30,13 +30,13 @@ class ValidToken(NamedTuple):
 
 
 class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the library has no types
-    """The tokens of requests, judged as keystonemiddleware judges them.
+    """Validates the tokens of requests by keystonemiddleware's rules.
 
-    The library decides about expiry, access rules, binding and service tokens; where its data
-    comes from is ours: the cache, or one call to Keystone for all who send the same token.
+    The library decides about expiry, access rules, binding and service tokens. We supply the data:
+    from the cache, or with one call to Keystone for all requests with the same token.
 
     The store has Keystone's answers for `cache_seconds`; 0 turns the cache off. Its keys are
-    digests, so that no token is in it. The limiter bounds who calls Keystone and who waits for it.
+    digests, so it contains no token. The limiter bounds the calls to Keystone and those waiting.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
 
 
 class _Request:
-    """As much of a request as the library reads, and what it writes into it."""
+    """The parts of a request that the library reads and writes."""
 
     auth_type = remote_user = None  # no web server in front has authenticated anybody
 

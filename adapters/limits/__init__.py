@@ -1,1 +1,1 @@
-"""How many requests at once, and none while a service is down."""
+"""Limiter, single-flight and breaker."""

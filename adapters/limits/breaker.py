@@ -1,4 +1,4 @@
-"""Fail fast: a service that cannot be reached is tried once a second, not by every request."""
+"""Fail fast: try an unreachable service once a second instead of on every request."""
 
 import threading
 import time
@@ -8,8 +8,8 @@ from collections.abc import Callable
 class Breaker:
     """A circuit breaker for the connections to one service; safe for threads.
 
-    So many failures in a row open it; then so many seconds pass between two attempts.
-    pybreaker is not used: it holds a lock during each call, so that calls run one by one.
+    `failures` in a row open it; while it is open, there is one attempt every `seconds`.
+    pybreaker is not used: it holds a lock during each call, which would serialize the calls.
     """
 
     def __init__(
@@ -19,7 +19,7 @@ class Breaker:
         self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self.failures = 0  # in a row; read without a call on the way of each request
+        self.failures = 0  # in a row; a plain attribute, because every request reads it
         self._try_at = 0.0
         self._reason = ""
 
@@ -29,7 +29,7 @@ class Breaker:
         return self.failures >= self._limit
 
     def refusal(self) -> str | None:
-        """Return why no connection may be attempted now, None where one may."""
+        """Return why no connection may be attempted now, None if one may."""
         if not self.is_open:
             return None
         with self._lock:
@@ -40,12 +40,12 @@ class Breaker:
         return f"not tried, because {self.failures} connections in a row failed: {self._reason}"
 
     def failed(self, error: Exception) -> None:
-        """Note that a connection failed."""
+        """Record that a connection failed."""
         with self._lock:
             self.failures += 1
             self._reason = str(error)
             self._try_at = self._clock() + self._seconds
 
     def succeeded(self) -> None:
-        """Note that a connection succeeded, which closes the breaker."""
+        """Record that a connection succeeded, which closes the breaker."""
         self.failures = 0

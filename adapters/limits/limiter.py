@@ -1,4 +1,4 @@
-"""How many requests may use a service at once, and how many may wait for it.
+"""Limit how many requests use a service at the same time, and how many wait for it.
 
 Each request that waits for Keystone or Glance holds a thread. Their number is bounded here, so
 that threads remain for requests that need neither, however slow the two are.
@@ -19,8 +19,8 @@ class LimitExceeded(Exception):
 class Limiter:
     """A number of slots, and a bounded queue for requests that found none free.
 
-    A slot that is released goes to the request that has waited longest; one that has waited for
-    so many seconds is refused. The name is the service's, for the log.
+    A released slot goes to the request that has waited longest; a request that has waited for
+    `seconds` is refused. `name` is the service's, for the log.
     """
 
     def __init__(self, name: str, *, slots: int, queue: int, seconds: float) -> None:
@@ -34,7 +34,7 @@ class Limiter:
         self._waiting = 0
 
     def acquire(self) -> None:
-        """Acquire a slot, to be given back by `release`.
+        """Acquire a slot; `release` returns it.
 
         Raises:
             LimitExceeded: no slot became free in time, or too many requests wait already.
@@ -67,7 +67,7 @@ class Limiter:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count as waiting within the block, without a slot: for another request's answer.
+        """Count as waiting within the block, for the result of another request; needs no slot.
 
         Raises:
             LimitExceeded: too many requests wait already.
@@ -87,7 +87,7 @@ class Limiter:
         """Return a lock that can be acquired when there is a slot for this request."""
         turn = threading.Lock()
         with self._lock:
-            if self._free:  # one was released at this very moment
+            if self._free:  # one was released just now
                 self._free -= 1
             else:
                 turn.acquire()
@@ -96,7 +96,7 @@ class Limiter:
 
     def _give_up(self, turn: threading.Lock) -> None:
         with self._lock:
-            if turn in self._queue:  # otherwise a slot was handed over at this very moment
+            if turn in self._queue:  # otherwise it was given a slot just now
                 self._queue.remove(turn)
                 raise LimitExceeded(
                     f"no slot within {self._seconds:g} s: {self._slots} requests use {self._name}"

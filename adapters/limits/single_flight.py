@@ -1,4 +1,4 @@
-"""One call for many requests: whoever asks while a call is running waits for its result."""
+"""One call for many requests: those that ask while it is running wait for its result."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -31,7 +31,7 @@ class SingleFlight(Generic[_T]):
             key: equal for requests that may share a result.
             call: makes the call.
             seconds: how long to wait for another request's result, None for as long as it takes.
-            retry: make the call after all where another request's failed.
+            retry: make the call again if another request's failed.
 
         Raises:
             TimeoutError: another request's call took too long.

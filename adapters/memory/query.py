@@ -1,4 +1,4 @@
-"""A list as Glance makes it: who sees which image, filters, order and pages.
+"""Lists as Glance returns them: visibility, filters, order and pages.
 
 Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, glance/common/utils.py
 for the operators, and glance/db/sqlalchemy/api.py, _select_images_query, for visibility.

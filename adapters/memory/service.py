@@ -1,4 +1,4 @@
-"""An image store in this process's memory that keeps Glance's promises; a restart loses it.
+"""An image store in memory that behaves like Glance; a restart loses its contents.
 
 For trying the service without a cloud and for tests against it: visibility, order, markers,
 filters and refusals are Glance's.

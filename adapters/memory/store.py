@@ -8,7 +8,7 @@ from nova_image_shim.adapters.image_port import Image, ImageNotFound
 
 
 class StoredImage(NamedTuple):
-    """An image and whom it is shared with: project ids to `pending`, `accepted` or `rejected`."""
+    """An image and its members: project ids to `pending`, `accepted` or `rejected`."""
 
     image: Image
     members: Mapping[str, str]

@@ -1,1 +1,1 @@
-"""Where bytes are kept for a while."""
+"""Stores of bytes: in this process, in memcached, signed."""

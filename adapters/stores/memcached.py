@@ -1,7 +1,7 @@
 """memcached with short time-outs; a server that fails is not used for a while.
 
-pymemcache returns bytes as they are; the client that oslo.cache uses unpickles what is marked so,
-by whoever can write to memcached. pymemcache's own handling of failed servers is not thread-safe.
+pymemcache returns bytes unchanged; the client that oslo.cache uses unpickles values, so anyone who
+can write to memcached can run code. pymemcache's handling of failed servers is not thread-safe.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class _Server(NamedTuple):
 
 
 class Memcached:
-    """A store over some servers, each key on one of them.
+    """A store over several servers; each key is on one of them.
 
     Nothing is raised: a server that fails behaves like an empty one.
     """
@@ -56,7 +56,7 @@ class Memcached:
         return bool(self._call(key, lambda client: client.set(key, value, expire=seconds)))
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none."""
+        """Keep a value if the key has none."""
         return bool(self._call(key, lambda client: client.add(key, value, expire=seconds)))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Bytes kept in this process, and what every store of bytes can do."""
+"""The `Store` protocol, and a store in this process."""
 
 import threading
 import time
@@ -11,16 +11,16 @@ _MAX_BYTES = 2**26
 
 
 class Store(Protocol):
-    """Where bytes are kept for a while; a store that is away behaves like an empty one."""
+    """A key-value store of bytes; one that is unavailable behaves like an empty one."""
 
     def get(self, key: str) -> bytes | None:
-        """Return the value of a key, None where there is none."""
+        """Return the value of a key, None if there is none."""
 
     def set(self, key: str, value: bytes, seconds: int) -> bool:
         """Keep a value for that many seconds, or shorter, and return whether it was kept."""
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none, and return whether it was kept."""
+        """Keep a value if the key has none, and return whether it was kept."""
 
 
 class _Entry(NamedTuple):
@@ -30,7 +30,7 @@ class _Entry(NamedTuple):
 
 
 class ProcessStore:
-    """A store in this process: the entry unused for longest makes room for another.
+    """A store in this process, which evicts the least recently used entry.
 
     It is bounded by the bytes of keys and values.
     """
@@ -58,7 +58,7 @@ class ProcessStore:
             return self._keep(key, value, seconds)
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none, unless it is larger than the whole store."""
+        """Keep a value if the key has none, unless it is larger than the whole store."""
         with self._lock:
             return key not in self._entries and self._keep(key, value, seconds)
 

@@ -1,4 +1,4 @@
-"""A store that others can write to, made safe: what comes out was put in by us, under that key."""
+"""A store that others can write to, made safe by signatures."""
 
 import hashlib
 import hmac
@@ -21,7 +21,7 @@ class SignedStore:
     """A store whose values carry a signature of key, value and time.
 
     A value is not used after the seconds for which it was written, however long the store keeps it.
-    All who share the store have the secret, and a clock of seconds since 1970.
+    Everyone who shares the store has the secret and a clock of seconds since 1970.
     """
 
     def __init__(self, store: Store, secret: bytes, clock: Callable[[], float] = time.time) -> None:
@@ -30,7 +30,7 @@ class SignedStore:
         self._clock = clock
 
     def get(self, key: str) -> bytes | None:
-        """Return the value of a key, None where there is none that we wrote and that is valid."""
+        """Return the value of a key, None unless we wrote it and it is still valid."""
         found = self._store.get(_PREFIX + key)
         if found is None:
             return None
@@ -47,7 +47,7 @@ class SignedStore:
         return self._store.set(_PREFIX + key, self._signed(key, value, seconds), seconds)
 
     def add(self, key: str, value: bytes, seconds: int) -> bool:
-        """Keep a value where there is none."""
+        """Keep a value if the key has none."""
         return self._store.add(_PREFIX + key, self._signed(key, value, seconds), seconds)
 
     def _signed(self, key: str, value: bytes, seconds: int) -> bytes:
@@ -59,7 +59,7 @@ class SignedStore:
 
 
 def shared_secret(password: str, *identity: str | None) -> bytes:
-    """Return the secret of all who run with one service user, slow to guess a password from.
+    """Return the secret of all instances of one service user; deriving it is slow on purpose.
 
     The identity is Keystone's address and the user: the salt.
     """

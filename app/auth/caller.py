@@ -31,7 +31,7 @@ class Caller:
 
     @property
     def owner(self) -> Hashable:
-        """Return what is equal for callers to whom Glance shows the same images."""
+        """Return a key that is equal for callers who see the same images in Glance."""
         scope = {
             name: sorted(value, key=str) if isinstance(value, list) else value
             for name, value in self.token.items()

@@ -142,6 +142,6 @@ def _may_not_validate(user: Keystone, why: str) -> CheckFailed:
     return CheckFailed(
         f"The service user may not validate other users' tokens: {why}.",
         f"Run: openstack role add --user {name} --project {project} service (and create the "
-        "application credential anew, if there is one). If Keystone's policy is customized, use "
+        "application credential again, if there is one). If Keystone's policy is customized, use "
         "--token-file with a client's token to see what it allows.",
     )

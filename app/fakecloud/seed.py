@@ -126,7 +126,7 @@ class _User(Schema):
 
 
 class _Seed(Schema):
-    """The top level of a seed file; each item is checked by a schema of its own."""
+    """The top level of a seed file; each item has its own schema."""
 
     images = fields.List(fields.Raw(allow_none=True))
     projects = fields.List(fields.Raw(allow_none=True))

@@ -1,4 +1,4 @@
-"""Lists of images: fetched from the store, or found among those of the last seconds.
+"""Lists of images: fetched from the store, or taken from the cache.
 
 Old clients request the same list again and again. Lists are cached in this process only, as
 finished bytes, and never those that failed. A write by a project changes its *write marker*, which
@@ -25,7 +25,7 @@ from nova_image_shim.lists.query import ListRequest
 
 _MAX_BYTES = 2**26
 _MAX_WAIT_SECONDS = 3600.0
-_MARKER_SECONDS = 86400  # a marker that is gone only means that lists are fetched anew
+_MARKER_SECONDS = 86400  # after a marker expires, lists are only fetched again
 _MARKER_BYTES = 16
 
 
@@ -115,9 +115,9 @@ class Lists:
             raise ImageServiceUnavailable(str(error), retry_after=error.retry_after) from error
 
     def _marker(self, project_id: str) -> bytes | None:
-        """Return the write marker of a project, None where it cannot be known.
+        """Return the write marker of a project, None if it is unknown.
 
-        A missing one is made at random: it matches nothing that is cached anywhere.
+        A missing one is created at random: it matches nothing that is cached anywhere.
         """
         key = _marker_key(project_id)
         if found := self._markers.get(key):

@@ -1,4 +1,4 @@
-"""The list over Glance's pages: how many calls, how many images, and the pages around it."""
+"""Fetch a list over Glance's pages, and find the pages before and after it."""
 
 import contextvars
 import logging
@@ -128,8 +128,8 @@ class Listing:
     def _start_previous(self, executor: Executor) -> Future[Previous | None] | None:
         """Start to look for the previous page, beside the list itself.
 
-        Returns None where no such link is due: without a limit, where more than one call would be
-        needed, or where Glance does not have such a filter.
+        Returns None if no such link is due: without a limit, if it would take more than one call,
+        or if Glance does not have such a filter.
         """
         request = self.request
         due = request.with_previous and request.limit and request.limit <= request.page_size

@@ -1,4 +1,4 @@
-"""What a list is asked for: the query as the client sent it, and the request made of it."""
+"""The query of a list as the client sent it, and the request built from it."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass

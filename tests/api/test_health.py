@@ -145,7 +145,7 @@ def live(tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance) -> Iterator
 
 
 def ready(url: str) -> tuple[int, str]:
-    time.sleep(1.05)  # so that it looks anew
+    time.sleep(1.05)  # so that the checks run again
     answer = requests.get(f"{url}/healthcheck/ready", timeout=20)
     return answer.status_code, answer.text
 

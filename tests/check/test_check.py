@@ -130,7 +130,7 @@ KEYSTONE_SAYS: list[tuple[list[Any], str]] = [
 ]
 REJECTED = "Glance at {glance} rejects the service user's token: it returns 401."
 GLANCE_SAYS: list[tuple[list[Any], str]] = [
-    ([says(401), says(401)], REJECTED),  # keystoneauth logs in anew and asks once more
+    ([says(401), says(401)], REJECTED),  # keystoneauth logs in again and asks once more
     ([says(503)], "Glance at {glance}/v2/images?limit=1 returns 503."),
     ([says(404)], NO_GLANCE + "404."),
     ([says(200, b"<html>")], NO_GLANCE + "200."),

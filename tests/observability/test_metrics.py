@@ -196,7 +196,7 @@ def test_a_reload_keeps_the_port_and_the_counts(two_workers: Scraped) -> None:
 
 @pytest.mark.live
 def test_a_new_gunicorn_takes_the_port_over(tmp_path: Path) -> None:
-    # Not `python -m gunicorn`, which cannot start itself anew.
+    # Not `python -m gunicorn`, which cannot restart itself.
     binds = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     service = Scraped(f"http://{binds[0]}", binds[1], tmp_path / "pid")
     with (tmp_path / "log").open("wb") as log:

@@ -395,7 +395,7 @@ BROKEN: dict[str, tuple[SetUp, str, str]] = {
         no_role,
         "The service user may not validate other users' tokens: its roles are member, reader.",
         "Run: openstack role add --user demo --project demo service (and create the application "
-        "credential anew, if there is one). If Keystone's policy is customized, use --token-file "
+        "credential again, if there is one). If Keystone's policy is customized, use --token-file "
         "with a client's token to see what it allows.",
     ),
     "no_interface": (

@@ -280,9 +280,10 @@ def test_the_services_own_log_is_readable(
     assert entry("goose", "0.1.3", "demo", "demo", 6, 2, 10, start, end, calls) == found
 
 
+@pytest.mark.live  # matplotlib is installed with what those tests need
 @pytest.mark.parametrize(("days", "bar"), [(1, "hour"), (30, "day")])
 def test_a_plot_is_drawn(days: int, bar: str, tmp_path: Path, run: Run) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed; run `make test-live`")
     log, chart, page = (tmp_path / name for name in ("log", "chart.png", "chart.html"))
     calls = [
         {"created": START + 3600 * hour, "agent": agent}

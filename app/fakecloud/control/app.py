@@ -1,6 +1,6 @@
-"""The control plane's HTTP face: an application of its own, mounted at `/_fake`.
+"""The control plane's HTTP API: a separate application, mounted at `/_fake`.
 
-It is separate from the one that clients see, so that the journal does not record its requests,
+It is separate from the one that clients call, so that the journal does not record its requests,
 fault rules do not apply to it, and its errors are not in legacy form.
 """
 

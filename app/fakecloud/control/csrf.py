@@ -31,9 +31,9 @@ def require_own_page(request: Request, bind: str) -> None:
 def _require_own_host(host: str, bind: str) -> None:
     """Refuse a `Host` that does not name this machine.
 
-    Bound to a loopback address, allowed is a loopback address or `localhost`. Bound to another
-    address, allowed is any address, or a name without a dot, as containers use: no site on the
-    internet has such a name.
+    A cloud bound to a loopback address allows loopback addresses and `localhost`. Bound to another
+    address, it also allows any address, and a name without a dot, as containers use: no site on
+    the internet has such a name.
     """
     name = _name(host)
     bound = _name(bind)

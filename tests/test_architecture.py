@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 FOLDERS = ("app", "adapters")
 PACKAGE = "nova_image_shim"
 ADAPTERS = f"{PACKAGE}.adapters"
