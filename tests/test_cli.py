@@ -96,7 +96,7 @@ def test_a_login_as_shown_works(tmp_path: Path) -> None:
         ),
         (
             {"GUNICORN_CMD_ARGS": "--workers 2"},
-            "SHIM_BACKEND=memory lives in one process at SHIM_BIND",
+            "SHIM_BACKEND=memory runs in one process at SHIM_BIND",
         ),
     ],
 )
