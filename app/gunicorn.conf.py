@@ -10,14 +10,24 @@ from gunicorn.glogging import Logger
 from nova_image_shim.observability.logs import logging_config
 from nova_image_shim.observability.metrics_port import port_at
 from nova_image_shim.serving.announce import announce
-from nova_image_shim.serving.tuning import tune_process
+from nova_image_shim.serving.master import guard
+from nova_image_shim.serving.tuning import (
+    connection_limit,
+    raise_open_file_limit,
+    tune_process,
+)
 from nova_image_shim.serving.worker import worker_class
-from nova_image_shim.wsgi import load_settings_or_exit, refusal
+from nova_image_shim.wsgi import present_start, read_start, refusal
 
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn creates its own file there
 
-settings = load_settings_or_exit(os.environ)
+settings = present_start().settings
 tune_process()  # the workers inherit it
+open_files = raise_open_file_limit()
+try:
+    worker_connections = connection_limit(open_files, settings.pool_size, settings.threads)
+except ValueError as error:
+    raise refusal(error) from error
 
 
 class SilentAccess(Logger):
@@ -35,7 +45,6 @@ worker_class = worker_class(
 )
 workers = settings.worker_count
 threads = settings.pool_size
-worker_connections = 1000 + threads  # idle connections may stay open beside those being served
 logconfig_dict = logging_config(settings.log_level, settings.log_format, settings.secrets)
 logger_class = SilentAccess
 # A worker touches a file there on each request; on a disk, that is a tenth of a short list.
@@ -80,6 +89,11 @@ def on_starting(server):
         server.log.warning(note)
     if settings.metrics_bind:
         _open_metrics_port(server.cfg)
+
+
+def when_ready(server):
+    """Keep the master alive from now on."""
+    guard(server, lambda: read_start(os.environ))
 
 
 def post_worker_init(worker):

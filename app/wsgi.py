@@ -1,24 +1,40 @@
-"""The WSGI entry point: from the environment to settings and to the application over a backend."""
+"""The WSGI entry point: from the environment to settings and to the application over a backend.
+
+gunicorn's master reads everything that a start needs once, and its workers inherit it: a file that
+is missing or wrong later cannot keep a worker from starting.
+"""
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask
 
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from nova_image_shim.fakecloud.seed import Seed
     from nova_image_shim.observability.metrics import Metrics
 
 # A real cloud's process imports nothing of the embedded one, and the other way round.
 
 
-def load_settings_or_exit(environ: Mapping[str, str]) -> Settings:
-    """Return the settings of an environment, if the service can start with them.
+class Start(NamedTuple):
+    """What the service starts with; the embedded cloud has a seed, too."""
+
+    settings: Settings
+    seed: "Seed | None"
+
+
+_present: list[Start] = []  # the last one that could be read
+
+
+def read_start(environ: Mapping[str, str]) -> Start:
+    """Read an environment and the files that it names, and keep the result for the workers.
 
     Raises:
-        SystemExit: it cannot; the text names everything that is wrong.
+        SystemExit: the service cannot start; the text names everything that is wrong. What was
+            read before stays.
     """
     try:
         settings = Settings.from_environ(environ)
@@ -26,18 +42,27 @@ def load_settings_or_exit(environ: Mapping[str, str]) -> Settings:
             import nova_image_shim.api_docs  # noqa: F401, PLC0415 - needs the extra `fake`
     except (SettingsError, ModuleNotFoundError) as error:
         raise refusal(error) from error
-    if settings.backend == "memory":
-        _require_seed(settings)
-    return settings
+    seed = _read_seed(settings) if settings.backend == "memory" else None
+    _present[:] = [Start(settings, seed)]
+    return _present[0]
+
+
+def present_start() -> Start:
+    """Return what was read last; read the process's environment if nothing was.
+
+    Raises:
+        SystemExit: see `read_start`.
+    """
+    return _present[0] if _present else read_start(os.environ)
 
 
 def application() -> Flask:
-    """Return the WSGI application that the process's environment describes."""
-    settings = load_settings_or_exit(os.environ)
-    if settings.backend == "memory":
+    """Return the WSGI application over the backend of the settings."""
+    settings, seed = present_start()
+    if seed:
         from nova_image_shim.fakecloud import create_seeded_app  # noqa: PLC0415
 
-        return create_seeded_app(settings, _metrics(settings))
+        return create_seeded_app(settings, seed, _metrics(settings))
     from nova_image_shim.realcloud import create_glance_app  # noqa: PLC0415
 
     return create_glance_app(settings, _metrics(settings))
@@ -51,12 +76,12 @@ def _metrics(settings: Settings) -> "Metrics | None":
     return Metrics(threads=settings.pool_size, backend=settings.backend)
 
 
-def _require_seed(settings: Settings) -> None:
+def _read_seed(settings: Settings) -> "Seed":
     from nova_image_shim.fakecloud.items import ImageFileError  # noqa: PLC0415
     from nova_image_shim.fakecloud.seed import load_seed  # noqa: PLC0415
 
     try:
-        load_seed(settings.memory_images)
+        return load_seed(settings.memory_images)
     except ImageFileError as error:
         raise refusal(error) from error
 

@@ -1,10 +1,13 @@
-"""Memory and garbage collection settings for a process that serves large lists."""
+"""Memory, garbage collection and open files of a process that serves large lists."""
 
 import ctypes
 import gc
+import resource
 from contextlib import suppress
 
 _M_ARENA_MAX = -8  # from glibc's malloc.h
+_IDLE_CONNECTIONS = 1000  # may stay open beside those being served
+_OTHER_FILES = 64  # logs, metrics, memcached, listeners, modules being imported
 
 
 def tune_process() -> None:
@@ -17,3 +20,33 @@ def tune_process() -> None:
     gc.set_threshold(50_000)
     with suppress(AttributeError):  # other C libraries have a single heap anyway
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def raise_open_file_limit() -> int:
+    """Raise the soft limit of open files to the hard one; return the limit now in effect."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS allows less than it states
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft
+
+
+def connection_limit(open_files: int, pool_size: int, slots: int) -> int:
+    """Return how many connections a worker may hold, so that it never runs out of open files.
+
+    Args:
+        open_files: the limit of the process.
+        pool_size: its threads; each may wait with a file of its own for a client.
+        slots: how many calls may run at once to Glance, and how many to Keystone.
+
+    Raises:
+        ValueError: the limit is too low; the text says what is needed.
+    """
+    reserved = pool_size + 2 * slots + _OTHER_FILES
+    needed = reserved + pool_size + 1
+    if open_files < needed:
+        raise ValueError(
+            f"{open_files} open files (ulimit -n) are too few for SHIM_THREADS={slots}, "
+            f"which needs {needed}"
+        )
+    return min(_IDLE_CONNECTIONS + pool_size, open_files - reserved)

@@ -2,11 +2,12 @@
 
 gunicorn sets no time limit on reading a request or writing its response: a client that sends or
 reads a byte now and then could hold a thread for hours. It closes connections in its main loop,
-where a client that does not close its own side delays all others for 2 s. And while it shuts down
-it still listens, but no longer serves.
+where a client that does not close its own side delays all others for 2 s. It ends if it cannot
+accept a connection. And while it shuts down it still listens, but no longer serves.
 """
 
 import contextlib
+import errno
 import logging
 import select
 import socket
@@ -23,6 +24,9 @@ _FIRST_BYTE_SECONDS = 0.05
 # How long a thread waits for the next request on a connection. A longer wait would delay the first
 # requests of others; a client that sends requests in a loop needs less.
 _NEXT_REQUEST_MILLISECONDS = 2
+# Nothing is left to hold a connection with; the client waits in the backlog.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PAUSE_SECONDS = 0.05
 
 
 def worker_class(head_seconds: float, whole_seconds: float) -> type[ThreadWorker]:
@@ -79,6 +83,30 @@ class _BoundedWorker(ThreadWorker):  # type: ignore[misc] # the library has no t
         self._deadlines[conn] = time.monotonic() + self.whole_seconds
         return super().handle_request(req, conn)
 
+    def accept(self, listener: Any) -> None:
+        """Accept a connection; one that the system cannot hold now waits a moment longer."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Hand a connection to the threads; close it if not even one thread can be started."""
+        try:
+            super().enqueue_req(conn)
+        except RuntimeError as error:
+            _log.warning("a connection was closed: %s", error)
+            self.nr_conns -= 1
+            conn.close()
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Take a connection back from its thread; a silent one waits as long as a slow one."""
+        super().finish_request(conn, fs)
+        if self.pending_conns and self.pending_conns[-1] is conn:
+            conn.timeout = time.monotonic() + self.head_seconds
+
     def set_accept_enabled(self, enabled: bool) -> None:
         """Start or stop accepting connections, and stop listening when the worker ends.
 
@@ -93,7 +121,7 @@ class _BoundedWorker(ThreadWorker):  # type: ignore[misc] # the library has no t
 
     def _accept_pending(self, listener: Any) -> None:
         before = -1
-        while before != self.nr_conns:
+        while before < self.nr_conns < self.worker_connections:
             before = self.nr_conns
             self.accept(listener)  # returns at once if no client is waiting
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.settings import setting_names
 
-from nova_image_shim.wsgi import load_settings_or_exit
+from nova_image_shim.settings import Settings
 
 from .fronts import DEPLOY, rendered
 
@@ -62,7 +62,7 @@ def environ_of(file: Path) -> dict[str, str]:
 def test_the_settings_are_valid_and_known() -> None:
     environ = environ_of(DEPLOY / "systemd" / "settings.env")
     assert [] == sorted(environ.keys() - set(setting_names()))
-    settings = load_settings_or_exit(environ)
+    settings = Settings.from_environ(environ)
     assert ("glance", 1) == (settings.backend, settings.trusted_proxies)
 
 
@@ -72,7 +72,7 @@ def test_the_unit_waits_for_the_longest_request() -> None:
         for line in UNIT.read_text().splitlines()
         if line.startswith("TimeoutStopSec=")
     ]
-    longest = load_settings_or_exit(
+    longest = Settings.from_environ(
         environ_of(DEPLOY / "systemd" / "settings.env")
     ).request_timeout_seconds
     assert seconds > longest

@@ -132,6 +132,14 @@ def test_a_slow_client_is_cut_and_harms_nobody(name: str, live: Live) -> None:
     assert "Traceback" not in live.log.read_text()
 
 
+def test_a_client_that_sends_nothing_is_cut_when_its_time_is_over(live: Live) -> None:
+    started = time.monotonic()
+    with connect(live) as sock:
+        assert b"" == sock.recv(1)
+    took = time.monotonic() - started
+    assert 1.5 <= took < 1.5 + SLACK_SECONDS
+
+
 def test_a_client_that_does_not_close_its_side_holds_nobody_up(live: Live) -> None:
     request = b"GET /v2/ HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
     with contextlib.ExitStack() as stack:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 from glanceclient.common.http import SessionClient
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers import gthread
 from keystonemiddleware import auth_token
 from keystonemiddleware.auth_token import _exceptions
@@ -23,16 +24,21 @@ from keystonemiddleware.auth_token import _exceptions
         (gthread.ThreadWorker.set_accept_enabled, ["self", "enabled"]),
         (gthread.ThreadWorker.accept, ["self", "listener"]),
         (gthread.ThreadWorker.notify, ["self"]),
+        (gthread.ThreadWorker.enqueue_req, ["self", "conn"]),
+        (gthread.ThreadWorker.finish_request, ["self", "conn", "fs"]),
+        (Arbiter.handle_hup, ["self"]),
+        (Arbiter.spawn_worker, ["self"]),
         (gthread.TConn.wait_for_data, ["self", "timeout"]),
         (gthread.TConn.close, ["self", "graceful"]),
     ],
 )
-def test_gunicorns_worker_is_called_as_before(function: Any, parameters: list[str]) -> None:
+def test_gunicorn_calls_its_parts_as_before(function: Any, parameters: list[str]) -> None:
     assert parameters == list(inspect.signature(function).parameters)
 
 
 def test_gunicorns_worker_has_a_thread_pool_with_a_queue() -> None:
     assert gthread._DEFER is not None
+    assert "self.pending_conns.append(conn)" in inspect.getsource(gthread.ThreadWorker)
     assert "ThreadPoolExecutor" in inspect.getsource(gthread.ThreadWorker.get_thread_pool)
     with ThreadPoolExecutor(1) as pool:
         assert 0 == pool._work_queue.qsize()

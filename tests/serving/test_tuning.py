@@ -1,12 +1,17 @@
-"""What a serving process is told of garbage and memory."""
+"""Garbage collection, memory and open files of a serving process."""
 
 import gc
+import resource
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nova_image_shim.serving.tuning import tune_process
+from nova_image_shim.serving.tuning import (
+    connection_limit,
+    raise_open_file_limit,
+    tune_process,
+)
 
 
 @pytest.fixture
@@ -31,3 +36,27 @@ def test_threads_go_on_to_work() -> None:
     tune_process()
     with ThreadPoolExecutor(4) as pool:
         assert [2**20] * 8 == list(pool.map(len, map(bytes, [2**20] * 8)))
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_can_be() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
+    try:
+        assert hard == raise_open_file_limit()
+        assert (hard, hard) == resource.getrlimit(resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(
+    ("open_files", "connections"), [(2**20, 1100), (1296, 1100), (1295, 1099), (297, 101)]
+)
+def test_connections_leave_open_files_to_the_rest(open_files: int, connections: int) -> None:
+    assert connections == connection_limit(open_files, pool_size=100, slots=16)
+
+
+def test_too_few_open_files_are_refused_with_the_number_needed() -> None:
+    wrong = r"296 open files \(ulimit -n\) are too few for SHIM_THREADS=16, which needs 297"
+    with pytest.raises(ValueError, match=wrong):
+        connection_limit(296, pool_size=100, slots=16)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +36,12 @@ class Live:
 
 
 @contextlib.contextmanager
-def live_shim(log: Path, **environ: str) -> Iterator[Live]:
+def live_shim(log: Path, before: Sequence[str] = (), /, **environ: str) -> Iterator[Live]:
     """Run the service under gunicorn, and search its output for secrets when it ends.
 
     Args:
         log: the file for its standard output and error.
+        before: a program that runs the service in its own process, such as `prlimit`.
         environ: settings; without SHIM_BIND it gets a free port.
     """
     environ = {"SHIM_BIND": f"127.0.0.1:{free_port()}"} | environ
@@ -48,7 +49,7 @@ def live_shim(log: Path, **environ: str) -> Iterator[Live]:
     answers = log.with_name(f"{log.name}.answers")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", CONFIG],
+            [*before, sys.executable, "-m", "gunicorn", "-c", CONFIG],
             cwd=ROOT,
             env=clean_environ() | environ | {"CANARY_ANSWERS": str(answers)},
             stdout=output,
