@@ -1,15 +1,12 @@
 """Stores: in the process, in a real memcached where there is one, and on servers that misbehave."""
 
 import contextlib
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from pymemcache.client.base import Client
 from support.live import free_port
+from support.memcached import real_memcached
 from support.peers import Peer, Step, drips, resets, scripted, sends, waits
 
 from adapters.timing import Clock
@@ -26,25 +23,8 @@ VALUE = b'{"token": {}}'
 @pytest.fixture(scope="module")
 def memcached() -> Iterator[str]:
     """Return the address of a real memcached."""
-    if shutil.which("memcached") is None:
-        pytest.skip("memcached is not installed (Debian: apt-get install memcached)")
-    port = free_port()
-    user = ["-u", "nobody"]
-    command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", *user]
-    process = subprocess.Popen(command)
-    try:
-        deadline = time.monotonic() + 10
-        while not listens(port):
-            assert time.monotonic() < deadline
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with real_memcached() as address:
+        yield address
 
 
 @pytest.fixture

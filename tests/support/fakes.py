@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -191,6 +192,7 @@ class FakeKeystone(Fake):
     url: str = ""
     glance_url: str = ""
     password: str = "service-user-password"
+    token_lifetime: timedelta = timedelta(minutes=5)
 
     def usual(self, request: Request) -> Response:
         if request.path.rstrip("/") in {"", "/v3"}:
@@ -221,7 +223,9 @@ class FakeKeystone(Fake):
         return _json(self._token(project))
 
     def _token(self, project: str) -> Any:
-        token = fixture.V3Token(user_id=f"user-of-{project}", user_name=project)
+        token = fixture.V3Token(
+            datetime.now(UTC) + self.token_lifetime, user_id=f"user-of-{project}", user_name=project
+        )
         if project != "unscoped":
             token.set_project_scope(id=project, name=project)
         token.add_role(name="member")
