@@ -1,6 +1,6 @@
-"""The container's health check, `python -m nova_image_shim.serving.probe`: is the service alive?
+"""The container's health check: ask the service where its settings and gunicorn's make it listen.
 
-It asks at the address on which the settings and gunicorn's own arguments make it listen.
+Run it in the environment of the service: `python -m nova_image_shim.serving.probe`.
 """
 
 import os

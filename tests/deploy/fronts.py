@@ -57,7 +57,7 @@ class Backends:
     """The addresses of the two shims and nova-api: `host:port`."""
 
     shims: tuple[str, str]
-    nova: str
+    nova: str = "127.0.0.1:1"  # refuses connections
 
     def addresses(self) -> dict[str, str]:
         """Return each address by the placeholder in deploy/."""
@@ -67,6 +67,12 @@ class Backends:
             "192.0.2.12:8774": second,
             "192.0.2.21:8774": self.nova,
         }
+
+
+def environ_of(settings: str) -> dict[str, str]:
+    """Return the variables in an environment file's text."""
+    lines = [line for line in settings.splitlines() if line and line[0] != "#"]
+    return dict(line.split("=", 1) for line in lines)
 
 
 def rendered(text: str, places: Mapping[str, str]) -> str:
@@ -148,14 +154,12 @@ def is_installed(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def front_of(
-    name: str, folder: Path, shims: tuple[str, str], certificate: LeafCert, nova: str = "127.0.0.1:1"
-) -> Iterator[Front]:
-    """Run one of `FRONTS`, or skip the test, before two shims; each is `host:port`, as is `nova`."""
+def front_of(name: str, folder: Path, backends: Backends, certificate: LeafCert) -> Iterator[Front]:
+    """Run one of `FRONTS`, or skip the test if its proxy is not installed."""
     if not is_installed(name):
         package = name.partition("-")[0]
         pytest.skip(f"{package} is not installed; run `apt-get install {package}`")
-    daemon, front = FRONTS[name](folder, Backends(shims, nova), certificate)
+    daemon, front = FRONTS[name](folder, backends, certificate)
     try:
         daemon.start()
         yield front

@@ -14,7 +14,7 @@ from support.live import glance_environ, live_shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 
-from .fronts import FRONTS, front_of
+from .fronts import FRONTS, Backends, front_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def test_twice_as_many_silent_clients_as_a_worker_takes_delay_nobody(
 ) -> None:
     ca, leaf = certificate
     with (
-        front_of(name, tmp_path, (one_worker, one_worker), leaf) as front,
+        front_of(name, tmp_path, Backends((one_worker, one_worker)), leaf) as front,
         contextlib.ExitStack() as stack,
     ):
         address = urlsplit(front.url(scheme))

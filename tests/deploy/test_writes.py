@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,8 @@ from support.live import Live, glance_environ, live_shim
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
 
-from .fronts import FRONTS, front_of
+from .fronts import FRONTS, Backends, front_of
+from .load import Load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from .fronts import Front
 
-WRITERS, READERS = 6, 4
+IMAGE_IDS = [f"i{number}" for number in range(6)]
 IMAGES = "/v2/demo/images"
 TOKEN = {"X-Auth-Token": token_of("demo")}
 UNAVAILABLE = "The server is currently unavailable. Please try again at a later time."
@@ -45,7 +44,7 @@ FAULTS = {  # for a write of which nobody knows whether it was done
 
 @pytest.fixture
 def slow_glance() -> Iterator[SlowGlance]:
-    images = [complete({"id": f"i{number}", "owner": "demo"}) for number in range(WRITERS)]
+    images = [complete({"id": image_id, "owner": "demo"}) for image_id in IMAGE_IDS]
     fake = SlowGlance(service=MemoryImageService(images))
     with serve(fake) as fake.url:
         yield fake
@@ -79,7 +78,7 @@ def front(
     certificate: tuple[Path, trustme.LeafCert],
     tmp_path: Path,
 ) -> Iterator[Front]:
-    with front_of(request.param, tmp_path, binds, certificate[1]) as front:
+    with front_of(request.param, tmp_path, Backends(binds), certificate[1]) as front:
         yield front
 
 
@@ -118,7 +117,7 @@ def test_stopping_instances_under_load_loses_and_repeats_no_write(
         second = stack.enter_context(contextlib.ExitStack())
         first.enter_context(start(binds[0]))
         second.enter_context(start(binds[1]))
-        load = stack.enter_context(Load(front.http + IMAGES))
+        load = stack.enter_context(Load(front.http + IMAGES, IMAGE_IDS, token_of("demo")))
         load.wait_for(300)
         first.close()  # TERM: it finishes what it has, and refuses the rest
         load.wait_for(300)
@@ -127,60 +126,6 @@ def test_stopping_instances_under_load_loses_and_repeats_no_write(
         load.wait_for(300)
         second.close()
         load.wait_for(300)
-    assert {"GET 200", "POST 200", "PUT 200", "DELETE 204"} == set(load.outcomes), load.outcomes
+    assert Load.GOOD == set(load.outcomes), load.outcomes
     writes = load.outcomes.total() - load.outcomes["GET 200"]
     assert writes == [seen.method for seen in slow_glance.seen].count("PATCH")
-
-
-class Load:
-    """Clients that read lists, and clients that write metadata, as fast as they are answered."""
-
-    def __init__(self, images: str) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self._images = images
-        self._over = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._read) for _ in range(READERS)]
-        self._threads += [
-            threading.Thread(target=self._write, args=(f"i{number}",)) for number in range(WRITERS)
-        ]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def wait_for(self, count: int) -> None:
-        """Wait for a number of further responses."""
-        target = self.outcomes.total() + count
-        until(lambda: self.outcomes.total() >= target, 60)
-
-    def _read(self) -> None:
-        with requests.Session() as session:
-            while not self._over.is_set():
-                self._ask(session, "GET", "/detail")
-
-    def _write(self, image: str) -> None:
-        metadata = f"/{image}/metadata"
-        with requests.Session() as session:
-            while not self._over.is_set():
-                self._ask(session, "POST", metadata, {"metadata": {"os": "a b"}})
-                self._ask(session, "PUT", f"{metadata}/o%73", {"meta": {"os": "c"}})
-                self._ask(session, "PUT", metadata, {"metadata": {"os": "d"}})
-                self._ask(session, "DELETE", f"{metadata}/os")
-
-    def _ask(self, session: requests.Session, method: str, path: str, body: Any = None) -> None:
-        try:
-            answer = session.request(
-                method, self._images + path, headers=TOKEN, json=body, timeout=60
-            )
-            outcome = f"{method} {answer.status_code}"
-        except requests.RequestException as error:
-            outcome = f"{method} {type(error).__name__}"
-        with self._lock:
-            self.outcomes[outcome] += 1
