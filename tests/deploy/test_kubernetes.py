@@ -11,7 +11,7 @@ import pytest
 import yaml
 from support.settings import setting_names
 
-from nova_image_shim.wsgi import load_settings_or_exit
+from nova_image_shim.settings import Settings
 
 from .fronts import DEPLOY, environ_of
 
@@ -204,7 +204,7 @@ def test_the_settings_and_the_secret_are_sufficient() -> None:
     assert not [name for name in settings if "PASSWORD" in name or "SECRET" in name]
     image = {"SHIM_BIND": "0.0.0.0:8774"}  # as the Containerfile sets
     login = {"OS_USERNAME": "user", "OS_PASSWORD": "secret"}
-    read = load_settings_or_exit({**image, **settings, **login})
+    read = Settings.from_environ({**image, **settings, **login})
     memcached = OBJECTS["Service", "memcached"]
     port = memcached["spec"]["ports"][0]["port"]
     assert ((memcached["metadata"]["name"], port),) == read.memcached_servers

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import yaml
 
-from nova_image_shim.wsgi import load_settings_or_exit
+from nova_image_shim.settings import Settings
 
 from .fronts import DEPLOY, environ_of
 
-SETTINGS = load_settings_or_exit(environ_of((DEPLOY / "systemd" / "settings.env").read_text()))
+SETTINGS = Settings.from_environ(environ_of((DEPLOY / "systemd" / "settings.env").read_text()))
 # What one request takes at most, and what gunicorn's workers wait for when they stop.
 DRAIN_SECONDS = SETTINGS.request_timeout_seconds + SETTINGS.client_timeout_seconds
-MARGIN_SECONDS = 5
+MARGIN_SECONDS = 10
 MEBIBYTE = 2**20
 LIST_BYTES = 64 * MEBIBYTE  # SHIM_MAX_LIST_BYTES; all lists of a process take 4 times as much
 REST_BYTES = 65 * MEBIBYTE

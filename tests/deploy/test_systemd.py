@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.settings import setting_names
 
-from nova_image_shim.wsgi import load_settings_or_exit
+from nova_image_shim.settings import Settings
 
 from .fronts import DEPLOY, environ_of, rendered
 
@@ -57,7 +57,7 @@ def test_the_unit_is_sandboxed(unit: Path) -> None:
 def test_the_settings_are_valid_and_known() -> None:
     environ = environ_of(SETTINGS)
     assert [] == sorted(environ.keys() - set(setting_names()))
-    settings = load_settings_or_exit(environ)
+    settings = Settings.from_environ(environ)
     assert ("glance", 1) == (settings.backend, settings.trusted_proxies)
 
 
