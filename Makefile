@@ -13,7 +13,7 @@
 # make coverage           branch coverage of test and test-live; fails below the figure reached
 # make fuzz               100,000 random inputs; `make fuzz-real`: random steps against a real Glance
 # make lock               requirements.lock: every dependency of today's, with hashes
-# make audit              known holes in them, or why that cannot be told
+# make audit              known vulnerabilities in them; skipped, not passed, where there is no data
 # make parity             the same requests to a real Nova, which it installs too, and to the service
 # make bench              how fast it is beside Nova and others, into docs/performance.md
 # make bench-short        the same in a minute: fails where it lost grossly

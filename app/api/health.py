@@ -1,4 +1,4 @@
-"""Health checks: whether this process answers, and whether Keystone and Glance do.
+"""Health checks: whether this process lives, takes requests, and reaches Keystone and Glance.
 
 Responses have the form of oslo.middleware's: one reason per line, or JSON, with status 503 if
 anything fails. A `HEAD` response has only a status.
@@ -17,23 +17,34 @@ blueprint = Blueprint("health", __name__)
 _TYPES = ["text/plain", "application/json"]
 
 
+@blueprint.get("/healthcheck/live")
+def live() -> Response:
+    """Report that this process answers: always 200 `OK`. A drained process is still alive."""
+    return _answer([])
+
+
 @blueprint.get("/healthcheck")
 def healthcheck() -> Response:
-    """Report that this process answers: 200 `OK`, or 503 `DISABLED BY FILE`."""
-    return _answer([])
+    """Report whether this process takes requests: 200 `OK`, or 503 `DISABLED BY FILE`."""
+    return _answer(_disabled())
 
 
 @blueprint.get("/healthcheck/ready")
 def ready() -> Response:
     """Report whether Keystone and Glance answer: 200 `OK`, or 503 with those that do not."""
-    failing = services().readiness.failing()
-    return _answer([f"{name.upper()} NOT READY" for name in failing])
+    return _answer(_disabled() or _failing())
+
+
+def _failing() -> list[str]:
+    return [f"{name.upper()} NOT READY" for name in services().readiness.failing()]
+
+
+def _disabled() -> list[str]:
+    disable_file = settings().healthcheck_disable_file
+    return ["DISABLED BY FILE"] if disable_file and disable_file.exists() else []
 
 
 def _answer(failures: list[str]) -> Response:
-    disable_file = settings().healthcheck_disable_file
-    if disable_file and disable_file.exists():
-        failures = ["DISABLED BY FILE"]
     if request.method == "HEAD":
         return Response(status=503 if failures else 204, content_type="text/plain; charset=UTF-8")
     kind = request.accept_mimetypes.best_match(_TYPES, default="text/plain")

@@ -70,12 +70,15 @@ def test_a_file_takes_the_service_out(tmp_path: Path) -> None:
         {"glance": lambda: asked.append(None)}, SHIM_HEALTHCHECK_DISABLE_FILE=str(file)
     )
     paths = ("/healthcheck", "/healthcheck/ready")
+    assert "OK" == client.get("/healthcheck/live").text
     assert [200, 200] == [client.get(path).status_code for path in paths]
     file.touch()
     for path in paths:
         answer = client.get(path)
         assert (503, "DISABLED BY FILE") == (answer.status_code, answer.text)
         assert 503 == client.head(path).status_code
+    alive = client.get("/healthcheck/live")  # draining must not make a supervisor kill it
+    assert (200, "OK") == (alive.status_code, alive.text)
     assert 200 == client.get("/v2/demo/images", headers={"X-Auth-Token": "demo"}).status_code
     file.unlink()
     assert [200, 200] == [client.get(path).status_code for path in paths]

@@ -140,32 +140,6 @@ def test_killing_an_instance_fails_no_read_behind_nginx(
 
 
 @needs_nginx
-@pytest.mark.parametrize("method", ["DELETE", "PUT", "POST"])
-def test_a_killed_workers_write_fails_and_is_not_repeated(
-    method: str, slow_glance: SlowGlance, start: Callable[..., Any], tmp_path: Path
-) -> None:
-    path = f"{LIST}/i1" if method == "DELETE" else f"{LIST}/i1/metadata"
-    body = None if method == "DELETE" else {"metadata": {"os": "linux"}}
-    with contextlib.ExitStack() as stack:
-        one, other, url = stack.enter_context(pair(start, tmp_path))
-        pool = stack.enter_context(ThreadPoolExecutor(1))
-        slow_glance.held.clear()
-        writing = pool.submit(
-            requests.request, method, url + path, headers=HEADERS, json=body, timeout=30
-        )
-        until(lambda: slow_glance.seen, 10)
-        for live in (one, other):
-            for worker in workers(live):
-                worker.kill()
-        answer = writing.result()
-        slow_glance.held.set()
-    assert 1 == len(slow_glance.seen)
-    assert (503, "1") == (answer.status_code, answer.headers["Retry-After"])
-    message = "The server is currently unavailable. Please try again at a later time."
-    assert {"serviceUnavailable": {"code": 503, "message": message}} == answer.json()
-
-
-@needs_nginx
 def test_nginx_forwards_paths_and_addresses_unchanged(
     start: Callable[..., Any], tmp_path: Path
 ) -> None:

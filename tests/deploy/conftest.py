@@ -18,7 +18,16 @@ from support.fakes import Fake, serve
 from support.live import shim
 from werkzeug.wrappers import Response
 
-from .fronts import PROXIES, Backends, Front, is_installed
+from .fronts import (
+    DEPLOY,
+    PROXIES,
+    Backends,
+    Front,
+    environ_of,
+    front_of,
+    is_installed,
+    rendered,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -96,12 +105,16 @@ class Deployment:
         return session
 
 
-def shim_environ(cloud: RealCloud) -> dict[str, str]:
-    """Return the settings of one of several shims behind a proxy."""
-    return real_environ(cloud) | {
-        "SHIM_TRUSTED_PROXIES": "1",
-        "SHIM_MEMCACHED_SERVERS": cloud.memcached,
+def shim_environ(cloud: RealCloud, bind: str, metrics: str) -> dict[str, str]:
+    """Return the shipped settings of the unit with addresses and a login of these tests."""
+    places = {
+        "192.0.2.11:8774": bind,
+        "192.0.2.11:9774": metrics,
+        "192.0.2.31:11211": cloud.memcached,
+        "https://identity.example:5000/v3": cloud.auth_url,
     }
+    shipped = rendered((DEPLOY / "systemd" / "settings.env").read_text(), places)
+    return environ_of(shipped) | real_environ(cloud)
 
 
 @pytest.fixture(scope="session")
@@ -140,18 +153,18 @@ def deployment(
         nova = urlsplit(stack.enter_context(serve(found.nova))).netloc
         found.logs = [tmp_path_factory.mktemp("shim") / "log" for _ in range(2)]
         found.metrics = [f"127.0.0.1:{port}" for port in free_ports(2)]
-        shims = [
-            urlsplit(
-                stack.enter_context(shim(log, **shim_environ(cloud), SHIM_METRICS_BIND=metrics))
-            ).netloc
-            for log, metrics in zip(found.logs, found.metrics, strict=True)
-        ]
-        backends = Backends((shims[0], shims[1]), nova)
+        here, there = (f"127.0.0.1:{port}" for port in free_ports(2))
+        for log, bind, metrics in zip(found.logs, (here, there), found.metrics, strict=True):
+            stack.enter_context(shim(log, **shim_environ(cloud, bind, metrics)))
         for name in filter(is_installed, PROXIES):
-            folder = tmp_path_factory.mktemp(name)
-            daemon, found.fronts[name] = PROXIES[name](folder, backends, certificate[1])
-            stack.callback(daemon.kill)
-            daemon.start()
+            found.fronts[name] = stack.enter_context(
+                front_of(
+                    name,
+                    tmp_path_factory.mktemp(name),
+                    Backends((here, there), nova),
+                    certificate[1],
+                )
+            )
         yield found
 
 

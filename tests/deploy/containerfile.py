@@ -61,7 +61,7 @@ def build(containerfile: Path, context: Path, folder: Path) -> Stage:
             case "ENTRYPOINT" | "CMD" | "HEALTHCHECK":
                 stage.commands[word] = json.loads(rest[rest.index("[") :])
             case _:
-                assert word in {"EXPOSE", "STOPSIGNAL"}, word
+                assert word in {"ARG", "EXPOSE", "STOPSIGNAL"}, word
     return stage
 
 

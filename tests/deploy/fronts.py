@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
 from real.processes import Daemon, free_ports, listens
 from support.paths import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from trustme import LeafCert
@@ -32,7 +34,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    include {folder}/nova-image-shim.conf;
+    include {folder}/site.conf;
 }}
 """
 
@@ -55,7 +57,7 @@ class Backends:
     """The addresses of the two shims and nova-api: `host:port`."""
 
     shims: tuple[str, str]
-    nova: str
+    nova: str = "127.0.0.1:1"  # refuses connections
 
     def addresses(self) -> dict[str, str]:
         """Return each address by the placeholder in deploy/."""
@@ -67,16 +69,22 @@ class Backends:
         }
 
 
+def environ_of(settings: str) -> dict[str, str]:
+    """Return the variables in an environment file's text."""
+    lines = [line for line in settings.splitlines() if line and line[0] != "#"]
+    return dict(line.split("=", 1) for line in lines)
+
+
 def rendered(text: str, places: Mapping[str, str]) -> str:
-    """Return a configuration with its placeholders replaced; each must occur exactly once."""
+    """Return a configuration with its placeholders replaced; each must occur."""
     for place, value in places.items():
-        assert 1 == text.count(place), f"{place!r} occurs {text.count(place)} times"
+        assert place in text
         text = text.replace(place, value)
     return text
 
 
 def nginx(folder: Path, backends: Backends, certificate: LeafCert) -> tuple[Daemon, Front]:
-    """Prepare nginx."""
+    """Prepare nginx in front of Nova."""
     plain, tls = free_ports(2)
     key, chain = folder / "key.pem", folder / "chain.pem"
     certificate.private_key_pem.write_to_path(str(key))
@@ -86,11 +94,29 @@ def nginx(folder: Path, backends: Backends, certificate: LeafCert) -> tuple[Daem
         "/etc/nginx/compute.example.crt": str(chain),
         "/etc/nginx/compute.example.key": str(key),
     }
-    site = (DEPLOY / "nginx" / "nova-image-shim.conf").read_text()
-    (folder / "nova-image-shim.conf").write_text(rendered(site, places))
+    site = rendered((DEPLOY / "nginx" / "nova-image-shim.conf").read_text(), places)
+    return _nginx(folder, site, plain), _front("nginx", plain, tls)
+
+
+def instances(folder: Path, backends: Backends, _certificate: LeafCert) -> tuple[Daemon, Front]:
+    """Prepare nginx in front of two instances alone, which it offers without TLS."""
+    (plain,) = free_ports(1)
+    first, second = backends.shims
+    places = {
+        "127.0.0.1:8774": f"127.0.0.1:{plain}",
+        "127.0.0.1:8775": first,
+        "127.0.0.1:8776": second,
+    }
+    site = rendered((DEPLOY / "nginx" / "instances.conf").read_text(), places)
+    url = f"http://127.0.0.1:{plain}"
+    return _nginx(folder, site, plain), Front("nginx", url, url)
+
+
+def _nginx(folder: Path, site: str, port: int) -> Daemon:
+    (folder / "site.conf").write_text(site)
     (folder / "nginx.conf").write_text(NGINX_CONF.format(folder=folder))
     command = [_program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-    return Daemon(command, folder, lambda: listens(plain)), _front("nginx", plain, tls)
+    return Daemon(command, folder, lambda: listens(port))
 
 
 def haproxy(folder: Path, backends: Backends, certificate: LeafCert) -> tuple[Daemon, Front]:
@@ -109,7 +135,8 @@ def haproxy(folder: Path, backends: Backends, certificate: LeafCert) -> tuple[Da
     return Daemon(command, folder, lambda: listens(plain)), _front("haproxy", plain, tls)
 
 
-PROXIES = {"nginx": nginx, "haproxy": haproxy}
+PROXIES = {"nginx": nginx, "haproxy": haproxy}  # those in front of Nova
+FRONTS = {**PROXIES, "nginx-instances": instances}
 
 
 def _front(name: str, plain: int, tls: int) -> Front:
@@ -121,5 +148,20 @@ def _program(name: str) -> str:
 
 
 def is_installed(name: str) -> bool:
-    """Return whether a proxy is installed."""
-    return _program(name) != name
+    """Return whether the proxy of a front is installed."""
+    program = name.partition("-")[0]
+    return _program(program) != program
+
+
+@contextlib.contextmanager
+def front_of(name: str, folder: Path, backends: Backends, certificate: LeafCert) -> Iterator[Front]:
+    """Run one of `FRONTS`, or skip the test if its proxy is not installed."""
+    if not is_installed(name):
+        package = name.partition("-")[0]
+        pytest.skip(f"{package} is not installed; run `apt-get install {package}`")
+    daemon, front = FRONTS[name](folder, backends, certificate)
+    try:
+        daemon.start()
+        yield front
+    finally:
+        daemon.kill()

@@ -1,6 +1,7 @@
 """The container starts as an unprivileged user on a read-only file system."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -87,12 +88,14 @@ def children(pid: int) -> list[tuple[int, str]]:
 
 
 def test_the_healthcheck_works(stage: Stage, container: tuple[str, object]) -> None:
+    command = container_command(stage, *stage.commands["HEALTHCHECK"])
     port = container[0].rpartition(":")[2]
-    check = [word.replace(":8774", f":{port}") for word in stage.commands["HEALTHCHECK"]]
-    elsewhere = [word.replace(f":{port}", ":1") for word in check]
     ends = [
-        subprocess.run(container_command(stage, *command), capture_output=True, check=False)
-        for command in (check, elsewhere)
+        subprocess.run(command, env=environ, capture_output=True, check=False)
+        for environ in (
+            {"PATH": os.defpath, **stage.environ, "SHIM_BIND": f"0.0.0.0:{number}"}
+            for number in (port, "1")
+        )
     ]
     assert [0, 1] == [end.returncode for end in ends], ends[0].stderr
 
@@ -129,3 +132,30 @@ def test_the_build_context_holds_little_more_than_it_copies() -> None:
         for path in rest.split()[:-1]
     }
     assert copied == seen
+
+
+def options_of(*words: str) -> list[set[str]]:
+    """Return the options of each command in Containerfile and README that has these words."""
+    texts = [CONTAINERFILE.read_text().replace("\\\n", " "), (DEPLOY / "README.md").read_text()]
+    lines = [line for text in texts for line in re.split(r"\n|&&", text)]
+    found = [line.split() for line in lines if set(words) <= set(line.split())]
+    return [{word for word in line if word.startswith("--")} for line in found]
+
+
+def test_it_and_the_machines_install_what_is_locked() -> None:
+    locked = options_of("install", "requirements.lock")
+    project = options_of("install", ".")
+    assert len(locked) == len(project) == 2  # in the container, and by the steps for systemd
+    for options in locked:
+        assert {"--require-hashes", "--only-binary"} <= options
+    for options in project:
+        assert {"--no-deps", "--no-build-isolation"} <= options
+    assert [] == options_of("pip", "install", "nova-image-shim")
+
+
+def test_its_base_is_an_argument_with_an_exact_tag() -> None:
+    steps = instructions(CONTAINERFILE.read_text())
+    (argument,) = [rest for word, rest in steps if word == "ARG"]
+    name, _, image = argument.partition("=")
+    assert re.fullmatch(r"docker\.io/library/python:3\.\d+\.\d+-slim-[a-z]+", image)
+    assert {f"${{{name}}}"} == {rest.split()[0] for word, rest in steps if word == "FROM"}

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from real.processes import free_ports
 
-from .fronts import PROXIES, Backends
+from .fronts import PROXIES, Backends, front_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -264,16 +264,9 @@ def until(ask: Callable[[], requests.Response], status: int) -> requests.Respons
 def test_without_a_shim_clients_get_a_readable_fault(
     name: str, certificate: tuple[Path, trustme.LeafCert], deployment: Deployment, tmp_path: Path
 ) -> None:
-    if name not in deployment.fronts:
-        pytest.skip(f"{name} is not installed; run `apt-get install {name}`")
-    closed = [f"127.0.0.1:{port}" for port in free_ports(3)]
-    backends = Backends((closed[0], closed[1]), closed[2])
-    daemon, front = PROXIES[name](tmp_path, backends, certificate[1])
-    daemon.start()
-    try:
+    one, other = (f"127.0.0.1:{port}" for port in free_ports(2))
+    with front_of(name, tmp_path, Backends((one, other)), certificate[1]) as front:
         answer = deployment.session(None).get(f"{front.http}/v2/demo/images", timeout=60)
-    finally:
-        daemon.kill()
     message = "The server is currently unavailable. Please try again at a later time."
     assert {"serviceUnavailable": {"code": 503, "message": message}} == answer.json()
     found = (answer.status_code, answer.headers["Content-Type"], answer.headers["Retry-After"])

@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +13,13 @@ from support.settings import setting_names
 
 from nova_image_shim.settings import Settings
 
-from .fronts import DEPLOY
-from .test_systemd import environ_of
+from .fronts import DEPLOY, environ_of
 
 kubernetes_validate = pytest.importorskip(
     "kubernetes_validate", reason="kubernetes-validate is not installed; run `make test-deploy`"
 )
 
-FOLDER = DEPLOY / "kubernetes"
+FOLDER, OPENSHIFT = DEPLOY / "kubernetes", DEPLOY / "openshift"
 KUBECTL = shutil.which("kubectl")
 RELEASES = ("1.30", "1.34")  # the oldest version whose preStop supports sleep, and a newer one
 CUSTOM = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
@@ -35,10 +36,10 @@ def written() -> list[Manifest]:
     ]
 
 
-def rendered() -> list[Manifest]:
+def rendered(folder: Path = FOLDER) -> list[Manifest]:
     """Return all objects as rendered by kustomize."""
     done = subprocess.run(
-        [str(KUBECTL), "kustomize", str(FOLDER)],
+        [str(KUBECTL), "kustomize", str(folder)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -129,11 +130,56 @@ def test_services_policies_and_probes_name_existing_ports(deployment: Manifest) 
         port for rule in OBJECTS["NetworkPolicy", name]["spec"]["ingress"] for port in rule["ports"]
     ]
     assert [{"port": only} for only in known] == allowed
+    asked = [(probe.get("httpGet") or probe["tcpSocket"])["port"] for probe in probes(deployment)]
+    assert {service["targetPort"]} == set(asked)
+
+
+def probes(deployment: Manifest) -> list[Manifest]:
     (container,) = pod(deployment)["spec"]["containers"]
-    probes = [container[key] for key in container if key.endswith("Probe")]
-    assert probes
-    asked = [(probe.get("httpGet") or probe["tcpSocket"])["port"] for probe in probes]
-    assert set(known) == set(asked)
+    return [container[key] for key in container if key.endswith("Probe")]
+
+
+def test_draining_makes_a_pod_unready_but_kills_none() -> None:
+    """`/healthcheck` returns 503 while a pod is drained, `/healthcheck/live` does not."""
+    asked = [probe["httpGet"]["path"] for probe in probes(SHIM)]
+    assert ["/healthcheck/live", "/healthcheck", "/healthcheck/live"] == asked
+
+
+def test_calls_go_to_named_addresses_only() -> None:
+    for each in OBJECTS.values():
+        for rule in each["spec"].get("egress", []) if each["kind"] == "NetworkPolicy" else []:
+            assert rule["to"]
+            blocks = [peer["ipBlock"]["cidr"] for peer in rule["to"] if "ipBlock" in peer]
+            assert all(ip_network(cidr).prefixlen >= 24 for cidr in blocks)
+
+
+def test_the_metrics_port_can_be_scraped() -> None:
+    bind = environ_of((FOLDER / "settings.env").read_text())["SHIM_METRICS_BIND"]
+    assert f"0.0.0.0:{ports(SHIM)['metrics']}" == bind
+    config = yaml.safe_load((DEPLOY / "prometheus" / "kubernetes.yml").read_text())
+    (scrape,) = config["scrape_configs"]
+    assert "nova-image-shim" == scrape["job_name"]  # as the alerts name it
+    assert [CUSTOM["namespace"]] == scrape["kubernetes_sd_configs"][0]["namespaces"]["names"]
+    assert "metrics" == scrape["relabel_configs"][0]["regex"]
+
+
+def test_the_lowest_release_is_stated() -> None:
+    lowest = f"Kubernetes {RELEASES[0]} or later"
+    assert lowest in (FOLDER / "kustomization.yaml").read_text()
+    assert lowest in (DEPLOY / "README.md").read_text()
+
+
+@pytest.mark.skipif(not KUBECTL, reason="kubectl 1.27 or later is not installed")
+def test_no_pod_fixes_user_ids_on_openshift() -> None:
+    pods = [each["spec"]["template"]["spec"] for each in rendered(OPENSHIFT) if has_pods(each)]
+    assert [2, 2] == [len(pods), sum(spec["securityContext"]["runAsNonRoot"] for spec in pods)]
+    assert "runAsUser" not in str(pods)
+    assert "runAsGroup" not in str(pods)
+    assert "runAsUser" not in str(SHIM)  # its image has a numeric user
+
+
+def has_pods(manifest: Manifest) -> bool:
+    return "template" in manifest.get("spec", {})
 
 
 def test_at_least_one_of_several_replicas_always_runs() -> None:
@@ -149,7 +195,7 @@ def test_at_least_one_of_several_replicas_always_runs() -> None:
 
 
 def test_the_settings_and_the_secret_are_sufficient() -> None:
-    settings = environ_of(FOLDER / "settings.env")
+    settings = environ_of((FOLDER / "settings.env").read_text())
     (container,) = pod(SHIM)["spec"]["containers"]
     config, secret = container["envFrom"]
     assert {"name": CUSTOM["configMapGenerator"][0]["name"]} == config["configMapRef"]
@@ -162,7 +208,6 @@ def test_the_settings_and_the_secret_are_sufficient() -> None:
     memcached = OBJECTS["Service", "memcached"]
     port = memcached["spec"]["ports"][0]["port"]
     assert ((memcached["metadata"]["name"], port),) == read.memcached_servers
-    assert pod(SHIM)["spec"]["terminationGracePeriodSeconds"] > read.request_timeout_seconds + 5
 
 
 @pytest.mark.parametrize("deployment", [SHIM, MEMCACHED], ids=["shim", "memcached"])

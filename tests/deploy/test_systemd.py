@@ -10,9 +10,10 @@ from support.settings import setting_names
 
 from nova_image_shim.settings import Settings
 
-from .fronts import DEPLOY, rendered
+from .fronts import DEPLOY, environ_of, rendered
 
 UNIT = DEPLOY / "systemd" / "nova-image-shim.service"
+SETTINGS = (DEPLOY / "systemd" / "settings.env").read_text()
 ANALYZE = shutil.which("systemd-analyze")
 WORST_EXPOSURE = 15  # in tenths, of 100; a unit without sandboxing has 96
 
@@ -53,26 +54,15 @@ def test_the_unit_is_sandboxed(unit: Path) -> None:
     assert "Overall exposure level" in exposed
 
 
-def environ_of(file: Path) -> dict[str, str]:
-    """Return the variables in an environment file."""
-    lines = [line for line in file.read_text().splitlines() if line and line[0] != "#"]
-    return dict(line.split("=", 1) for line in lines)
-
-
 def test_the_settings_are_valid_and_known() -> None:
-    environ = environ_of(DEPLOY / "systemd" / "settings.env")
+    environ = environ_of(SETTINGS)
     assert [] == sorted(environ.keys() - set(setting_names()))
     settings = Settings.from_environ(environ)
     assert ("glance", 1) == (settings.backend, settings.trusted_proxies)
 
 
-def test_the_unit_waits_for_the_longest_request() -> None:
-    (seconds,) = [
-        int(line.partition("=")[2])
-        for line in UNIT.read_text().splitlines()
-        if line.startswith("TimeoutStopSec=")
-    ]
-    longest = Settings.from_environ(
-        environ_of(DEPLOY / "systemd" / "settings.env")
-    ).request_timeout_seconds
-    assert seconds > longest
+def test_the_settings_are_edited_and_checked_before_the_service_starts() -> None:
+    assert "OS_PASSWORD=change-me" in SETTINGS
+    steps = (DEPLOY / "README.md").read_text()
+    words = ["settings.env /etc/", "and the password in", "nova-image-shim check", "enable --now"]
+    assert sorted(map(steps.index, words)) == [steps.index(word) for word in words]

@@ -20,7 +20,10 @@ def locked() -> dict[str, str]:
 
 def test_every_dependency_is_locked_at_a_version_that_is_allowed() -> None:
     found = locked()
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    declared = pyproject["project"]["dependencies"]
+    declared += pyproject["project"]["optional-dependencies"]["fake"]
+    declared += pyproject["build-system"]["requires"]
     for requirement in map(Requirement, declared):
         version = found[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{requirement} is locked at {version}"

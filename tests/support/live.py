@@ -109,7 +109,7 @@ def glance_environ(keystone: FakeKeystone) -> dict[str, str]:
 def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
             if requests.get(url, timeout=5).ok:
                 return
         time.sleep(0.02)

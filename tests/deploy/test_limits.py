@@ -1,0 +1,86 @@
+"""Stop times and limits in the shipped files fit the settings, and so each other."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from nova_image_shim.settings import Settings
+
+from .fronts import DEPLOY, environ_of
+
+SETTINGS = Settings.from_environ(environ_of((DEPLOY / "systemd" / "settings.env").read_text()))
+# What one request takes at most, and what gunicorn's workers wait for when they stop.
+DRAIN_SECONDS = SETTINGS.request_timeout_seconds + SETTINGS.client_timeout_seconds
+MARGIN_SECONDS = 10
+MEBIBYTE = 2**20
+LIST_BYTES = 64 * MEBIBYTE  # SHIM_MAX_LIST_BYTES; all lists of a process take 4 times as much
+REST_BYTES = 65 * MEBIBYTE
+CACHE_BYTES = 64 * MEBIBYTE
+WORKER_BYTES = REST_BYTES + 4 * LIST_BYTES + CACHE_BYTES
+CONNECTIONS = 1000 + SETTINGS.pool_size  # that a worker accepts
+
+
+def text(name: str) -> str:
+    return (DEPLOY / name).read_text()
+
+
+def pod() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(text("kubernetes/deployment.yaml"))["spec"]["template"]
+    return found
+
+
+def pod_seconds() -> int:
+    """Return what the pod leaves to gunicorn, after the pause in which proxies notice its end."""
+    (container,) = pod()["spec"]["containers"]
+    pause: int = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    seconds: int = pod()["spec"]["terminationGracePeriodSeconds"]
+    return seconds - pause
+
+
+STOP_TIMES = [
+    ("systemd/nova-image-shim.service", r"^TimeoutStopSec=(\d+)$"),
+    ("haproxy/haproxy.cfg", r"^ +timeout server (\d+)s"),
+    ("nginx/nova-image-shim.conf", r"proxy_read_timeout +(\d+)s;"),
+    ("nginx/instances.conf", r"proxy_read_timeout +(\d+)s;"),
+    ("container/Containerfile", r"--stop-timeout (\d+)"),
+    ("README.md", r"--stop-timeout (\d+)"),
+]
+
+
+@pytest.mark.parametrize(("file", "pattern"), STOP_TIMES)
+def test_every_file_waits_a_little_longer_than_gunicorn(file: str, pattern: str) -> None:
+    found = {float(seconds) for seconds in re.findall(pattern, text(file), re.MULTILINE)}
+    assert {DRAIN_SECONDS + MARGIN_SECONDS} == found
+
+
+def test_the_pod_waits_a_little_longer_than_gunicorn() -> None:
+    assert DRAIN_SECONDS + MARGIN_SECONDS == pod_seconds()
+
+
+def unit(name: str) -> int:
+    file = text("systemd/nova-image-shim.service")
+    (value,) = re.findall(rf"^{name}=(\d+)G?$", file, re.MULTILINE)
+    return int(value)
+
+
+def test_the_memory_limits_hold_the_lists_of_all_workers() -> None:
+    workers = SETTINGS.worker_count * WORKER_BYTES
+    assert unit("MemoryMax") * 2**30 >= workers
+    spec = pod()["spec"]
+    (memory,) = [volume["emptyDir"]["sizeLimit"] for volume in spec["volumes"]]
+    assert "1Gi" == spec["containers"][0]["resources"]["limits"]["memory"]
+    assert 2**30 >= workers + int(memory.removesuffix("Mi")) * MEBIBYTE
+
+
+def test_the_units_limits_hold_all_connections_and_threads() -> None:
+    calls = 6 * SETTINGS.pool_size  # to Glance, Keystone and memcached
+    assert unit("LimitNOFILE") >= CONNECTIONS + calls
+    threads = SETTINGS.pool_size + SETTINGS.threads + 4  # pages ahead, metrics, logs
+    assert unit("TasksMax") >= 2 * SETTINGS.worker_count * threads + 2  # and those of a reload
+
+
+def test_haproxy_takes_twice_the_connections_of_both_shims() -> None:
+    (most,) = re.findall(r"^    maxconn (\d+)", text("haproxy/haproxy.cfg"), re.MULTILINE)
+    assert int(most) >= 2 * 2 * SETTINGS.worker_count * CONNECTIONS
