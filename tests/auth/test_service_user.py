@@ -130,6 +130,35 @@ def test_access_rules_of_a_credential_hold(
     assert status == ask(over(moody), path).status_code
 
 
+@pytest.mark.parametrize(
+    ("service", "status"),
+    [(None, 401), ("", 401), ("nova", 200), ("demo", 401), ("other", 401), ("bad", 401)],
+)
+def test_only_a_service_lifts_the_access_rules_of_a_credential(
+    service: str | None, status: int, moody: MoodyKeystone
+) -> None:
+    def restrict(data: Any) -> None:
+        if data["project"]["id"] == "nova":
+            data["roles"].append({"id": "s", "name": "service"})
+        rules = [{"service": "compute", "method": "GET", "path": "/v2/*/servers"}]
+        data["application_credential"] = {"id": "c", "restricted": True, "access_rules": rules}
+        data["catalog"].append({"type": "compute", "name": "nova", "endpoints": []})
+
+    moody.change = restrict
+    token = token_of(service) if service not in {None, "", "bad"} else str(service or "")
+    more = {} if service is None else {"X-Service-Token": token}
+    assert status == ask(over(moody), **more).status_code
+
+
+@pytest.mark.parametrize("bind", [{"kerberos": "user"}, {"x509": "user"}, {"unknown": "user"}])
+def test_a_token_that_is_bound_to_something_else_is_not_valid(
+    bind: dict[str, str], moody: MoodyKeystone
+) -> None:
+    moody.change = lambda data: data.update(bind=bind)
+    headers = {"REMOTE_USER": "user", "AUTH_TYPE": "Negotiate"}
+    assert 401 == ask(over(moody), **headers).status_code
+
+
 # Where Glance is
 
 
