@@ -1,11 +1,13 @@
 """Stores: in the process, in a real memcached where there is one, and on servers that misbehave."""
 
 import contextlib
+import getpass
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pymemcache.client.base import Client
@@ -13,7 +15,7 @@ from support.live import free_port
 from support.peers import Peer, Step, drips, resets, scripted, sends, waits
 
 from adapters.timing import Clock
-from nova_image_shim.adapters.address import Address
+from nova_image_shim.adapters.address import memcached_server
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
@@ -23,23 +25,28 @@ KEPT = f"nova-image-shim/{KEY}"
 VALUE = b'{"token": {}}'
 
 
-@pytest.fixture(scope="module")
-def memcached() -> Iterator[str]:
-    """Return the address of a real memcached."""
+@contextlib.contextmanager
+def running(is_up: Callable[[], bool], *options: str) -> Iterator[None]:
+    """Run a real memcached."""
     if shutil.which("memcached") is None:
         pytest.skip("memcached is not installed (Debian: apt-get install memcached)")
-    port = free_port()
-    user = ["-u", "nobody"]
-    command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", *user]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(["memcached", "-U", "0", *options])
     try:
         deadline = time.monotonic() + 10
-        while not listens(port):
+        while not is_up():
             assert time.monotonic() < deadline
-        yield f"127.0.0.1:{port}"
+        yield
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def memcached() -> Iterator[str]:
+    """Return the address of a real memcached."""
+    port = free_port()
+    with running(lambda: listens(port), "-l", "127.0.0.1", "-p", str(port), "-u", "nobody"):
+        yield f"127.0.0.1:{port}"
 
 
 def listens(port: int) -> bool:
@@ -62,7 +69,7 @@ def open_store() -> Iterator[Callable[..., SignedStore]]:
         def open_(
             *servers: str, secret: bytes = b"secret", clock: Clock | None = None
         ) -> SignedStore:
-            addresses = [Address.parse(server) for server in servers]
+            addresses = [memcached_server(server) for server in servers]
             memcached = Memcached(addresses, timeout_seconds=0.1, clock=clock or Clock())
             stack.callback(memcached.close)
             return SignedStore(memcached, secret, clock or Clock())
@@ -92,6 +99,16 @@ def test_one_process_finds_what_another_has_stored(
     assert VALUE == other.get(KEY)
     assert [True, False] == [one.add("first", b"1", 60), other.add("first", b"2", 60)]
     assert b"1" == other.get("first")
+
+
+def test_a_memcached_may_listen_on_a_socket_in_the_file_system(
+    open_store: Callable[..., SignedStore], tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    with running(path.exists, "-s", str(path), "-u", getpass.getuser()):
+        store = open_store(f"unix:{path}")
+        assert store.set(KEY, VALUE, 60)
+        assert VALUE == store.get(KEY)
 
 
 def test_the_keys_of_other_services_are_not_touched(
