@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import NamedTuple, Self
 
 _TEXT = re.compile(r"(?:([A-Za-z0-9._-]+)|\[(.+)\]):(0|[1-9]\d{0,4})", re.ASCII)
+_SERVER = re.compile(r"(inet6?:)?(\[[^][]+\]|[^][:]+)(?::(\d+))?", re.ASCII)
+_MEMCACHED_PORT = 11211
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?\Z", re.ASCII)
 
 
@@ -29,6 +31,30 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+Server = Address | str  # the text is `unix:/path`, for a socket in the file system
+
+
+def memcached_server(text: str) -> Server:
+    """Read an item of auth_token's `memcached_servers`.
+
+    The forms are `host:port`, `[IPv6]:port`, both with or without `inet:` or `inet6:`,
+    `inet:[host]:port`, and `unix:/path`. The port is 11211 unless given.
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    if text.startswith("unix:/"):
+        return text
+    match = _SERVER.fullmatch(text)
+    family, host, port = match.groups() if match else ("", "", "")
+    if family and not _is_ipv6(host.strip("[]")):
+        host = host.strip("[]")
+    server = Address.parse(f"{host}:{port or _MEMCACHED_PORT}")
+    if not server.port:
+        raise ValueError(f"{text!r} has the port 0")
+    return server
 
 
 def _is_ipv6(host: str) -> bool:

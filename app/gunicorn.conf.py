@@ -56,7 +56,7 @@ forwarder_headers = ""
 secure_scheme_headers = {}
 control_socket_disable = True  # there is nothing to control at run time
 keepalive = 75  # longer than a proxy's, so that the proxy closes first
-graceful_timeout = round(longest_seconds)
+graceful_timeout = settings.drain_seconds
 
 if settings.metrics_bind:
     # A reload (HUP) reads this file again and gets the same port.
@@ -85,8 +85,8 @@ def on_starting(server):
             f"{given}: SHIM_BACKEND=memory runs in one process at SHIM_BIND: do not set these "
             "options of gunicorn"
         )
-    for note in settings.notes:
-        server.log.warning(note)
+    for line in (*settings.notes, *settings.unknown):
+        server.log.warning("%s", line)
     if settings.metrics_bind:
         _open_metrics_port(server.cfg)
 

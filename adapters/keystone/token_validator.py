@@ -19,6 +19,7 @@ from nova_image_shim.adapters.stores.process import Store
 
 _SERVICE_TYPE = "compute"  # the service that access rules of application credentials name
 _SERVICE_ROLES = ["service"]
+_BINDING = "strict"  # a token bound to anything is not valid, since nothing here can verify it
 _PATH_SAFE = "/~!$&'()*+,;=:@"
 
 
@@ -44,9 +45,10 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
     ) -> None:
         log = logging.getLogger(f"{__name__}.keystonemiddleware")
         log.setLevel(logging.CRITICAL + 1)  # it writes several lines about each refusal
-        super().__init__(
+        super().__init__(  # every option that guards, since defaults differ between releases
             None,
             log=log,
+            enforce_token_bind=_BINDING,
             service_token_roles=_SERVICE_ROLES,
             service_token_roles_required=True,
             service_type=_SERVICE_TYPE,

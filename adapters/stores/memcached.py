@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pymemcache.client.base import PooledClient
 
-from nova_image_shim.adapters.address import Address
+from nova_image_shim.adapters.address import Server
 from nova_image_shim.adapters.limits.breaker import Breaker
 
 _log = logging.getLogger(__name__)
@@ -36,14 +36,15 @@ class Memcached:
 
     def __init__(
         self,
-        servers: Sequence[Address],
+        servers: Sequence[Server],
         *,
         timeout_seconds: float = _TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         breaker = partial(Breaker, failures=1, seconds=_PAUSE_SECONDS, clock=clock)
         self._servers = [
-            _Server(str(server), _client(server, timeout_seconds), breaker()) for server in servers
+            _Server(str(server), open_client(server, timeout_seconds), breaker())
+            for server in servers
         ]
 
     def get(self, key: str) -> bytes | None:
@@ -84,9 +85,10 @@ class Memcached:
         return answer
 
 
-def _client(server: Address, timeout_seconds: float) -> PooledClient:
+def open_client(server: Server, timeout_seconds: float = _TIMEOUT_SECONDS) -> PooledClient:
+    """Return a client of one server, which connects with its first command."""
     return PooledClient(
-        tuple(server),
+        server,
         connect_timeout=timeout_seconds,
         timeout=timeout_seconds,
         no_delay=True,

@@ -62,8 +62,11 @@ def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iter
         settings = Settings.from_environ(environ)
     except SettingsError as error:
         yield from map(_setting_finding, error.problems)
+        yield from map(ok, error.notes)
         return
-    yield ok("The settings are valid.")
+    yield from map(_setting_finding, settings.unknown)
+    if not settings.unknown:
+        yield ok("The settings are valid.")
     yield from map(ok, settings.notes)
     yield from local_findings(settings, environ)
     if settings.backend == "memory":

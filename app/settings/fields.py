@@ -1,9 +1,11 @@
 """Settings as dataclass fields: how one is declared, and how an environment fills them."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, fields
 from typing import Any, NamedTuple, TypeVar
+
+from nova_image_shim.settings.given import Given
 
 _T = TypeVar("_T")
 _SECRETS = ("PASSWORD", "SECRET")
@@ -30,12 +32,13 @@ class Problem(NamedTuple):
 
 
 class SettingsError(Exception):
-    """One or more settings are wrong; the text has a line for each, and the hints below."""
+    """One or more settings are wrong; the text has a line for each, with hints and notes below."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], notes: Sequence[str] = ()) -> None:
         self.problems = problems
+        self.notes = notes
         hints = [problem.hint for problem in problems if problem.hint]
-        super().__init__("\n".join([*map(str, problems), *hints]))
+        super().__init__("\n".join([*map(str, problems), *hints, *notes]))
 
 
 def setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
@@ -50,29 +53,34 @@ def setting(name: str, default: Any, parse: Callable[[str], Any] = str) -> Any:
     return field(default=default, repr=shown, metadata={"name": name, "parse": parse})
 
 
-def read(
-    cls: type[_T],
-    environ: Mapping[str, str],
-    problems: list[Problem],
-    origins: Mapping[str, str],
-) -> _T:
-    """Return the dataclass that an environment fills.
+def read(cls: type[_T], given: Given, problems: list[Problem]) -> _T:
+    """Return the dataclass that given settings fill.
+
+    Blanks around a value are removed, unless any text is allowed: that reaches Keystone unchanged.
 
     Args:
         cls: has fields made by `setting`.
-        environ: setting to text; an empty text counts as unset.
+        given: the settings by name; an empty text counts as unset.
         problems: gets one for each value that cannot be used.
-        origins: where a setting comes from, unless from the environment.
     """
-    given: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for item in fields(cls):  # type: ignore[arg-type] # both are dataclasses
         name = item.metadata.get("name")
-        if not name or not environ.get(name, "").strip():
+        if not name or not given.texts.get(name, "").strip():
             continue
-        text = environ[name].strip() if item.repr else environ[name]
+        parse = item.metadata["parse"]
+        text = given.texts[name] if parse is str else given.texts[name].strip()
         try:
-            given[item.name] = item.metadata["parse"](text)
+            found[item.name] = parse(_utf8(text))
         except ValueError as error:
             shown = repr(_USER_IN_ADDRESS.sub("//***@", text)) if item.repr else "***"
-            problems.append(Problem(name, f"{name}={shown} {error}", origins.get(name, "")))
-    return cls(**given)
+            problems.append(Problem(name, f"{name}={shown} {error}", given.origins.get(name, "")))
+    return cls(**found)
+
+
+def _utf8(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must be UTF-8 text") from error
+    return text

@@ -1,11 +1,13 @@
 """The service user: the login that every OpenStack client takes from `OS_*` variables."""
 
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from nova_image_shim.settings import values
-from nova_image_shim.settings.fields import Problem, setting
+from nova_image_shim.settings.fields import Problem, read, setting
+from nova_image_shim.settings.given import Given
 
 _USER = ("username", "user_id", "password", "user_domain_name", "user_domain_id")
 _PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
@@ -15,7 +17,22 @@ _PLUGIN_OPTIONS = {
     "v3password": _USER + _PROJECT,
     "v3applicationcredential": _CREDENTIAL,
 }
-LOGIN_OPTIONS = ("auth_url", "auth_type", *_USER, *_PROJECT, *_CREDENTIAL)
+DEFAULT_DOMAINS = ("OS_DEFAULT_DOMAIN_ID", "OS_DEFAULT_DOMAIN_NAME")
+# OpenStack's old names of options, in variables and files alike.
+OLD_OPTIONS = {
+    "user_name": "OS_USERNAME",
+    "tenant_name": "OS_PROJECT_NAME",
+    "tenant_id": "OS_PROJECT_ID",
+    "endpoint_type": "OS_INTERFACE",
+    "default_domain": "OS_DEFAULT_DOMAIN_ID",
+}
+_LOGIN = ("auth_url", "auth_type", *_USER, *_PROJECT, *_CREDENTIAL)
+# Option of a login to setting; the first option present wins where several have the same setting.
+LOGIN_OPTIONS = {
+    **{option: f"OS_{option.upper()}" for option in _LOGIN},
+    **{name.removeprefix("OS_").lower(): name for name in DEFAULT_DOMAINS},
+    **OLD_OPTIONS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +52,30 @@ class Keystone:
     project_domain_id: str | None = setting("OS_PROJECT_DOMAIN_ID", None)
     application_credential_id: str | None = setting("OS_APPLICATION_CREDENTIAL_ID", None)
     application_credential_secret: str | None = setting("OS_APPLICATION_CREDENTIAL_SECRET", None)
-    region_name: str | None = setting("OS_REGION_NAME", None)
+    region_name: str | None = setting("OS_REGION_NAME", None, str.strip)
     interface: str = setting("OS_INTERFACE", "public", values.interface)
-    cacert: Path | None = setting("OS_CACERT", None, values.existing_file)
+    cacert: Path | None = setting("OS_CACERT", None, values.certificates)
+    cloud: str | None = setting("OS_CLOUD", None)
+    clouds_file: Path | None = setting("OS_CLIENT_CONFIG_FILE", None, values.existing_file)
+
+    @classmethod
+    def read(cls, given: Given, problems: list[Problem]) -> Self:
+        """Return the login that is given; a default domain replaces one that is missing.
+
+        Args:
+            given: the settings by name.
+            problems: gets one for each value that cannot be used.
+        """
+        return read(cls, Given(_with_domains(given.texts), given.origins), problems)
+
+    def beside(self, other: Self) -> Self:
+        """Return this login at the endpoints, and with the authorities, of another one."""
+        return replace(
+            self,
+            region_name=other.region_name,
+            interface=other.interface,
+            cacert=other.cacert,
+        )
 
     @property
     def plugin(self) -> str:
@@ -82,3 +120,15 @@ class Keystone:
         required += [] if self.user_id else [("user_domain_name", "user_domain_id")]
         required += [] if self.project_id else [("project_domain_name", "project_domain_id")]
         return required
+
+
+def _with_domains(texts: Mapping[str, str]) -> dict[str, str]:
+    found = dict(texts)
+    for owner in ("USER", "PROJECT"):
+        default = {
+            f"OS_{owner}_DOMAIN_{kind}": texts.get(f"OS_DEFAULT_DOMAIN_{kind}", "")
+            for kind in ("ID", "NAME")
+        }
+        if texts.keys().isdisjoint(default):
+            found |= default
+    return found

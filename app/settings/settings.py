@@ -4,18 +4,21 @@ A field declares the whole setting: name, default, allowed values. All problems 
 together, so that an operator starts the service once and not once for each.
 """
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from nova_image_shim.adapters.address import Address, is_loopback
+from nova_image_shim.adapters.address import Address, Server, is_loopback
 from nova_image_shim.settings import values
 from nova_image_shim.settings.brownout import Brownout
-from nova_image_shim.settings.config_file import ConfigFile, ConfigFileError, read_config_file
+from nova_image_shim.settings.environment import refused, unknown, without_effect
 from nova_image_shim.settings.fields import Problem, SettingsError, read, setting
+from nova_image_shim.settings.given import Given
 from nova_image_shim.settings.keystone import Keystone
+from nova_image_shim.settings.sources import SOURCES, Sources, read_sources
 
 MOUNTS = ("v1.1", "v2", "v2.1")
 COMPAT = (
@@ -27,12 +30,7 @@ COMPAT = (
 )
 _HINT = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
 _SPARE_THREADS = 4
-_REMOVED = {
-    "SHIM_PREVIOUS_LINKS": "no-previous-links",
-    "SHIM_ALTERNATE_LINK_PROJECT": "no-alternate-project",
-    "SHIM_SHOW_IMAGE_SIZE": "no-image-size",
-    "SHIM_SHOW_DISK_CONFIG": "no-disk-config",
-}
+_STOP_MARGIN_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Settings:
     keystone_timeout_seconds: float = setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
     token_cache_seconds: int = setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
     cache_seconds: int = setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
-    memcached_servers: tuple[Address, ...] = setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
+    memcached_servers: tuple[Server, ...] = setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
     www_authenticate_uri: str | None = setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
 
     mounts: tuple[str, ...] = setting("SHIM_MOUNTS", MOUNTS, values.words(*MOUNTS))
@@ -96,7 +94,9 @@ class Settings:
     config_file: Path | None = setting("SHIM_CONFIG_FILE", None, values.existing_file)
     keystone: Keystone = field(default_factory=Keystone)
     service_user: Keystone | None = None  # sends the service token, if another user does
-    notes: tuple[str, ...] = ()  # which options of the configuration file are ignored
+    files: tuple[Path, ...] = ()  # the ones that settings were read from
+    notes: tuple[str, ...] = ()  # which options and variables are ignored
+    unknown: tuple[Problem, ...] = ()  # variables that are misspelt, or of another release
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -105,19 +105,21 @@ class Settings:
         Raises:
             SettingsError: some are wrong or missing; it has all problems.
         """
-        problems = list(_removed(environ))
-        file = _config_file(environ, problems)
-        given, origins = file.below(environ)
-        settings = read(cls, given, problems, origins)
-        if settings.backend == "glance":  # a client's OS_* must not disturb the embedded cloud
-            keystone = read(Keystone, given, problems, origins)
-            settings = replace(settings, keystone=keystone)
-            problems += keystone.missing({problem.name for problem in problems}, hint=_HINT)
+        if environ.get("SHIM_BACKEND", "").strip() == "memory":
+            # The variables of a client must not disturb the embedded cloud.
+            environ = {name: environ[name] for name in environ if not name.startswith("OS_")}
+        sources, known = read_sources(environ), _names()
+        problems = [*refused(environ), *sources.problems]
+        settings = read(cls, sources.given, problems)
+        if settings.backend == "glance":
+            keystone, service_user = _logins(settings, sources, problems)
+            settings = replace(settings, keystone=keystone, service_user=service_user)
         problems += _conflicts(settings)
-        service_user = _service_user(settings, file, problems)
+        notes = (*sources.given.notes, *without_effect(environ, known))
+        others = tuple(unknown(environ, known))
         if problems:
-            raise SettingsError(problems)
-        return replace(settings, notes=tuple(file.notes), service_user=service_user)
+            raise SettingsError([*others, *problems], notes)
+        return replace(settings, files=sources.files, notes=notes, unknown=others)
 
     @property
     def secrets(self) -> list[str]:
@@ -125,6 +127,16 @@ class Settings:
         logins = [self.keystone, self.service_user or Keystone()]
         found = [(login.password, login.application_credential_secret) for login in logins]
         return [secret for pair in found for secret in pair if secret]
+
+    @property
+    def drain_seconds(self) -> int:
+        """Return how long gunicorn lets requests end after TERM: as long as one may take."""
+        return math.ceil(self.request_timeout_seconds + self.client_timeout_seconds)
+
+    @property
+    def stop_seconds(self) -> int:
+        """Return how long whoever stops the service waits before KILL: longer than it drains."""
+        return self.drain_seconds + _STOP_MARGIN_SECONDS
 
     @property
     def worker_count(self) -> int:
@@ -154,35 +166,25 @@ class Settings:
         return self.www_authenticate_uri or self.keystone.auth_url
 
 
-def _removed(environ: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield a problem for each setting that an earlier release had."""
-    for name, word in _REMOVED.items():
-        if environ.get(name, "").strip():
-            yield Problem(name, f"{name} was removed: SHIM_COMPAT={word} replaces the value 0")
+def _names() -> frozenset[str]:
+    declared = (*fields(Settings), *fields(Keystone))
+    return frozenset(item.metadata["name"] for item in declared if item.metadata)
 
 
-def _config_file(environ: Mapping[str, str], problems: list[Problem]) -> ConfigFile:
-    """Read the file that SHIM_CONFIG_FILE names."""
-    name = "SHIM_CONFIG_FILE"
-    path = Path(environ.get(name, "").strip())
-    try:
-        if path.is_file():  # unset, or reported as any other path
-            return read_config_file(path)
-    except ConfigFileError as error:
-        problems.append(Problem(name, f"{name}={str(path)!r}: {error}"))
-    return ConfigFile({}, {}, {}, [])
-
-
-def _service_user(settings: Settings, file: ConfigFile, problems: list[Problem]) -> Keystone | None:
-    """Return the login of the file's `[service_user]`, where it has one and it is used."""
-    used = settings.backend == "glance" and settings.send_service_token
-    if not (used and file.service_user):
-        return None
-    login = {"OS_AUTH_URL": settings.keystone.auth_url or ""} | file.service_user
-    origin = f"[service_user] of {settings.config_file}"
-    keystone = read(Keystone, login, problems, dict.fromkeys(login, origin))
-    problems += keystone.missing(origin=origin)
-    return keystone
+def _logins(
+    settings: Settings, sources: Sources, problems: list[Problem]
+) -> tuple[Keystone, Keystone | None]:
+    """Return the service user, and the file's `[service_user]` where its token is sent."""
+    keystone = Keystone.read(sources.given, problems)
+    wrong = {problem.name for problem in problems}
+    if wrong.isdisjoint(SOURCES):  # what an unreadable source holds is not missing
+        problems += keystone.missing(wrong, hint=_HINT)
+    if not (settings.send_service_token and sources.service_user.texts):
+        return keystone, None
+    shared = Given({"OS_AUTH_URL": keystone.auth_url or ""}, {"OS_AUTH_URL": "OS_AUTH_URL"})
+    other = Keystone.read(sources.service_user.above(shared), problems)
+    problems += other.missing(origin=f"[service_user] of {settings.config_file}")
+    return keystone, other.beside(keystone)
 
 
 def _conflicts(settings: Settings) -> Iterator[Problem]:

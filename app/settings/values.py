@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from nova_image_shim.adapters.address import Address
+from nova_image_shim.adapters.address import Address, Server, memcached_server
 from nova_image_shim.translation.times import parse_time
 
 _T = TypeVar("_T")
 _HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
+_HASHED = re.compile(r"[0-9a-f]{8}\.\d+")  # a certificate's name in a directory of OpenSSL's
+_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+    ("0", "false", "no", "off"), False
+)
 
 
 def _explained(parse: Callable[[str], _T], allowed: str) -> Callable[[str], _T]:
@@ -94,9 +98,48 @@ def link(text: str) -> str:
 def existing_file(text: str) -> Path:
     """Allow the path of a file."""
     path = Path(text)
-    if not path.is_file():
+    if not is_file(path):
         raise ValueError("must be the path of an existing file")
     return path
+
+
+def certificates(text: str) -> Path:
+    """Allow the path of a CA bundle, or of a directory as `openssl rehash` prepares it."""
+    path = Path(text)
+    if not (is_file(path) or _is_rehashed(path)):
+        raise ValueError(
+            "must be the path of an existing file, or of a directory of certificates that "
+            "`openssl rehash` has prepared"
+        )
+    return path
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a path leads to a file."""
+    try:
+        return path.is_file()
+    except OSError:  # in a directory that may not be entered
+        return False
+
+
+def _is_rehashed(folder: Path) -> bool:
+    try:
+        return any(_HASHED.fullmatch(file.name) for file in folder.glob("*.*"))
+    except OSError:
+        return False
+
+
+def flag(text: str) -> bool:
+    """Allow the words of oslo.config for on and off."""
+    try:
+        return _SWITCH[text.lower()]
+    except KeyError as error:
+        raise ValueError("must be 1 (on) or 0 (off)") from error
+
+
+def is_off(text: str) -> bool:
+    """Tell whether a text is one of the words for off."""
+    return _SWITCH.get(text.strip().lower()) is False
 
 
 def _with_port(text: str) -> Address:
@@ -106,12 +149,14 @@ def _with_port(text: str) -> Address:
     return found
 
 
-def _servers(text: str) -> tuple[Address, ...]:
-    return tuple(_with_port(server.strip()) for server in text.split(","))
+def _servers(text: str) -> tuple[Server, ...]:
+    return tuple(memcached_server(server.strip()) for server in text.removesuffix(",").split(","))
 
 
-flag = _explained({"0": False, "1": True}.__getitem__, "must be 1 (on) or 0 (off)")
 moment = _explained(parse_time, "must be an ISO 8601 date or time, in UTC unless it names a zone")
 bind = _explained(Address.parse, _HOST_AND_PORT)  # port 0 lets the system choose one
 address = _explained(_with_port, _HOST_AND_PORT)
-servers = _explained(_servers, "must be one or more of host:port, separated by commas")
+servers = _explained(
+    _servers,
+    "must be one or more of host, host:port, [IPv6]:port and unix:/path, separated by commas",
+)

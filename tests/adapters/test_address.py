@@ -2,7 +2,7 @@
 
 import pytest
 
-from nova_image_shim.adapters.address import Address, without_version
+from nova_image_shim.adapters.address import Address, Server, memcached_server, without_version
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,28 @@ def test_an_address_and_its_text_are_the_same(text: str, address: Address) -> No
 def test_another_form_is_not_an_address(text: str) -> None:
     with pytest.raises(ValueError, match=r" is not host:port or \[IPv6\]:port$"):
         Address.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "server"),
+    [
+        ("cache", Address("cache", 11211)),
+        ("10.0.0.1", Address("10.0.0.1", 11211)),
+        ("cache_1.example:80", Address("cache_1.example", 80)),
+        ("[::1]", Address("::1", 11211)),
+        ("[fd00::1]:80", Address("fd00::1", 80)),
+        ("inet:cache", Address("cache", 11211)),
+        ("inet:10.0.0.1:80", Address("10.0.0.1", 80)),
+        (
+            "inet:[memcached-0.memcached.openstack.svc]:11211",
+            Address("memcached-0.memcached.openstack.svc", 11211),
+        ),
+        ("inet:[10.0.0.1]", Address("10.0.0.1", 11211)),
+        ("inet6:[::1]:80", Address("::1", 80)),
+        ("inet6:[::1]", Address("::1", 11211)),
+        ("inet6:[cache.example]:80", Address("cache.example", 80)),
+        ("unix:/run/memcached/memcached.sock", "unix:/run/memcached/memcached.sock"),
+    ],
+)
+def test_a_memcached_server_is_read_in_every_form_of_auth_token(text: str, server: Server) -> None:
+    assert server == memcached_server(text)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pymemcache.client.base import Client
@@ -10,7 +11,7 @@ from support.memcached import real_memcached
 from support.peers import Peer, Step, drips, resets, scripted, sends, waits
 
 from adapters.timing import Clock
-from nova_image_shim.adapters.address import Address
+from nova_image_shim.adapters.address import memcached_server
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
@@ -42,7 +43,7 @@ def open_store() -> Iterator[Callable[..., SignedStore]]:
         def open_(
             *servers: str, secret: bytes = b"secret", clock: Clock | None = None
         ) -> SignedStore:
-            addresses = [Address.parse(server) for server in servers]
+            addresses = [memcached_server(server) for server in servers]
             memcached = Memcached(addresses, timeout_seconds=0.1, clock=clock or Clock())
             stack.callback(memcached.close)
             return SignedStore(memcached, secret, clock or Clock())
@@ -72,6 +73,16 @@ def test_one_process_finds_what_another_has_stored(
     assert VALUE == other.get(KEY)
     assert [True, False] == [one.add("first", b"1", 60), other.add("first", b"2", 60)]
     assert b"1" == other.get("first")
+
+
+def test_a_memcached_may_listen_on_a_socket_in_the_file_system(
+    open_store: Callable[..., SignedStore], tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    with real_memcached(path) as address:
+        store = open_store(address)
+        assert store.set(KEY, VALUE, 60)
+        assert VALUE == store.get(KEY)
 
 
 def test_the_keys_of_other_services_are_not_touched(

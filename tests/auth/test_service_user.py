@@ -3,10 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+import yaml
 from support.fakes import FakeGlance, says, token_of
+from support.live import glance_environ
 
 from auth.over_keystone import (
     EMPTY,
@@ -20,6 +24,7 @@ from auth.over_keystone import (
     over,
     told,
 )
+from nova_image_shim.check.command import findings
 
 PASSWORD = "service-user-password"
 USER_CLEAR = {"OS_USERNAME": "", "OS_USER_DOMAIN_NAME": ""}
@@ -76,6 +81,142 @@ def test_the_service_user_logs_in_as_the_environment_says(
     assert [login] == logins
 
 
+# Values that a shell, oslo.config, YAML or string formatting would change.
+ODD = (
+    "x$z",
+    "x$$z ${HOME} a\\b %(x)s 100% {x} [x] # ; ' \" = : é☃𝄞 $",
+    " both\t",
+    "'x'",
+    "#x",
+    "007",
+    "null",
+)
+IN_ENVIRON = (*ODD, '"x"', "two\nlines\n", "a\\$b")  # oslo.config cannot write the last one
+
+
+def bodies(moody: MoodyKeystone) -> list[Any]:
+    return [json.loads(seen.body) for seen in moody.seen if seen.method == "POST"]
+
+
+def both_logins(moody: MoodyKeystone, environ: dict[str, str]) -> list[Any]:
+    """Return what the service and `check` send to Keystone to log in."""
+    moody.password = environ.get("OS_PASSWORD", moody.password)
+    over(moody, **environ).test_client().get("/v2/demo/images", headers={"X-Auth-Token": "x"})
+    list(findings(glance_environ(moody) | environ))
+    return bodies(moody)[:2]
+
+
+def by_name(text: str) -> dict[str, Any]:
+    user = {"name": text, "domain": {"name": text}, "password": text}
+    project = {"name": text, "domain": {"name": text}}
+    identity = {"methods": ["password"], "password": {"user": user}}
+    return {"auth": {"identity": identity, "scope": {"project": project}}}
+
+
+def by_id(text: str) -> dict[str, Any]:
+    identity = {"methods": ["password"], "password": {"user": {"id": text, "password": text}}}
+    return {"auth": {"identity": identity, "scope": {"project": {"id": text}}}}
+
+
+def by_domain_id(text: str) -> dict[str, Any]:
+    user = {"name": text, "domain": {"id": text}, "password": text}
+    identity = {"methods": ["password"], "password": {"user": user}}
+    project = {"name": text, "domain": {"id": text}}
+    return {"auth": {"identity": identity, "scope": {"project": project}}}
+
+
+def by_credential(text: str) -> dict[str, Any]:
+    credential = {"id": text, "secret": text}
+    methods = ["application_credential"]
+    return {"auth": {"identity": {"methods": methods, "application_credential": credential}}}
+
+
+LOGINS: list[tuple[str, Callable[[str], dict[str, Any]]]] = [
+    ("username password project_name user_domain_name project_domain_name", by_name),
+    ("username password project_name user_domain_id project_domain_id", by_domain_id),
+    ("user_id password project_id", by_id),
+    ("application_credential_id application_credential_secret", by_credential),
+]
+EMPTY_LOGIN = CLEAR | {"OS_AUTH_URL": ""}
+
+
+@pytest.mark.parametrize("text", IN_ENVIRON)
+@pytest.mark.parametrize(("options", "login"), LOGINS)
+def test_each_value_of_the_environment_reaches_keystone_unchanged(
+    options: str, login: Callable[[str], dict[str, Any]], text: str, moody: MoodyKeystone
+) -> None:
+    environ = CLEAR | {f"OS_{option.upper()}": text for option in options.split()}
+    assert [login(text)] * 2 == both_logins(moody, environ)
+
+
+@pytest.mark.parametrize("text", ODD)
+@pytest.mark.parametrize(("options", "login"), LOGINS)
+def test_each_value_of_a_configuration_file_reaches_keystone_unchanged(
+    options: str,
+    login: Callable[[str], dict[str, Any]],
+    text: str,
+    moody: MoodyKeystone,
+    tmp_path: Path,
+) -> None:
+    quoted = '"' + text.replace("$", "$$") + '"'
+    lines = [f"{option} = {quoted}" for option in ("auth_url", *options.split())]
+    lines[0] = f"auth_url = {moody.url}/v3"
+    path = tmp_path / "nova.conf"
+    path.write_text("\n".join(["[keystone_authtoken]", *lines]), encoding="utf-8")
+    environ = EMPTY_LOGIN | {"SHIM_CONFIG_FILE": str(path)}
+    assert [login(text)] * 2 == both_logins(moody, environ)
+
+
+@pytest.mark.parametrize("text", ODD)
+@pytest.mark.parametrize(("options", "login"), LOGINS)
+def test_each_value_of_a_clouds_file_reaches_keystone_unchanged(
+    options: str,
+    login: Callable[[str], dict[str, Any]],
+    text: str,
+    moody: MoodyKeystone,
+    tmp_path: Path,
+) -> None:
+    auth = {"auth_url": f"{moody.url}/v3", **dict.fromkeys(options.split(), text)}
+    path = tmp_path / "clouds.yaml"
+    path.write_text(yaml.safe_dump({"clouds": {"c": {"auth": auth}}}), encoding="utf-8")
+    environ = EMPTY_LOGIN | {"OS_CLOUD": "c", "OS_CLIENT_CONFIG_FILE": str(path)}
+    assert [login(text)] * 2 == both_logins(moody, environ)
+
+
+@pytest.mark.parametrize("end", ["", "/x$z", "/x$$z", "/${HOME}", "/a%20b", "/%(x)s", "/~a;b=c"])
+@pytest.mark.parametrize("is_in_file", [False, True])
+def test_an_address_is_called_unchanged(
+    end: str, is_in_file: bool, moody: MoodyKeystone, tmp_path: Path
+) -> None:
+    url = f"{moody.url}{end}/v3"
+    path = tmp_path / "nova.conf"
+    path.write_text(f"[keystone_authtoken]\nauth_url = {url.replace('$', '$$')}\n")
+    from_file = {"OS_AUTH_URL": "", "SHIM_CONFIG_FILE": str(path)}
+    over(moody, **(from_file if is_in_file else {"OS_AUTH_URL": url})).test_client().get(
+        "/v2/demo/images", headers={"X-Auth-Token": "x"}
+    )
+    assert unquote(f"{end}/v3/auth/tokens") == moody.seen[0].path
+
+
+def test_the_user_of_the_service_token_logs_in_in_check_as_in_the_service(
+    moody: MoodyKeystone, tmp_path: Path
+) -> None:
+    path, text = tmp_path / "nova.conf", "x$z'"
+    moody.password = text
+    own = "user_id = {0}\npassword = {0}\nproject_id = {0}\n".format(text.replace("$", "$$"))
+    send = "send_service_user_token = Yes\n"
+    path.write_text(f"[keystone_authtoken]\n{own}[service_user]\n{send}{own}")
+    environ = CLEAR | {"SHIM_CONFIG_FILE": str(path)}
+    app = over(moody, **environ)
+    ask(app)
+    in_service = bodies(moody)
+    moody.seen.clear()
+    token_file = tmp_path / "token"
+    token_file.write_text(token_of("demo"))
+    list(findings(glance_environ(moody) | environ, token_file))
+    assert [by_id(text)] * 2 == in_service == bodies(moody)
+
+
 def test_the_service_user_logs_in_once(moody: MoodyKeystone) -> None:
     app = over(moody, SHIM_TOKEN_CACHE_SECONDS="0")
     for project in ("one", "two", "one"):
@@ -128,6 +269,35 @@ def test_access_rules_of_a_credential_hold(
 
     moody.change = restrict
     assert status == ask(over(moody), path).status_code
+
+
+@pytest.mark.parametrize(
+    ("service", "status"),
+    [(None, 401), ("", 401), ("nova", 200), ("demo", 401), ("other", 401), ("bad", 401)],
+)
+def test_only_a_service_lifts_the_access_rules_of_a_credential(
+    service: str | None, status: int, moody: MoodyKeystone
+) -> None:
+    def restrict(data: Any) -> None:
+        if data["project"]["id"] == "nova":
+            data["roles"].append({"id": "s", "name": "service"})
+        rules = [{"service": "compute", "method": "GET", "path": "/v2/*/servers"}]
+        data["application_credential"] = {"id": "c", "restricted": True, "access_rules": rules}
+        data["catalog"].append({"type": "compute", "name": "nova", "endpoints": []})
+
+    moody.change = restrict
+    token = token_of(service) if service not in {None, "", "bad"} else str(service or "")
+    more = {} if service is None else {"X-Service-Token": token}
+    assert status == ask(over(moody), **more).status_code
+
+
+@pytest.mark.parametrize("bind", [{"kerberos": "user"}, {"x509": "user"}, {"unknown": "user"}])
+def test_a_token_that_is_bound_to_something_else_is_not_valid(
+    bind: dict[str, str], moody: MoodyKeystone
+) -> None:
+    moody.change = lambda data: data.update(bind=bind)
+    headers = {"REMOTE_USER": "user", "AUTH_TYPE": "Negotiate"}
+    assert 401 == ask(over(moody), **headers).status_code
 
 
 # Where Glance is

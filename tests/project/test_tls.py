@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import ssl
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ import pytest
 import requests
 from support.fakes import FakeGlance, FakeKeystone, serve, token_of
 from support.live import glance_environ, live_shim
+
+from nova_image_shim.check.command import findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +76,33 @@ def test_a_bad_certificate_is_refused_and_the_log_says_so(
         seen = glance.seen if service == "glance" else keystone.seen
         assert [] == seen  # no token and no password was sent to it
     assert "Traceback" not in log
+
+
+@pytest.mark.skipif(
+    not shutil.which("openssl"), reason="openssl is not installed; run `apt-get install openssl`"
+)
+@pytest.mark.parametrize(("is_trusted", "status"), [(True, 200), (False, 503)])
+def test_the_authorities_may_be_in_a_directory_of_openssl(
+    is_trusted: bool, status: int, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    trusted = authority if is_trusted else trustme.CA()
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    trusted.cert_pem.write_to_path(folder / "authority.pem")
+    subprocess.run(["openssl", "rehash", folder], check=True)
+    glance, keystone = FakeGlance(), FakeKeystone()
+    certificate = authority.issue_cert("127.0.0.1")
+    with over_tls(glance, certificate) as glance.url, over_tls(keystone, certificate) as url:
+        keystone.url, keystone.glance_url = url, glance.url
+        environ = glance_environ(keystone) | {"OS_CACERT": str(folder)}
+        found = [finding.text for finding in findings(environ)]
+        with live_shim(tmp_path / "log", **environ) as live:
+            answer = requests.get(
+                f"{live.url}/v2/demo/images", headers={"X-Auth-Token": token_of("demo")}, timeout=10
+            )
+    assert status == answer.status_code
+    assert is_trusted == ("The service user can log in." in found)
 
 
 def test_without_a_bundle_only_the_usual_authorities_are_trusted(tmp_path: Path) -> None:

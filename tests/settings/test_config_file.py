@@ -12,7 +12,7 @@ from support.paths import CASES
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.check.command import findings
 from nova_image_shim.realcloud import create_glance_app
-from nova_image_shim.settings import Settings
+from nova_image_shim.settings import Settings, SettingsError
 from settings.test_settings import IS_MISSING, by_name, problems
 
 Conf = Callable[[str], dict[str, str]]
@@ -113,6 +113,167 @@ def test_a_password_in_the_environment_replaces_the_files_credential(
 def test_oslo_configs_own_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OS_KEYSTONE_AUTHTOKEN__USERNAME", "somebody")
     assert "nova" == Settings.from_environ(FROM_FILE).keystone.username
+
+
+K8S = "memcached-{}.memcached.openstack.svc"
+LOGIN = {"OS_AUTH_TYPE": "password", "OS_USERNAME": "nova", "OS_PASSWORD": "the-password"} | {
+    "OS_PROJECT_NAME": "service"
+}
+BY_NAME = {"OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default"}
+BY_ID = {"OS_USER_DOMAIN_ID": "default", "OS_PROJECT_DOMAIN_ID": "default"}
+TOKENS, PUBLIC = "[keystone_authtoken]", "SHIM_WWW_AUTHENTICATE_URI"
+SEND_TOKEN = {"SHIM_SEND_SERVICE_TOKEN": True}
+PROXIES = (
+    "[oslo_middleware] enable_proxy_headers_parsing of {} is ignored; its setting here is "
+    "SHIM_TRUSTED_PROXIES, the number of proxies."
+)
+PLAIN = ": memcached is called without TLS and without a password. Tokens in it are signed."
+
+
+def servers(*hosts: str) -> dict[str, object]:
+    return {"SHIM_MEMCACHED_SERVERS": tuple(Address(host, 11211) for host in hosts)}
+
+
+def keystone_at(url: str, region: str, **more: object) -> dict[str, object]:
+    return {"OS_AUTH_URL": url, "OS_REGION_NAME": region} | more
+
+
+PRODUCTS: dict[str, tuple[dict[str, object], list[str]]] = {
+    "kolla-ansible": (
+        {
+            **LOGIN,
+            **BY_ID,
+            **SEND_TOKEN,
+            **keystone_at("https://internal.example:5000", "RegionOne"),
+            **servers("10.0.0.11", "10.0.0.12"),
+            PUBLIC: "https://internal.example:5000",
+            "SHIM_GLANCE_ENDPOINT": "https://internal.example:9292",
+        },
+        [PROXIES],
+    ),
+    "openstack-ansible": (
+        {
+            **LOGIN,
+            **BY_ID,
+            **SEND_TOKEN,
+            **keystone_at("http://172.29.236.9:5000", "RegionOne"),
+            **servers("172.29.236.10"),
+            PUBLIC: "http://172.29.236.9:5000",
+        },
+        [],
+    ),
+    "tripleo": (
+        {
+            **LOGIN,
+            **BY_NAME,
+            **keystone_at("http://[fd00:fd00:fd00:2000::5]:5000", "regionOne"),
+            **servers("fd00:fd00:fd00:2000::10", "fd00:fd00:fd00:2000::11"),
+            PUBLIC: "http://[fd00:fd00:fd00:2000::5]:5000",
+            "OS_INTERFACE": "internal",
+        },
+        [PROXIES],
+    ),
+    "openstack-k8s-operators": (
+        {
+            **LOGIN,
+            **BY_NAME,
+            **keystone_at("https://keystone-internal.openstack.svc:5000", "regionOne"),
+            **servers(K8S.format(0), K8S.format(1)),
+            PUBLIC: "https://keystone-public-openstack.apps-crc.testing",
+            "OS_INTERFACE": "internal",
+        },
+        [PROXIES, f"{TOKENS} memcache_tls_enabled of {{}} is ignored{PLAIN}"],
+    ),
+    "openstack-helm": (
+        {
+            **LOGIN,
+            "OS_USER_DOMAIN_NAME": "service",
+            "OS_PROJECT_DOMAIN_NAME": "service",
+            **keystone_at("http://keystone-api.openstack.svc.cluster.local:5000/v3", "RegionOne"),
+            **servers("memcached.openstack.svc.cluster.local"),
+        },
+        [PROXIES],
+    ),
+    "devstack": (
+        {
+            **LOGIN,
+            **BY_NAME,
+            **SEND_TOKEN,
+            "OS_AUTH_URL": "http://192.168.122.10/identity",
+            **servers("localhost"),
+        },
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_the_files_of_products_are_enough(product: str) -> None:
+    path = CASES / "nova-conf" / f"{product}.conf"
+    taken, notes = PRODUCTS[product]
+    settings = Settings.from_environ({"SHIM_CONFIG_FILE": str(path)})
+    assert by_name(Settings()) | taken | {"SHIM_CONFIG_FILE": path} == by_name(settings)
+    assert [note.format(path) for note in notes] == list(settings.notes)
+    assert (path,) == settings.files
+
+
+def test_the_file_of_juno_lacks_names_that_its_notes_tell() -> None:
+    path = CASES / "nova-conf" / "juno.conf"
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environ({"SHIM_CONFIG_FILE": str(path)})
+    missing = ("OS_AUTH_URL", "OS_USERNAME", "OS_PASSWORD", "OS_PROJECT_NAME")
+    domains = ("OS_USER_DOMAIN_NAME", "OS_PROJECT_DOMAIN_NAME")
+    assert [*missing, *domains] == [problem.name for problem in refusal.value.problems]
+    notes = {
+        "identity_uri": "setting here is OS_AUTH_URL",
+        "admin_user": "settings here are OS_USERNAME and OS_USER_DOMAIN_NAME",
+        "admin_password": "setting here is OS_PASSWORD",
+        "admin_tenant_name": "settings here are OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME",
+    }
+    assert [
+        f"{TOKENS} {option} of {path} is ignored; its {end}." for option, end in notes.items()
+    ] == list(refusal.value.notes)
+    assert "the-password" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "end"),
+    [
+        *((f"memcache_tls_{name}", PLAIN) for name in ("cafile", "certfile", "keyfile")),
+        *((f"memcache_{name}", PLAIN) for name in ("tls_allowed_ciphers", "sasl_enabled")),
+        *((f"memcache_{name}", PLAIN) for name in ("username", "password")),
+        ("certfile", ": the service has no client certificate."),
+    ],
+)
+def test_an_option_that_is_ignored_is_noted_once_it_is_on(
+    option: str, end: str, conf: Conf
+) -> None:
+    login = f"{OLD}[keystone_authtoken]\n"
+    usual = Settings.from_environ(conf(f"{login}{option} = false\n"))
+    noted = Settings.from_environ(environ := conf(f"{login}{option} = hunter2\n"))
+    path = environ["SHIM_CONFIG_FILE"]
+    note = f"{TOKENS} {option} of {path} is ignored{end}"
+    assert [*usual.notes, note] == list(noted.notes)
+
+
+def test_what_the_environment_replaces_is_noted() -> None:
+    settings = Settings.from_environ(FROM_FILE | {"OS_PROJECT_ID": "p", "OS_REGION_NAME": "R"})
+    assert [
+        f"[glance] region_name of {NOVA_CONF} is ignored: OS_REGION_NAME takes precedence.",
+        f"{TOKENS} project_name of {NOVA_CONF} is ignored: OS_PROJECT_ID takes precedence.",
+    ] == [note for note in settings.notes if note not in NOTES]
+
+
+def test_a_default_domain_stands_for_both(conf: Conf) -> None:
+    file = OLD.replace("user_domain_id", "default_domain_id").replace("project_domain_id", "#")
+    keystone = Settings.from_environ(conf(file)).keystone
+    assert ("default", "default") == (keystone.user_domain_id, keystone.project_domain_id)
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "nova.conf"
+    path.write_text(OLD, encoding="utf-8-sig")
+    assert "nova" == Settings.from_environ({"SHIM_CONFIG_FILE": str(path)}).keystone.username
 
 
 OLD = """
@@ -232,10 +393,11 @@ def cloud_conf(keystone: FakeKeystone, glance: FakeGlance) -> str:
 
 
 @pytest.mark.live
-def test_ignored_options_are_logged_once_at_start_up(
+def test_what_is_ignored_is_logged_once_at_start_up(
     conf: Conf, cloud_conf: str, tmp_path: Path, keystone: FakeKeystone, glance: FakeGlance
 ) -> None:
-    environ = conf(cloud_conf) | {"WEB_CONCURRENCY": "2"}
+    others = {"SHIM_CACHE_SECOND": "5", "OS_TOKEN": "t"}
+    environ = conf(cloud_conf) | {"WEB_CONCURRENCY": "2"} | others
     with shim(tmp_path / "log", **environ) as url:
         headers = {"X-Auth-Token": token_of("demo")}
         assert 200 == requests.get(f"{url}/v2/demo/images", headers=headers, timeout=10).status_code
@@ -243,6 +405,10 @@ def test_ignored_options_are_logged_once_at_start_up(
     assert "x-service-token" not in seen.headers
     log = (tmp_path / "log").read_text()
     assert 1 == log.count("[api] max_limit of ")
+    assert 1 == log.count(
+        "SHIM_CACHE_SECOND is not a setting; the nearest one is SHIM_CACHE_SECONDS"
+    )
+    assert 1 == log.count("These variables have no effect: OS_TOKEN.")
     assert keystone.password not in log
 
 

@@ -15,6 +15,7 @@ from nova_image_shim.settings.settings import COMPAT
 
 HERE = str(Path(__file__))
 EMPTY = str(Path(__file__).parents[1] / "cases" / "empty.conf")
+CLOUDS = str(Path(__file__).parents[1] / "cases" / "clouds.yaml")
 A_FOLDER = str(Path(__file__).parent)
 SECRET = " the service user's secret "
 
@@ -40,10 +41,13 @@ def by_name(settings: Settings) -> dict[str, Any]:
 
 
 def problems(environ: dict[str, str]) -> list[str]:
-    """Return the lines of an environment's error."""
+    """Return the lines of an environment's error, without its notes."""
     with pytest.raises(SettingsError) as refusal:
         Settings.from_environ(environ)
-    return str(refusal.value).split("\n")
+    lines = str(refusal.value).split("\n")
+    notes = list(refusal.value.notes)
+    assert notes == lines[len(lines) - len(notes) :]
+    return lines[: len(lines) - len(notes)]
 
 
 WHOLE_NUMBERS = {
@@ -102,7 +106,8 @@ MIDNIGHT = datetime(2027, 1, 31, tzinfo=UTC)
 GOOD = [
     *[(name, str(value), value) for name, bounds in WHOLE_NUMBERS.items() for value in bounds],
     *[row for name, most in MOST_SECONDS.items() for row in durations(name, most)],
-    *[(name, text, text == "1") for name in SWITCHES for text in ("0", "1")],
+    *[(name, text, True) for name in SWITCHES for text in ("1", "true", "Yes", "ON", "tRuE")],
+    *[(name, text, False) for name in SWITCHES for text in ("0", "false", "No", "OFF", "fAlSe")],
     *addresses(),
     *one_of("SHIM_BACKEND", "glance", "memory"),
     ("SHIM_BIND", "127.0.0.1:1", Address("127.0.0.1", 1)),
@@ -119,6 +124,7 @@ GOOD = [
     ("SHIM_MEMORY_IMAGES", HERE, Path(HERE)),
     ("SHIM_MEMCACHED_SERVERS", "cache:11211", (Address("cache", 11211),)),
     ("SHIM_MEMCACHED_SERVERS", "[::1]:1, b_c:65535", (Address("::1", 1), Address("b_c", 65535))),
+    ("SHIM_MEMCACHED_SERVERS", "a, unix:/run/m,", (Address("a", 11211), "unix:/run/m")),
     ("SHIM_MOUNTS", "v2", ("v2",)),
     ("SHIM_MOUNTS", "v2.1, v2,v1.1", ("v1.1", "v2", "v2.1")),
     *[("SHIM_COMPAT", word, (word,)) for word in COMPAT],
@@ -134,6 +140,7 @@ GOOD = [
     *one_of("OS_INTERFACE", "public", "internal", "admin"),
     *[("OS_INTERFACE", f"{word}URL", word) for word in ("public", "internal", "admin")],
     ("OS_CACERT", HERE, Path(HERE)),
+    ("OS_CLIENT_CONFIG_FILE", CLOUDS, Path(CLOUDS)),
 ]
 
 
@@ -147,7 +154,7 @@ def test_a_valid_value_changes_only_its_setting(name: str, text: str, value: Any
 
 
 def test_every_setting_has_a_valid_value_in_the_table() -> None:
-    alone = {"SHIM_DEPRECATION_LINK"}  # needs another setting
+    alone = {"SHIM_DEPRECATION_LINK", "OS_CLOUD"}  # they need another setting or a file
     assert set(setting_names()) - alone == {name for name, _, _ in GOOD}
 
 
@@ -169,7 +176,7 @@ def test_sunset_must_not_be_before_deprecation() -> None:
     Settings.from_environ(environ | {"SHIM_SUNSET": "2027-01-31"})
 
 
-NOT_ONE_OR_ZERO = ("2", "true", "yes", "on", "01", "-1")
+NOT_ONE_OR_ZERO = ("2", "truth", "y", "enabled", "01", "-1", "on off")
 NO_NUMBER = ("x", "--1", "1.5", "1e3", "+1", "1_0", "0x10", "1 0", "\u0661", "9" * 19)
 NO_SECONDS = "x 0 0.0 -1 +1 .5 1. 1e3 inf nan 1,5 \u0661 9999999999".split()
 NO_ADDRESS = (
@@ -182,7 +189,13 @@ NO_BIND = (
     *("::1:80", "[::1]", "[x]:80", "http://a:80", "unix:/tmp/socket", "a:1:2"),
     *("[:::]:80", "[1.2.3.4]:80", "[::1::]:80", "[.]:80"),
 )
-NO_SERVER = (*NO_BIND, "keystone:0")
+NO_PORT = (*NO_BIND, "keystone:0")
+NO_SERVER = (
+    *("a:1,,b:1", ",a:1", ",", "a:1,,", "a:1 b:1", "a:1;b:1", "a:0", "a:65536", "a:", ":80", "a:x"),
+    *("::1", "::1:11211", "fe80::1", "[::1", "[x]:80", "[1.2.3.4]:80", "[:::]:80", "[.]:80"),
+    *("inet:", "inet:[]:1", "inet6:::1", "inet:a:b:1", "inet8:[a]:1", "http://a:80", "a/b:1"),
+    *("unix:", "unix:relative", "a:1:2", "keystone:00", "\u0661"),
+)
 
 
 def refused(names: str, allowed: str, *values: str) -> list[tuple[str, str, str]]:
@@ -210,6 +223,8 @@ A_LOOPBACK_ADDRESS = (
 AN_ADDRESS = "must be an address such as http://host:port/path, without user, query or fragment"
 HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
 A_FILE = "must be the path of an existing file"
+OR_CERTIFICATES = ", or of a directory of certificates that `openssl rehash` has prepared"
+SERVERS = "must be one or more of host, host:port, [IPv6]:port and unix:/path, separated by commas"
 BAD = [
     *[row for name, bounds in WHOLE_NUMBERS.items() for row in out_of(name, *bounds)],
     *[row for name, most in MOST_SECONDS.items() for row in too_long(name, most)],
@@ -217,7 +232,7 @@ BAD = [
     *refused(" ".join(ADDRESSES), AN_ADDRESS, *NO_ADDRESS),
     *refused("SHIM_BACKEND", "must be glance or memory", "Glance", "swift", "memory,glance"),
     *refused("SHIM_BIND", HOST_AND_PORT, *NO_BIND),
-    *refused("SHIM_METRICS_BIND", HOST_AND_PORT, *NO_SERVER),
+    *refused("SHIM_METRICS_BIND", HOST_AND_PORT, *NO_PORT),
     *refused("SHIM_LOG_FORMAT", "must be text or json", "JSON", "xml"),
     *refused(
         "SHIM_DEPRECATION SHIM_SUNSET",
@@ -231,13 +246,14 @@ BAD = [
     ),
     *refused("SHIM_BROWNOUT", f"{ALLOWED}; percent=100 refuses all requests", "status=404"),
     *refused(
-        "SHIM_MEMORY_IMAGES OS_CACERT SHIM_CONFIG_FILE", A_FILE, "/nowhere", "nowhere", A_FOLDER
+        "SHIM_MEMORY_IMAGES SHIM_CONFIG_FILE OS_CLIENT_CONFIG_FILE",
+        A_FILE,
+        *("/nowhere", "nowhere", A_FOLDER, "x" * 5000),
     ),
     *refused(
-        "SHIM_MEMCACHED_SERVERS",
-        "must be one or more of host:port, separated by commas",
-        *("a:1,", ",a:1", "a:1,,b:1", "a:1 b:1", "a:1;b:1", *NO_SERVER),
+        "OS_CACERT", f"{A_FILE}{OR_CERTIFICATES}", "/nowhere", "nowhere", A_FOLDER, "x" * 5000
     ),
+    *refused("SHIM_MEMCACHED_SERVERS", SERVERS, *NO_SERVER),
     *refused(
         "SHIM_MOUNTS",
         "must be one or more of v1.1, v2, v2.1, separated by commas",
@@ -270,7 +286,7 @@ def test_an_invalid_value_is_reported_with_what_is_allowed(
 
 def test_every_setting_with_a_rule_has_an_invalid_value_in_the_table() -> None:
     free = {name for name in setting_names() if name.startswith("OS_")}
-    free -= {"OS_AUTH_URL", "OS_AUTH_TYPE", "OS_INTERFACE", "OS_CACERT"}
+    free -= {"OS_AUTH_URL", "OS_AUTH_TYPE", "OS_INTERFACE", "OS_CACERT", "OS_CLIENT_CONFIG_FILE"}
     free |= {"SHIM_HEALTHCHECK_DISABLE_FILE"}  # a file that need not exist
     assert set(setting_names()) - free == {name for name, _, _ in BAD}
 
@@ -292,11 +308,11 @@ def test_a_removed_setting_is_an_error_that_names_the_new_one(value: str) -> Non
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    wrong = {"SHIM_THREADS": "x", "SHIM_MAX_LIMIT": "0", "SHIM_MEMCACHED_SERVERS": "cache"}
+    wrong = {"SHIM_THREADS": "x", "SHIM_MAX_LIMIT": "0", "SHIM_MEMCACHED_SERVERS": "::1"}
     wrong |= {"SHIM_V2_STATUS": "", "OS_INTERFACE": "x", "OS_AUTH_URL": "x", "OS_PROJECT_NAME": ""}
     assert [
         "SHIM_THREADS='x' must be a whole number from 1 to 256",
-        "SHIM_MEMCACHED_SERVERS='cache' must be one or more of host:port, separated by commas",
+        f"SHIM_MEMCACHED_SERVERS='::1' {SERVERS}",
         "SHIM_MAX_LIMIT='0' must be a whole number from 1 to 1000000000",
         f"OS_AUTH_URL='x' {AN_ADDRESS}",
         "OS_INTERFACE='x' must be public, internal or admin",
@@ -312,10 +328,10 @@ def test_a_problem_has_the_settings_name() -> None:
 
 
 def test_all_conflicts_with_the_embedded_cloud_are_reported_at_once() -> None:
-    wrong = {"SHIM_COMPRESS": "on", "WEB_CONCURRENCY": "2", "SHIM_BIND": "0.0.0.0:80"}
+    wrong = {"SHIM_COMPRESS": "x", "WEB_CONCURRENCY": "2", "SHIM_BIND": "0.0.0.0:80"}
     wrong |= MEMORY | {"SHIM_CACHE_SECONDS": "5"}
     assert [
-        "SHIM_COMPRESS='on' must be 1 (on) or 0 (off)",
+        "SHIM_COMPRESS='x' must be 1 (on) or 0 (off)",
         "WEB_CONCURRENCY='2' must be 1: SHIM_BACKEND=memory runs in one process",
         "SHIM_CACHE_SECONDS='5' must be 0: SHIM_BACKEND=memory has no lists to cache",
         f"SHIM_BIND='0.0.0.0:80' {A_LOOPBACK_ADDRESS}",
@@ -323,7 +339,7 @@ def test_all_conflicts_with_the_embedded_cloud_are_reported_at_once() -> None:
 
 
 BLANKS = ("", " ", "\t \n")
-OTHER = {"SHIM_NOWHERE": "x", "shim_threads": "1", "FORWARDED_ALLOW_IPS": "*", "PORT": "80"}
+OTHER = {"NOVA_SHIM_THREADS": "x", "SHIMMER": "1", "FORWARDED_ALLOW_IPS": "*", "PORT": "80"}
 A_CLIENTS = {name: "/nonsense" for name in setting_names() if name.startswith("OS_")}
 
 
@@ -340,9 +356,16 @@ def test_an_empty_variable_counts_as_unset(blank: str) -> None:
     assert Settings.from_environ(CLOUD) == Settings.from_environ(CLOUD | optional)
 
 
-def test_blanks_around_a_value_are_removed() -> None:
-    padded = {name: f" {value}\n" for name, value in CLOUD.items() if name != "OS_PASSWORD"}
-    assert Settings.from_environ(CLOUD) == Settings.from_environ(CLOUD | padded)
+def test_blanks_around_a_value_are_removed_where_not_any_text_is_allowed() -> None:
+    usual = {"OS_AUTH_URL": "http://keystone:5000/v3", "OS_REGION_NAME": "R", "SHIM_THREADS": "5"}
+    padded = {name: f" {value}\n" for name, value in usual.items()}
+    assert Settings.from_environ(CLOUD | usual) == Settings.from_environ(CLOUD | padded)
+
+
+@pytest.mark.parametrize("name", ["OS_USERNAME", "SHIM_LOG_LEVEL", "OS_PASSWORD", "OS_AUTH_URL"])
+def test_a_value_that_is_not_utf_8_is_reported(name: str) -> None:
+    shown = "***" if name == "OS_PASSWORD" else r"'x\udcff'"
+    assert f"{name}={shown} must be UTF-8 text" == problems(CLOUD | {name: "x\udcff"})[0]
 
 
 @pytest.mark.parametrize("name", ["OS_PASSWORD", "OS_APPLICATION_CREDENTIAL_SECRET"])
@@ -472,6 +495,37 @@ def test_processes_and_the_login_url_follow_from_the_settings(
 ) -> None:
     settings = Settings.from_environ(environ)
     assert (processes, login_url) == (settings.worker_count, settings.login_url)
+
+
+@pytest.mark.parametrize(
+    ("environ", "drain_seconds"),
+    [
+        ({}, 90),
+        ({"SHIM_REQUEST_TIMEOUT": "5", "SHIM_CLIENT_TIMEOUT": "7"}, 12),
+        ({"SHIM_REQUEST_TIMEOUT": "0.1", "SHIM_CLIENT_TIMEOUT": "0.1"}, 1),
+    ],
+)
+def test_the_service_stops_after_its_longest_request(
+    environ: dict[str, str], drain_seconds: int
+) -> None:
+    settings = Settings.from_environ(CLOUD | environ)
+    assert (drain_seconds, drain_seconds + 10) == (settings.drain_seconds, settings.stop_seconds)
+
+
+@pytest.mark.parametrize(("name", "is_good"), [("9d66eef0.0", True), ("authority.pem", False)])
+def test_certificates_may_be_in_a_directory_of_openssl(
+    name: str, is_good: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).touch()
+    environ = CLOUD | {"OS_CACERT": str(tmp_path)}
+    if is_good:
+        assert tmp_path == Settings.from_environ(environ).keystone.cacert
+    else:
+        assert [f"OS_CACERT={str(tmp_path)!r} {A_FILE}{OR_CERTIFICATES}"] == problems(environ)
+
+
+def test_there_are_few_settings() -> None:
+    assert len(setting_names()) <= 64
 
 
 def test_settings_are_immutable() -> None:
