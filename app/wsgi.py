@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -9,9 +10,12 @@ from flask import Flask
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from nova_image_shim.fakecloud.seed import Seed
     from nova_image_shim.observability.metrics import Metrics
 
 # A real cloud's process imports nothing of the embedded one, and the other way round.
+
+_seeds: dict[Path | None, "Seed"] = {}  # read by gunicorn's master, whose workers inherit them
 
 
 def load_settings_or_exit(environ: Mapping[str, str]) -> Settings:
@@ -20,27 +24,33 @@ def load_settings_or_exit(environ: Mapping[str, str]) -> Settings:
     Raises:
         SystemExit: it cannot; the text names everything that is wrong.
     """
+    settings = _settings_or_exit(environ)
+    if settings.backend == "memory":
+        _seeds[settings.memory_images] = _load_seed_or_exit(settings)
+    return settings
+
+
+def application() -> Flask:
+    """Return the WSGI application that the process's environment describes."""
+    settings = _settings_or_exit(os.environ)
+    if settings.backend == "memory":
+        from nova_image_shim.fakecloud import create_seeded_app  # noqa: PLC0415
+
+        seed = _seeds.get(settings.memory_images) or _load_seed_or_exit(settings)
+        return create_seeded_app(settings, seed, _metrics(settings))
+    from nova_image_shim.realcloud import create_glance_app  # noqa: PLC0415
+
+    return create_glance_app(settings, _metrics(settings))
+
+
+def _settings_or_exit(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.from_environ(environ)
         if settings.serves_docs:
             import nova_image_shim.api_docs  # noqa: F401, PLC0415 - needs the extra `fake`
     except (SettingsError, ModuleNotFoundError) as error:
         raise refusal(error) from error
-    if settings.backend == "memory":
-        _require_seed(settings)
     return settings
-
-
-def application() -> Flask:
-    """Return the WSGI application that the process's environment describes."""
-    settings = load_settings_or_exit(os.environ)
-    if settings.backend == "memory":
-        from nova_image_shim.fakecloud import create_seeded_app  # noqa: PLC0415
-
-        return create_seeded_app(settings, _metrics(settings))
-    from nova_image_shim.realcloud import create_glance_app  # noqa: PLC0415
-
-    return create_glance_app(settings, _metrics(settings))
 
 
 def _metrics(settings: Settings) -> "Metrics | None":
@@ -51,12 +61,12 @@ def _metrics(settings: Settings) -> "Metrics | None":
     return Metrics(threads=settings.pool_size, backend=settings.backend)
 
 
-def _require_seed(settings: Settings) -> None:
-    from nova_image_shim.fakecloud.items import ImageFileError  # noqa: PLC0415
+def _load_seed_or_exit(settings: Settings) -> "Seed":
+    from nova_image_shim.fakecloud.document import ImageFileError  # noqa: PLC0415
     from nova_image_shim.fakecloud.seed import load_seed  # noqa: PLC0415
 
     try:
-        load_seed(settings.memory_images)
+        return load_seed(settings.memory_images)
     except ImageFileError as error:
         raise refusal(error) from error
 

@@ -15,7 +15,7 @@ from nova_image_shim.auth.caller import Authenticate, Caller, Unauthenticated
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.app import mount_control_plane
 from nova_image_shim.fakecloud.identity.identity import Identity
-from nova_image_shim.fakecloud.seed import load_seed
+from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.fakecloud.services import register_services
 from nova_image_shim.fakecloud.welcome import welcome
 from nova_image_shim.settings import Settings
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def create_seeded_app(settings: Settings, metrics: "Metrics | None" = None) -> Flask:
-    """Return the application over an embedded cloud with the seed of the settings."""
-    seed = load_seed(settings.memory_images)
+def create_seeded_app(settings: Settings, seed: Seed, metrics: "Metrics | None" = None) -> Flask:
+    """Return the application over an embedded cloud, and log that it is not secure."""
     _log.warning(
         "SHIM_BACKEND=memory: an embedded cloud with %d images, lost when the process ends; it is "
         "NOT secure: its passwords are public, and anyone who reaches /_fake/ can change "

@@ -4,8 +4,11 @@ oslo.config parses it, so that `$name`, `$$`, quotes and `[DEFAULT]` have their 
 options in the file count, never the defaults of Nova or Glance.
 """
 
+import codecs
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import NamedTuple
 
 from oslo_config import cfg
@@ -103,14 +106,15 @@ class _File:
         self._sections: dict[str, dict[str, list[str]]] = {}
         self._conf = cfg.ConfigOpts()
         try:
-            cfg.ConfigParser(str(path), self._sections).parse()
-            self._conf(
-                [],
-                project="nova-image-shim",
-                default_config_files=[str(path)],
-                default_config_dirs=[],
-                use_env=False,
-            )
+            with _without_byte_order_mark(path) as plain:
+                cfg.ConfigParser(plain, self._sections).parse()
+                self._conf(
+                    [],
+                    project="nova-image-shim",
+                    default_config_files=[plain],
+                    default_config_dirs=[],
+                    use_env=False,
+                )
         except cfg.ParseError as error:
             raise ConfigFileError(f"line {error.lineno} is not `option = value`") from error
         except (cfg.Error, OSError, ValueError) as error:
@@ -140,6 +144,19 @@ class _File:
         except (cfg.Error, ValueError) as error:
             wrong = f"[{group}] {option} has a $ that refers to nothing; write $$ for a $"
             raise ConfigFileError(wrong) from error
+
+
+@contextmanager
+def _without_byte_order_mark(path: Path) -> Iterator[str]:
+    """Yield the path, or that of a private copy without the mark, which oslo.config rejects."""
+    data = path.read_bytes()
+    if not data.startswith(codecs.BOM_UTF8):
+        yield str(path)
+        return
+    with NamedTemporaryFile() as copy:
+        copy.write(data.removeprefix(codecs.BOM_UTF8))
+        copy.flush()
+        yield copy.name
 
 
 def read_config_file(path: Path) -> ConfigFile:

@@ -288,6 +288,13 @@ def test_an_invalid_json_body_is_refused(body: bytes, client: FlaskClient) -> No
     assert bad(f"the body is not valid JSON: {caught.value}") == told(answer)
 
 
+def test_a_files_byte_order_mark_is_accepted(client: FlaskClient) -> None:
+    body = b"\xef\xbb\xbf" + orjson.dumps([GIVEN])
+    answer = client.put("/_fake/images", data=body, content_type="application/json")
+    assert (204, None) == told(answer)
+    assert {"images": [IMAGE]} == client.get("/_fake/images").json
+
+
 def test_a_large_body_is_refused(client: FlaskClient) -> None:
     answer = client.put(
         "/_fake/images",

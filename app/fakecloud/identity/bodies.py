@@ -4,12 +4,11 @@ Source: keystone at 30.0.0, keystone/common/render_token.py, for v3; keystone at
 keystone/token/providers/common.py, for v2.0.
 """
 
-import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nova_image_shim.fakecloud.identity.identity import API_KEY, DOMAIN, Token
-from nova_image_shim.fakecloud.seed import Project
+from nova_image_shim.fakecloud.seed import Project, stable_id
 from nova_image_shim.web.current import compute_base, settings
 
 REGION = "RegionOne"
@@ -73,7 +72,7 @@ def token_v3(token: Token, *, with_catalog: bool) -> dict[str, Any]:
     }
     if token.project:
         body["project"] = {"id": token.project.id, "name": token.project.name, "domain": domain}
-        body["roles"] = [{"id": _stable_id("role", name), "name": name} for name in token.roles]
+        body["roles"] = [{"id": stable_id("role", name), "name": name} for name in token.roles]
         if with_catalog:
             body["catalog"] = catalog_v3(token)
     return {"token": body}
@@ -83,12 +82,12 @@ def catalog_v3(token: Token) -> list[dict[str, Any]]:
     """Return the services, each with an endpoint for every interface and region."""
     return [
         {
-            "id": _stable_id(service.type, service.name),
+            "id": stable_id(service.type, service.name),
             "type": service.type,
             "name": service.name,
             "endpoints": [
                 {
-                    "id": _stable_id(service.type, service.name, region, interface),
+                    "id": stable_id(service.type, service.name, region, interface),
                     "interface": interface,
                     "region": region,
                     "region_id": region,
@@ -121,7 +120,7 @@ def token_v2(token: Token) -> dict[str, Any]:
     }
     if token.project:
         body["tenant"] = tenant(token.project)
-    role_ids = [_stable_id("role", name) for name in token.roles]
+    role_ids = [stable_id("role", name) for name in token.roles]
     metadata = {"is_admin": 0, "roles": role_ids}
     catalog = _catalog_v2(token)
     access = {"token": body, "user": user, "metadata": metadata, "serviceCatalog": catalog}
@@ -142,7 +141,7 @@ def _catalog_v2(token: Token) -> list[dict[str, Any]]:
             "endpoints_links": [],
             "endpoints": [
                 {
-                    "id": _stable_id(service.type, service.name, region, "public"),
+                    "id": stable_id(service.type, service.name, region, "public"),
                     "tenantId": token.project and token.project.id,
                     "region": region,
                     **{f"{interface}URL": service.url for interface in _INTERFACES},
@@ -152,8 +151,3 @@ def _catalog_v2(token: Token) -> list[dict[str, Any]]:
         }
         for service in services(token, "v2.0")
     ]
-
-
-def _stable_id(*parts: str) -> str:
-    """Return 32 hexadecimal digits that depend on nothing but these names."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)).hex

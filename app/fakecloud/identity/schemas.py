@@ -132,6 +132,6 @@ def load_auth(schema: type[Schema]) -> dict[str, Any]:
         raise HTTPError(400, f"The body is not valid JSON: {error}") from error
     except ValidationError as error:
         path, message = first_error(error)
-        where = "/".join(path) or "the body"
+        where = "/".join(map(str, path)) or "the body"
         raise HTTPError(400, f"Invalid input for field '{where}': {message}") from error
     return auth
