@@ -38,15 +38,21 @@ def register_services(app: Flask) -> None:
     app.url_value_preprocessor(_hide_token)  # runs before any step can refuse
     register_errors(app, _render)
     app.register_error_handler(Unauthorized, unauthorized)
+    _register_identity(app)
+    app.register_blueprint(glance_v2.versions)
+    for version in ("2", *glance_v2.VERSIONS):  # Glance accepts any of them in a path
+        full_name = f"{glance_v2.blueprint.name} {version}".replace(".", "_")
+        app.register_blueprint(glance_v2.blueprint, name=full_name, url_prefix=f"/image/v{version}")
+
+
+def _register_identity(app: Flask) -> None:
+    app.url_map.strict_slashes = False  # Keystone strips a final slash
     app.register_blueprint(identity_versions.blueprint)
     for name, blueprint in (("v3", v3.blueprint), ("v2.0", v2.blueprint)):
         for root in ("/identity", ""):  # some clients drop the path of the address
             full_name = f"{blueprint.name} {root}"
             app.register_blueprint(blueprint, name=full_name, url_prefix=f"{root}/{name}")
-    app.register_blueprint(glance_v2.versions)
-    for version in ("2", *glance_v2.VERSIONS):  # Glance accepts any of them in a path
-        full_name = f"{glance_v2.blueprint.name} {version}".replace(".", "_")
-        app.register_blueprint(glance_v2.blueprint, name=full_name, url_prefix=f"/image/v{version}")
+    app.url_map.strict_slashes = True
 
 
 def _hide_token(_endpoint: str | None, _values: dict[str, Any] | None) -> None:

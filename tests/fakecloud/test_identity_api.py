@@ -1,6 +1,7 @@
 """The embedded identity whatever its version: documents, paths, addresses, the log."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_missing_or_invalid_token_returns_401(
     "path",
     [
         *("/identity/x", "/identity/v4", "/v3/auth", "/v3/users", "/v2.0/x"),
-        *("/identity/v2.0/users", "/v3/auth/tokens/", "/identity/v3/projects"),
+        *("/identity/v2.0/users", "/v3/auth/tokens/x", "/identity/v3/projects"),
     ],
 )
 def test_an_unknown_path_returns_keystones_404(cloud_client: FlaskClient, path: str) -> None:
@@ -136,10 +137,28 @@ def test_an_unknown_path_returns_keystones_404(cloud_client: FlaskClient, path: 
     assert (404, NO_PATH) == (answer.status_code, answer.json)
 
 
+@pytest.mark.parametrize("slashes", ["/", "//"])
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_final_slash_is_stripped(cloud_client: FlaskClient, root: str, slashes: str) -> None:
+    client = partial(cloud_client.open, headers={"X-Auth-Token": "demo", "X-Subject-Token": "alt"})
+    v3 = {"auth": {"identity": password(), "scope": DEMO}}
+    v2 = {"auth": {"passwordCredentials": CREDENTIALS}}
+    assert 201 == client(f"{root}/v3/auth/tokens{slashes}", method="POST", json=v3).status_code
+    assert 200 == client(f"{root}/v2.0/tokens{slashes}", method="POST", json=v2).status_code
+    for path in (
+        *("v3/auth/tokens", "v3/auth/catalog", "v3/auth/projects", "v3/auth/domains"),
+        *("v3/auth/system", "v3/users/demo/projects", "v2.0/tokens/alt", "v2.0/tenants"),
+    ):
+        assert 200 == client(f"{root}/{path}{slashes}").status_code, path
+    for path in ("v3/auth/tokens", "v2.0/tokens/alt"):
+        assert 204 == client(f"{root}/{path}{slashes}", method="DELETE").status_code, path
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
         ("PUT", "/v3/auth/tokens", {"DELETE", "GET", "HEAD", "POST"}),
+        ("PUT", "/v3/auth/tokens/", {"DELETE", "GET", "HEAD", "POST"}),
         ("GET", "/v2.0/tokens", {"POST"}),
         ("PUT", "/identity", {"GET", "HEAD", "POST"}),
         ("PATCH", "/identity/v3/auth/projects", {"GET", "HEAD"}),
