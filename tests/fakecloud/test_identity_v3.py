@@ -331,8 +331,8 @@ def test_a_users_projects_are_listed(path: str) -> None:
 def test_the_scopes_of_an_admin_are_listed(cloud_client: FlaskClient) -> None:
     for name, system in (("demo", []), ("admin", [{"all": True}])):
         answer: Any = cloud_client.get("/v3/auth/system", headers={"X-Auth-Token": name})
-        links = {"self": f"{BASE}/identity/v3/auth/system"}
-        assert (200, {"system": system, "links": links}) == (answer.status_code, answer.json)
+        own = {"self": f"{BASE}/identity/v3/auth/system"}
+        assert (200, {"system": system, "links": own}) == (answer.status_code, answer.json)
     answer = cloud_client.get("/v3/auth/domains", headers={"X-Auth-Token": "admin"})
     domain = {
         **DOMAIN,

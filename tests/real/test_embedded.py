@@ -1,7 +1,7 @@
 """The embedded cloud answers as a real Keystone and a real Glance do, side by side."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,9 +15,11 @@ from nova_image_shim.settings import Settings
 
 from .cloud import RealCloud
 from .state import USERS
+from .test_contract import create
 
 Answer = tuple[int, Any, str]
 Login = Callable[[dict[str, Any]], Answer]
+Listing = Callable[[str, str], Any]
 SERVICE = "nova-image-shim"
 DEFAULT = {"id": "default"}
 
@@ -157,4 +159,78 @@ def test_logins(logins: list[Login], steps: list[dict[str, Any]]) -> None:
             token = answer[2]
         answers.append(described(answer))
     real, fake = answers
+    assert real == fake
+
+
+def variants() -> list[dict[str, Any]]:
+    """Return images of every visibility, of two owners, listed and hidden."""
+    found = []
+    for os_hidden in (False, True):
+        for owner, other in (("demo", "alt"), ("alt", "demo")):
+            usual = {"owner": owner, "os_hidden": os_hidden}
+            found += [
+                {**usual, "visibility": visibility}
+                for visibility in ("public", "private", "community", "shared")
+            ]
+            found += [
+                {**usual, "visibility": "shared", "members": {other: status}}
+                for status in ("pending", "accepted", "rejected")
+            ]
+    return [{"name": f"image {number}", **image} for number, image in enumerate(found)]
+
+
+@pytest.fixture(scope="module")
+def listings(cloud: RealCloud, embedded: FlaskClient) -> Iterator[list[Listing]]:
+    """Fill both clouds with the same images, and yield how to list those of each."""
+    cloud.purge_images()
+    images = []
+    for image in variants():
+        create(cloud, image)
+        members = {cloud.projects[name]: state for name, state in image.get("members", {}).items()}
+        owner = cloud.projects[image["owner"]]
+        images.append({**image, "id": image["name"][6:], "owner": owner, "members": members})
+    embedded.application.extensions["fake_cloud"].load_images(images)
+
+    def real(user: str, query: str) -> Any:
+        session = cloud.session(user)
+        url = f"{cloud.glance_url}/v2/images?limit=100&{query}"
+        answer = session.get(url, headers={"Accept": "application/json"}, raise_exc=False)
+        return names(answer.json())
+
+    def fake(user: str, query: str) -> Any:
+        headers = {"X-Auth-Token": user, "Accept": "application/json"}
+        answer: Any = embedded.get(f"/image/v2/images?limit=100&{query}", headers=headers)
+        return names(answer.json)
+
+    yield [real, fake]
+    cloud.purge_images()
+
+
+def names(body: dict[str, Any]) -> Any:
+    """Return the names of a list's images, or the error."""
+    return sorted(image["name"] for image in body["images"]) if "images" in body else body
+
+
+@pytest.mark.parametrize("user", ["demo", "alt", "admin"])
+@pytest.mark.parametrize("hidden", ["", "os_hidden=true", "os_hidden=False", "os_hidden=Yes"])
+@pytest.mark.parametrize(
+    "visibility",
+    ["", *(f"visibility={name}" for name in ("public", "private", "community", "shared", "all"))],
+)
+@pytest.mark.parametrize("members", ["", "member_status=pending", "member_status=all"])
+def test_lists(
+    user: str,
+    hidden: str,
+    visibility: str,
+    members: str,
+    listings: list[Listing],
+) -> None:
+    query = "&".join(filter(None, [hidden, visibility, members]))
+    real, fake = [listing(user, query) for listing in listings]
+    assert real == fake
+
+
+@pytest.mark.parametrize("query", ["visibility=", "visibility=x", "os_hidden="])
+def test_odd_lists(query: str, listings: list[Listing]) -> None:
+    real, fake = [listing("demo", query) for listing in listings]
     assert real == fake
