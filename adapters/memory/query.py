@@ -202,11 +202,11 @@ def _tag(_name: str, value: str) -> Test:
 
 
 def _hidden(name: str, value: str) -> Test:
-    if value.lower() not in {"true", "false"}:
-        raise ImageBadRequest(
-            f"Invalid value '{value.lower()}' for '{name}' filter. Valid values are 'true' or 'false'."
-        )
-    return lambda image: image["os_hidden"] == (value.lower() == "true")
+    word = value.lower()
+    if word not in {"true", "false"}:
+        allowed = "Valid values are 'true' or 'false'."
+        raise ImageBadRequest(f"Invalid value '{word}' for '{name}' filter. {allowed}")
+    return lambda image: image["os_hidden"] == (word == "true")
 
 
 def _visibility(_name: str, value: str) -> Test:

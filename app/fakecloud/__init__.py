@@ -53,7 +53,7 @@ def create_cloud_app(
     app.extensions["fake_cloud"] = cloud
     app.extensions["fake_authenticate"] = authenticate
     app.extensions["welcome"] = partial(welcome, cloud.seed)
-    register_services(app)
+    register_services(app, settings)
     mount_control_plane(app, cloud, str(settings.bind))
     return app
 

@@ -167,7 +167,7 @@ def variants() -> list[dict[str, Any]]:
     found = []
     for os_hidden in (False, True):
         for owner, other in (("demo", "alt"), ("alt", "demo")):
-            usual = {"owner": owner, "os_hidden": os_hidden}
+            usual: dict[str, Any] = {"owner": owner, "os_hidden": os_hidden}
             found += [
                 {**usual, "visibility": visibility}
                 for visibility in ("public", "private", "community", "shared")
