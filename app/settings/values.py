@@ -99,6 +99,14 @@ def existing_file(text: str) -> Path:
     return path
 
 
+def host_names(text: str) -> tuple[str, ...]:
+    """Allow one or more names of this machine, and return them in lower case."""
+    names = tuple(name.strip().lower() for name in text.split(","))
+    if not all(re.fullmatch(r"[a-z0-9._-]+", name) for name in names):
+        raise ValueError("must be one or more host names without a port, separated by commas")
+    return names
+
+
 def _with_port(text: str) -> Address:
     found = Address.parse(text)
     if not found.port:

@@ -482,6 +482,15 @@ def test_a_host_of_this_machine_is_allowed(bind: str, hosts: list[str]) -> None:
     assert dict.fromkeys(hosts, 200) == answers
 
 
+def test_a_host_of_the_settings_is_allowed() -> None:
+    app = create_cloud_app(Settings(fake_hosts=("cloud.example",)), FakeCloud(load_seed()))
+    answers = [
+        client_of(app).get("/_fake/", headers={"Host": host}).status_code
+        for host in ("cloud.example:80", "www.cloud.example")
+    ]
+    assert [200, 403] == answers
+
+
 @pytest.mark.parametrize(
     ("bind", "host", "message"),
     [

@@ -22,6 +22,7 @@ from support.identity_answers import (
     refused,
 )
 
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.settings import Settings
@@ -176,7 +177,12 @@ def test_another_method_returns_keystones_405(
 @pytest.mark.parametrize(
     ("settings", "headers", "base"),
     [
-        ({}, {"Host": "cloud.example:99"}, "http://cloud.example:99"),
+        ({}, {"Host": "127.0.0.1:99"}, "http://127.0.0.1:99"),
+        (
+            {"fake_hosts": ("cloud.example",)},
+            {"Host": "cloud.example:99"},
+            "http://cloud.example:99",
+        ),
         ({"compute_link_prefix": "https://cloud"}, {}, "https://cloud"),
         (
             {"trusted_proxies": 1},
@@ -196,6 +202,76 @@ def test_addresses_follow_the_requests_own_host(
     assert [f"{base}{path}" for path in expected] == urls
     wrong = client.get("/v2/demo/images", headers=headers)
     assert f'Keystone uri="{base}/identity"' == wrong.headers["WWW-Authenticate"]
+
+
+OTHER_NAMES = "; SHIM_FAKE_HOSTS allows other names"
+PATHS = {
+    "/identity": "error",
+    "/v2.0/tenants": "error",
+    "/v3/auth/tokens": "error",
+    "/image": "message",
+    "/image/v2/images": "message",
+    "/": "forbidden",
+    "/v2": "forbidden",
+    "/v2/demo/images": "forbidden",
+    "/v2.1/limits": "forbidden",
+    "/nowhere": "forbidden",
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("settings", "headers"),
+    [
+        ({}, {"Host": "evil.example:8774"}),
+        ({"fake_hosts": ("cloud.example",)}, {"Host": "evil.example"}),
+        ({"trusted_proxies": 1}, {"Host": "evil.example", "X-Forwarded-Host": "localhost"}),
+        ({"bind": Address("0.0.0.0", 8774)}, {"Host": "evil.example"}),
+    ],
+)
+def test_a_foreign_host_is_refused(
+    fake_cloud: FakeCloud, settings: Any, headers: dict[str, str], path: str
+) -> None:
+    client = create_cloud_app(Settings(**settings), fake_cloud).test_client()
+    usual = {"X-Auth-Token": "demo", "Accept": "application/json"}
+    answer: Any = client.get(path, headers=usual | headers)
+    assert 403 == answer.status_code
+    assert PATHS[path] in answer.json
+    assert "Host evil.example: the cloud answers to " in answer.text
+    assert OTHER_NAMES in answer.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "host"),
+    [
+        ({}, "127.0.0.1:8774"),
+        ({}, "[::1]"),
+        ({"bind": Address("0.0.0.0", 8774)}, "shim:8774"),
+        ({"bind": Address("0.0.0.0", 8774)}, "192.0.2.7"),
+        ({"fake_hosts": ("cloud.example", "b.example")}, "Cloud.Example:80"),
+        ({"trusted_proxies": 1}, "localhost"),
+        ({"fake_open": True}, "localhost"),
+    ],
+)
+def test_an_own_host_is_answered(fake_cloud: FakeCloud, settings: Any, host: str) -> None:
+    client = create_cloud_app(Settings(**settings), fake_cloud).test_client()
+    headers = {"Host": host, "X-Auth-Token": "demo", "X-Forwarded-Host": "a.example"}
+    for path in ("/v2/demo/images", "/image/v2/images", "/v3/auth/projects", "/_fake/requests"):
+        assert 200 == client.get(path, headers=headers).status_code
+
+
+def test_an_open_cloud_answers_to_any_host(fake_cloud: FakeCloud) -> None:
+    client = create_cloud_app(Settings(fake_open=True), fake_cloud).test_client()
+    headers = {"Host": "any.example", "X-Auth-Token": "demo"}
+    statuses = [client.get(path, headers=headers).status_code for path in PATHS]
+    assert 403 not in statuses
+    assert 403 == client.get("/_fake/requests", headers=headers).status_code
+
+
+def test_a_probe_and_a_client_without_a_host_are_answered(cloud_client: FlaskClient) -> None:
+    assert 200 == cloud_client.get("/healthcheck", headers={"Host": "evil.example"}).status_code
+    nameless = cloud_client.get("/identity", environ_overrides={"HTTP_HOST": None})
+    assert 300 == nameless.status_code
 
 
 @pytest.mark.parametrize(
