@@ -18,7 +18,7 @@ TOKEN_SECONDS = 3600
 _UNIQUE = ("id", "name")
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}")
 # What may follow the version in a path where there is no project.
-_OWN_WORDS = ("images", "extensions", "limits", "flavors", "servers")
+OWN_WORDS = ("images", "extensions", "limits", "flavors", "servers")
 # An id is part of a path, a name of a login; neither needs more than Keystone's own length.
 _ID = Regexp(
     r"[A-Za-z0-9_][A-Za-z0-9._~-]{0,63}\Z",
@@ -58,7 +58,7 @@ def stable_id(*parts: str) -> str:
 
 def _id_of(name: str) -> str:
     """Return a name as an id: itself, or 32 hexadecimal digits if no path can have it."""
-    is_usable = _SEGMENT.fullmatch(name) and name not in _OWN_WORDS
+    is_usable = _SEGMENT.fullmatch(name) and name not in OWN_WORDS
     return name if is_usable else stable_id("name", name)
 
 
@@ -99,7 +99,7 @@ class _Project(Schema):
     """A project; its id is its name where a path can have it, unless it has another."""
 
     name = Text(required=True, validate=_NAME)
-    id = Text(validate=[_ID, NoneOf(_OWN_WORDS, error="Must not be a word of the API's paths.")])
+    id = Text(validate=[_ID, NoneOf(OWN_WORDS, error="Must not be a word of the API's paths.")])
 
     @post_load
     def fill(self, project: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:

@@ -40,7 +40,7 @@ _HEADERS = {
 
 def mount_control_plane(app: Flask, cloud: FakeCloud, settings: Settings) -> None:
     """Mount the control plane at `/_fake`, and apply fault rules to everything else."""
-    faulty_app = FaultInjector(app, cloud.journal, cloud.fault_rules)
+    faulty_app = FaultInjector(app, cloud)
     control_app = create_control_app(cloud, str(settings.bind), settings.fake_hosts)
     control = DispatcherMiddleware(faulty_app, {"/_fake": control_app})
 
