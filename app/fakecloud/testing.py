@@ -41,12 +41,12 @@ class LegacyCloud(FakeCloud):
         return self.identity.issue(self._user, self._project, ("password",)).id
 
     def environ(self) -> dict[str, str]:
-        """Return the environment variables with which OpenStack's clients log in, past any proxy."""
-        direct = {
-            name: _without_proxy(os.environ.get(name, "")) for name in ("no_proxy", "NO_PROXY")
-        }
+        """Return the environment with which OpenStack's clients log in, without a proxy."""
+        others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        direct = ",".join(filter(None, [others, "127.0.0.1,localhost"]))
         return {
-            **direct,
+            "no_proxy": direct,
+            "NO_PROXY": direct,
             "OS_AUTH_URL": self.auth_url,
             "OS_IDENTITY_API_VERSION": "3",
             "OS_USERNAME": self.username,
