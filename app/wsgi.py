@@ -77,7 +77,7 @@ def _metrics(settings: Settings) -> "Metrics | None":
 
 
 def _read_seed(settings: Settings) -> "Seed":
-    from nova_image_shim.fakecloud.items import ImageFileError  # noqa: PLC0415
+    from nova_image_shim.fakecloud.document import ImageFileError  # noqa: PLC0415
     from nova_image_shim.fakecloud.seed import load_seed  # noqa: PLC0415
 
     try:

@@ -65,19 +65,29 @@ def is_visible(context: Context, stored: StoredImage) -> bool:
     )
 
 
-def is_listed(context: Context, stored: StoredImage, member_status: str = "accepted") -> bool:
-    """Tell whether an image is in the caller's list; an admin's lacks others' community images.
+def is_listed(
+    context: Context,
+    stored: StoredImage,
+    member_status: str = "accepted",
+    *,
+    community: bool = False,
+) -> bool:
+    """Tell whether an image is in the caller's list, hidden images included.
 
-    `member_status` is that of the images shared with the caller: `accepted`, `pending`, `rejected`
-    or `all`. It does not limit an admin.
+    Args:
+        context: the caller.
+        stored: the image.
+        member_status: that of the images shared with the caller: `accepted`, `pending`, `rejected`
+            or `all`. It does not limit an admin.
+        community: others' community images are listed, too.
     """
     image, members = stored
-    if image["os_hidden"] or image["status"] in _UNLISTED:
+    if image["status"] in _UNLISTED:
         return False
     if image["visibility"] == "public" or image["owner"] == context.project_id:
         return True
     if image["visibility"] == "community":
-        return False
+        return community
     status = members.get(context.project_id)
     is_shared = image["visibility"] == "shared" and status is not None
     return is_admin(context) or (is_shared and member_status in {status, "all"})
@@ -94,6 +104,8 @@ def find_page(
     """
     given = list(pairs)
     first = dict(reversed(given))
+    if "os_hidden" not in first:
+        given.append(("os_hidden", "false"))
     tests = [_TESTS.get(name, _equal)(name, value) for name, value in given if name not in _PAGING]
     order = _order(given)
     limit = min(_number("limit", first.get("limit", _DEFAULT_LIMIT)), MAX_LIMIT)
@@ -107,7 +119,10 @@ def find_page(
         stored.image
         for stored in images.values()
         if stored.image["id"] == marker  # which may be visible and not listed
-        or (is_listed(context, stored, member_status) and all(test(stored.image) for test in tests))
+        or (
+            is_listed(context, stored, member_status, community="visibility" in first)
+            and all(test(stored.image) for test in tests)
+        )
     ]
     for descending, keys in reversed(order):
         found.sort(key=partial(_sort_values, keys), reverse=descending)
@@ -186,14 +201,16 @@ def _tag(_name: str, value: str) -> Test:
     return lambda image: value in image["tags"]
 
 
-def _not_hidden(name: str, value: str) -> Test:
-    if value.lower() != "false":
-        raise ImageBadRequest(f"The embedded image API lists nothing but {name}=false")
-    return lambda _image: True
+def _hidden(name: str, value: str) -> Test:
+    word = value.lower()
+    if word not in {"true", "false"}:
+        allowed = "Valid values are 'true' or 'false'."
+        raise ImageBadRequest(f"Invalid value '{word}' for '{name}' filter. {allowed}")
+    return lambda image: image["os_hidden"] == (word == "true")
 
 
 def _visibility(_name: str, value: str) -> Test:
-    if value not in {"community", "public", "private", "shared", "all"}:
+    if value and value not in {"community", "public", "private", "shared", "all"}:
         raise ImageBadRequest(f"Invalid visibility value: {value}")
     return lambda image: value in {"all", image["visibility"]}
 
@@ -233,7 +250,7 @@ def _number(name: str, value: str) -> int:
 
 
 _TESTS: dict[str, Callable[[str, str], Test]] = {
-    "os_hidden": _not_hidden,
+    "os_hidden": _hidden,
     "visibility": _visibility,
     "protected": _protected,
     "tag": _tag,

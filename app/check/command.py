@@ -1,6 +1,7 @@
 """`nova-image-shim check`: the command and the order of its steps."""
 
 import argparse
+import codecs
 import json
 import logging
 import os
@@ -106,7 +107,7 @@ def _cloud_findings(settings: Settings, token_file: Path | None) -> Iterator[Fin
 
 def _token_in(file: Path) -> str:
     try:
-        token = file.read_text(encoding="ascii").strip()
+        token = file.read_bytes().removeprefix(codecs.BOM_UTF8).decode("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise CheckFailed(f"--token-file {file}: {error}.", "Name a file with a token.") from error
     if not token.isprintable() or not token or " " in token:

@@ -14,6 +14,7 @@ from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.auth.caller import Authenticate, Caller, Unauthenticated
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.app import mount_control_plane
+from nova_image_shim.fakecloud.hosts import guard_host
 from nova_image_shim.fakecloud.identity.identity import Identity
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.fakecloud.services import register_services
@@ -27,13 +28,13 @@ _log = logging.getLogger(__name__)
 
 
 def create_seeded_app(settings: Settings, seed: Seed, metrics: "Metrics | None" = None) -> Flask:
-    """Return the application over an embedded cloud that begins with the seed."""
+    """Return the application over an embedded cloud, and log that it is not secure."""
     _log.warning(
         "SHIM_BACKEND=memory: an embedded cloud with %d images, lost when the process ends; it is "
         "NOT secure: its passwords are public, and anyone who reaches /_fake/ can change "
         "everything%s",
         len(seed.images),
-        "; SHIM_FAKE_OPEN=1: any token is accepted" if settings.fake_open else "",
+        "; SHIM_FAKE_OPEN=1: any token and any Host are accepted" if settings.fake_open else "",
     )
     return create_cloud_app(settings, FakeCloud(seed), metrics=metrics)
 
@@ -53,8 +54,10 @@ def create_cloud_app(
     app.extensions["fake_cloud"] = cloud
     app.extensions["fake_authenticate"] = authenticate
     app.extensions["welcome"] = partial(welcome, cloud.seed)
-    register_services(app)
-    mount_control_plane(app, cloud, str(settings.bind))
+    if not settings.fake_open:
+        guard_host(app, settings)
+    register_services(app, settings)
+    mount_control_plane(app, cloud, settings)
     return app
 
 

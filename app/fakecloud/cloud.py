@@ -13,9 +13,9 @@ from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.clock import Clock
 from nova_image_shim.fakecloud.control.journal import Journal
 from nova_image_shim.fakecloud.control.rules import Rules
+from nova_image_shim.fakecloud.document import ImageFileError
 from nova_image_shim.fakecloud.identity.identity import Identity
 from nova_image_shim.fakecloud.image_file import complete, complete_images
-from nova_image_shim.fakecloud.items import ImageFileError
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.web.errors import HTTPError
 

@@ -7,7 +7,8 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
-from nova_image_shim.fakecloud.items import ImageFileError, load_document, load_items
+from nova_image_shim.fakecloud.document import ImageFileError, load_document
+from nova_image_shim.fakecloud.items import Text, load_items
 from nova_image_shim.translation.times import parse_time, to_nova_time
 
 STATUSES = """
@@ -37,8 +38,8 @@ def _require_time(text: str) -> None:
         raise ValidationError("Not a valid ISO 8601 time.") from error
 
 
-def _text() -> fields.String:
-    return fields.String(allow_none=True, validate=Length(max=255))
+def _text() -> Text:
+    return Text(allow_none=True, validate=Length(max=255))
 
 
 def _count(most: int) -> fields.Integer:
@@ -53,7 +54,7 @@ class ImageSchema(Schema):
 
         unknown = EXCLUDE
 
-    id = fields.String(required=True, validate=_IMAGE_ID)
+    id = Text(required=True, validate=_IMAGE_ID)
     name = _text()
     status = fields.String(validate=OneOf(STATUSES))
     visibility = fields.String(validate=OneOf(VISIBILITIES))
@@ -80,7 +81,7 @@ class ImageSchema(Schema):
         """Refuse a property whose name or value is not text."""
         for name, value in image.items():
             if not isinstance(name, str):
-                raise ValidationError("The name of a property must be a string.", str(name))
+                raise ValidationError({name: ["The name of a property must be a string."]})
             if name not in self.fields and not isinstance(value, str | None):
                 raise ValidationError("Not a valid string.", name)
 
@@ -99,20 +100,22 @@ def load_images(path: Path | None = None) -> list[dict[str, Any]]:
     Raises:
         ImageFileError: the file cannot be read, or an image in it is invalid.
     """
-    name, document = load_document(path)
-    images = document.get("images") if isinstance(document, dict) else document
-    if not isinstance(images, list):
-        raise ImageFileError(f"{name}: must be a list of images, or an object with `images`")
-    return complete_images(images, f"{name}: ")
+    document = load_document(path)
+    found = document.content
+    images = found.get("images") if isinstance(found, dict) else found
+    with document.named_in_errors():
+        if not isinstance(images, list):
+            raise ImageFileError("must be a list of images, or an object with `images`")
+        return complete_images(images)
 
 
-def complete_images(images: list[Any], prefix: str = "") -> list[dict[str, Any]]:
+def complete_images(images: list[Any]) -> list[dict[str, Any]]:
     """Check images and complete them.
 
     Raises:
-        ImageFileError: an image is invalid or repeats an id; the text begins with the prefix.
+        ImageFileError: an image is invalid or repeats an id.
     """
-    load_items("image", images, _IMAGE, prefix, unique=("id",))
+    load_items("image", images, _IMAGE, unique=("id",))
     return [complete(image) for image in images]
 
 

@@ -1,18 +1,24 @@
 """What the embedded cloud begins with: images, projects, users, from one file or by default."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validates
-from marshmallow.validate import Length, Range, Regexp
+from marshmallow.validate import Length, NoneOf, Range, Regexp
 
+from nova_image_shim.fakecloud.document import Document, ImageFileError, load_document
 from nova_image_shim.fakecloud.image_file import complete_images, load_images
-from nova_image_shim.fakecloud.items import ImageFileError, describe, load_document, load_items
+from nova_image_shim.fakecloud.items import Text, describe, load_items
 
 TOKEN_SECONDS = 3600
 _UNIQUE = ("id", "name")
+_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}")
+# What may follow the version in a path where there is no project.
+OWN_WORDS = ("images", "extensions", "limits", "flavors", "servers")
 # An id is part of a path, a name of a login; neither needs more than Keystone's own length.
 _ID = Regexp(
     r"[A-Za-z0-9_][A-Za-z0-9._~-]{0,63}\Z",
@@ -45,11 +51,22 @@ class User:
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def stable_id(*parts: str) -> str:
+    """Return 32 hexadecimal digits that depend on nothing but these names."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)).hex
+
+
+def _id_of(name: str) -> str:
+    """Return a name as an id: itself, or 32 hexadecimal digits if no path can have it."""
+    is_usable = _SEGMENT.fullmatch(name) and name not in OWN_WORDS
+    return name if is_usable else stable_id("name", name)
+
+
 def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
     """Return a user for each project, with its name as name and password."""
     return tuple(
         User(
-            project.name,
+            _id_of(project.name),
             project.name,
             password=project.name,
             api_key=project.name,
@@ -79,49 +96,50 @@ class Seed:
 
 
 class _Project(Schema):
-    """A project; its id is its name unless it has another."""
+    """A project; its id is its name where a path can have it, unless it has another."""
 
-    name = fields.String(required=True, validate=_NAME)
-    id = fields.String(validate=_ID)
+    name = Text(required=True, validate=_NAME)
+    id = Text(validate=[_ID, NoneOf(OWN_WORDS, error="Must not be a word of the API's paths.")])
 
     @post_load
     def fill(self, project: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         """Add the id."""
-        return {"id": project["name"], **project}
+        return {"id": _id_of(project["name"]), **project}
 
 
 class _User(Schema):
     """A user; its id and password are its name, and its API key its password, unless set.
 
     Args:
-        project_ids: the projects in which it may have roles.
+        projects: those in which it may have roles, by id or name.
     """
 
-    name = fields.String(required=True, validate=_NAME)
-    id = fields.String(validate=_ID)
+    name = Text(required=True, validate=_NAME)
+    id = Text(validate=_ID)
     password = fields.String(validate=_SECRET)
     api_key = fields.String(validate=_SECRET)
     roles = fields.Dict(
-        keys=fields.String(), values=fields.List(fields.String(validate=_NAME)), load_default=dict
+        keys=Text(), values=fields.List(fields.String(validate=_NAME)), load_default=dict
     )
 
-    def __init__(self, project_ids: Collection[str]) -> None:
+    def __init__(self, projects: Iterable[Project]) -> None:
         super().__init__()
-        self._project_ids = project_ids
+        names = {project.name: project.id for project in projects}
+        self._project_ids = names | {id_: id_ for id_ in names.values()}
 
     @validates("roles")
     def require_known_projects(self, roles: dict[str, list[str]], data_key: str) -> None:  # noqa: ARG002
         """Refuse roles in a project that does not exist."""
-        for project_id in roles:
-            if project_id not in self._project_ids:
-                raise ValidationError({project_id: ["There is no project with this id."]})
+        for project in roles:
+            if project not in self._project_ids:
+                raise ValidationError({project: ["There is no project with this id."]})
 
     @post_load
     def fill(self, user: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         """Add what was left out."""
         password = user.get("password", user["name"])
-        roles = {project_id: tuple(names) for project_id, names in user["roles"].items()}
-        usual = {"id": user["name"], "password": password, "api_key": password}
+        roles = {self._project_ids[key]: tuple(names) for key, names in user["roles"].items()}
+        usual = {"id": _id_of(user["name"]), "password": password, "api_key": password}
         return {**usual, **user, "roles": roles}
 
 
@@ -146,30 +164,36 @@ def load_seed(path: Path | None = None) -> Seed:
     Raises:
         ImageFileError: the file cannot be used; the text names the item and the reason.
     """
-    name, document = load_document(path)
-    if isinstance(document, list):
-        document = {"images": document}
-    if not isinstance(document, dict):
-        raise ImageFileError(
-            f"{name}: must be a list of images, or an object with `images`, `projects` or `users`"
+    return to_seed(load_document(path))
+
+
+def to_seed(document: Document) -> Seed:
+    """Return the seed in a document; see `load_seed`."""
+    with document.named_in_errors():
+        found = _load_top_level(document.content)
+        projects, users = _DEFAULT_PROJECTS, None
+        if "projects" in found:
+            loaded = load_items("project", found["projects"], _Project(), _UNIQUE)
+            projects = tuple(Project(**project) for project in loaded)
+        if "users" in found:
+            loaded = load_items("user", found["users"], _User(projects), _UNIQUE)
+            users = tuple(User(**user) for user in loaded)
+        return Seed(
+            images=complete_images(found["images"]) if "images" in found else load_images(),
+            projects=projects,
+            users=_default_users(projects) if users is None else users,
+            token_seconds=found.get("token_seconds", TOKEN_SECONDS),
         )
+
+
+def _load_top_level(content: Any) -> dict[str, Any]:
+    if isinstance(content, list):
+        return {"images": content}
+    if not isinstance(content, dict):
+        text = "must be a list of images, or an object with `images`, `projects` or `users`"
+        raise ImageFileError(text)
     try:
-        found = _Seed().load(document)
+        found: dict[str, Any] = _Seed().load(content)
     except ValidationError as error:
-        raise ImageFileError(f"{name}: {describe(error)}") from error
-    prefix = f"{name}: "
-    projects = _DEFAULT_PROJECTS
-    if "projects" in found:
-        loaded = load_items("project", found["projects"], _Project(), prefix, _UNIQUE)
-        projects = tuple(Project(**project) for project in loaded)
-    users = _default_users(projects)
-    if "users" in found:
-        schema = _User({project.id for project in projects})
-        loaded = load_items("user", found["users"], schema, prefix, _UNIQUE)
-        users = tuple(User(**user) for user in loaded)
-    return Seed(
-        images=complete_images(found["images"], prefix) if "images" in found else load_images(),
-        projects=projects,
-        users=users,
-        token_seconds=found.get("token_seconds", TOKEN_SECONDS),
-    )
+        raise ImageFileError(describe(error)) from error
+    return found

@@ -46,6 +46,7 @@ class Settings:
     client_timeout_seconds: float = setting("SHIM_CLIENT_TIMEOUT", 30.0, values.seconds(3600))
     memory_images: Path | None = setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
     fake_open: bool = setting("SHIM_FAKE_OPEN", default=False, parse=values.flag)
+    fake_hosts: tuple[str, ...] = setting("SHIM_FAKE_HOSTS", (), values.host_names)
 
     glance_endpoint: str | None = setting("SHIM_GLANCE_ENDPOINT", None, values.url)
     glance_page_size: int = setting("SHIM_GLANCE_PAGE_SIZE", 1000, values.integer(1, 10000))

@@ -142,6 +142,14 @@ def is_off(text: str) -> bool:
     return _SWITCH.get(text.strip().lower()) is False
 
 
+def host_names(text: str) -> tuple[str, ...]:
+    """Allow one or more names of this machine, and return them in lower case."""
+    names = tuple(name.strip().lower() for name in text.split(","))
+    if not all(re.fullmatch(r"[a-z0-9._-]+", name) for name in names):
+        raise ValueError("must be one or more host names without a port, separated by commas")
+    return names
+
+
 def _with_port(text: str) -> Address:
     found = Address.parse(text)
     if not found.port:

@@ -1,6 +1,7 @@
 """The command `nova-image-shim translate`, which translates images without a cloud."""
 
 import argparse
+import codecs
 import sys
 from typing import Any
 
@@ -51,7 +52,7 @@ def _read() -> Any:
         text = f"standard input is longer than {_MAX_BYTES} bytes; translate one page at a time"
         raise _InvalidInputError(text)
     try:
-        return orjson.loads(data)
+        return orjson.loads(data.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise _InvalidInputError(f"standard input is not valid JSON: {error}") from error
 

@@ -57,7 +57,7 @@ CASES = cases()
 def legacy_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a live service of the legacy mounts, whose images nobody changes.
 
-    It takes any token, since the cases are of more projects than a token could be of.
+    It takes any token and any `Host`, since the cases have many.
     """
     log = tmp_path_factory.mktemp("shim") / "log"
     with shim(log, SHIM_BACKEND="memory", SHIM_MOUNTS="v1.1,v2", SHIM_FAKE_OPEN="1") as url:
@@ -279,7 +279,7 @@ def odd_shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     images = [{"id": IMAGE_ID, **KEYS}, *({"id": odd_id} for odd_id in odd_ids)]
     (folder / "images.json").write_text(json.dumps({"images": images}))
     settings = {"SHIM_BACKEND": "memory", "SHIM_MEMORY_IMAGES": str(folder / "images.json")}
-    with shim(folder / "log", **settings) as url:
+    with shim(folder / "log", **settings, SHIM_FAKE_HOSTS="shim.example") as url:
         yield url
 
 

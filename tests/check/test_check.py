@@ -186,6 +186,13 @@ def test_a_file_without_a_token_is_an_error(
     assert found_text.startswith(f"--token-file {file}: {text}")
 
 
+def test_a_byte_order_mark_before_a_token_is_accepted(
+    environ: dict[str, str], token_file: Path
+) -> None:
+    token_file.write_text(token_file.read_text(), encoding="utf-8-sig")
+    assert [] == found(environ, token_file)
+
+
 @pytest.fixture
 def program(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -288,6 +288,13 @@ def test_an_invalid_json_body_is_refused(body: bytes, client: FlaskClient) -> No
     assert bad(f"the body is not valid JSON: {caught.value}") == told(answer)
 
 
+def test_a_files_byte_order_mark_is_accepted(client: FlaskClient) -> None:
+    body = b"\xef\xbb\xbf" + orjson.dumps([GIVEN])
+    answer = client.put("/_fake/images", data=body, content_type="application/json")
+    assert (204, None) == told(answer)
+    assert {"images": [IMAGE]} == client.get("/_fake/images").json
+
+
 def test_a_large_body_is_refused(client: FlaskClient) -> None:
     answer = client.put(
         "/_fake/images",
@@ -473,6 +480,15 @@ def test_a_host_of_this_machine_is_allowed(bind: str, hosts: list[str]) -> None:
     client = client_of(shared_app(bind))
     answers = {host: client.get("/_fake/", headers={"Host": host}).status_code for host in hosts}
     assert dict.fromkeys(hosts, 200) == answers
+
+
+def test_a_host_of_the_settings_is_allowed() -> None:
+    app = create_cloud_app(Settings(fake_hosts=("cloud.example",)), FakeCloud(load_seed()))
+    answers = [
+        client_of(app).get("/_fake/", headers={"Host": host}).status_code
+        for host in ("cloud.example:80", "www.cloud.example")
+    ]
+    assert [200, 403] == answers
 
 
 @pytest.mark.parametrize(

@@ -149,12 +149,15 @@ def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud)
         "method": "GET",
         "path": "/v2/*",
         "user_agent": "*client*",
+        "query": "*",
+        "project": "demo",
         "status": 503,
         "retry_after": "7",
         "latency_seconds": 0.01,
         "body": "garbage",
         "probability": 1,
         "seed": 3,
+        "skip": 1,
         "times": 2,
     }
     page.fill(**{name: str(value) for name, value in given.items()})
@@ -162,9 +165,11 @@ def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud)
     (rule,) = legacy_cloud.rules()
     expected = {**given, "hits": 0}
     assert expected == {key: rule[key] for key in rule if key != "id"}
-    assert 503 == ask(legacy_cloud, "/v2/demo/images", "one-client/1.0")
-    page.wait(lambda: "1 of 2" in page.text("rules"))
-    for word in ("GET /v2/* by *client*", "503", "Retry-After 7", "0.01 s delay", "body garbage"):
+    answers = [ask(legacy_cloud, "/v2/demo/images", "one-client/1.0") for _ in range(2)]
+    assert [200, 503] == answers
+    page.wait(lambda: "1 of 2 after 1" in page.text("rules"))
+    matches = "GET /v2/* by *client* query * project demo"
+    for word in (matches, "503", "Retry-After 7", "0.01 s delay", "body garbage"):
         assert word in page.text("rules")
     page.press(f"Delete rule {rule['id']}")
     assert [] == legacy_cloud.rules()

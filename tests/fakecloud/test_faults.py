@@ -15,8 +15,12 @@ from support.identity_answers import UNAUTHORIZED, error
 from support.peers import send_raw
 from urllib3.util import Retry
 
+from nova_image_shim.fakecloud import create_cloud_app
+from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.faults import GARBAGE
+from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.fakecloud.testing import LegacyCloud
+from nova_image_shim.settings import Settings
 
 UNAVAILABLE = "The server is currently unavailable. Please try again at a later time."
 
@@ -75,6 +79,43 @@ def test_a_rule_acts_twice_and_then_stops(cloud: Cloud) -> None:
     path = "/v2/demo/images"
     expected = [("GET", path, 503, rule), ("GET", path, 503, rule), ("GET", path, 200, None)]
     assert expected == cloud.seen()
+
+
+def test_the_second_page_fails(cloud: Cloud) -> None:
+    cloud.rule(status=503, path="*/images", query={"marker": "*"})
+    first = cloud.get("/v2/demo/images?limit=2")
+    following = {link["rel"]: link["href"] for link in first.json()["images_links"]}
+    answers = [first, cloud.http.get(following["next"], timeout=10), cloud.get()]
+    assert [200, 503, 200] == [answer.status_code for answer in answers]
+
+
+def test_the_first_requests_are_skipped(cloud: Cloud) -> None:
+    cloud.rule(status=503, skip=1, headers={"accept": "application/json"})
+    json = {"Accept": "application/json"}
+    statuses = [cloud.get(headers=headers).status_code for headers in (json, {}, json, json, {})]
+    assert [200, 200, 503, 503, 200] == statuses
+
+
+def test_only_one_project_sees_errors(cloud: Cloud) -> None:
+    cloud.rule(status=503, project="demo")
+    paths = ("/v2/{}/images", "/v2.1/images", "/image/v2/images", "/v3/auth/projects")
+    statuses = {
+        token: [
+            cloud.get(path.format(token), headers={"X-Auth-Token": token}).status_code
+            for path in paths
+        ]
+        for token in ("demo", "alt", "nobody")
+    }
+    assert {"demo": [503] * 4, "alt": [200] * 4, "nobody": [401] * 4} == statuses
+
+
+def test_a_project_of_an_open_cloud_is_that_of_the_path() -> None:
+    app = create_cloud_app(Settings(fake_open=True), FakeCloud(Seed()))
+    app.extensions["fake_cloud"].add_rule(status=503, project="demo")
+    client, headers = app.test_client(), {"X-Auth-Token": "any"}
+    paths = ("/v2/demo/images", "/v2/alt/images", "/v2.1/images", "/identity")
+    statuses = [client.get(path, headers=headers).status_code for path in paths]
+    assert [503, 200, 200, 300] == statuses
 
 
 LIMITED = {"code": 429, "message": "This request was rate-limited.", "retryAfter": "7"}

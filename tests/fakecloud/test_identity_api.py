@@ -1,6 +1,7 @@
 """The embedded identity whatever its version: documents, paths, addresses, the log."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from support.identity_answers import (
     refused,
 )
 
+from nova_image_shim.adapters.address import Address
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.settings import Settings
@@ -128,7 +130,7 @@ def test_a_missing_or_invalid_token_returns_401(
     "path",
     [
         *("/identity/x", "/identity/v4", "/v3/auth", "/v3/users", "/v2.0/x"),
-        *("/identity/v2.0/users", "/v3/auth/tokens/", "/identity/v3/projects"),
+        *("/identity/v2.0/users", "/v3/auth/tokens/x", "/identity/v3/projects"),
     ],
 )
 def test_an_unknown_path_returns_keystones_404(cloud_client: FlaskClient, path: str) -> None:
@@ -136,10 +138,28 @@ def test_an_unknown_path_returns_keystones_404(cloud_client: FlaskClient, path: 
     assert (404, NO_PATH) == (answer.status_code, answer.json)
 
 
+@pytest.mark.parametrize("slashes", ["/", "//"])
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_final_slash_is_stripped(cloud_client: FlaskClient, root: str, slashes: str) -> None:
+    client = partial(cloud_client.open, headers={"X-Auth-Token": "demo", "X-Subject-Token": "alt"})
+    v3 = {"auth": {"identity": password(), "scope": DEMO}}
+    v2 = {"auth": {"passwordCredentials": CREDENTIALS}}
+    assert 201 == client(f"{root}/v3/auth/tokens{slashes}", method="POST", json=v3).status_code
+    assert 200 == client(f"{root}/v2.0/tokens{slashes}", method="POST", json=v2).status_code
+    for path in (
+        *("v3/auth/tokens", "v3/auth/catalog", "v3/auth/projects", "v3/auth/domains"),
+        *("v3/auth/system", "v3/users/demo/projects", "v2.0/tokens/alt", "v2.0/tenants"),
+    ):
+        assert 200 == client(f"{root}/{path}{slashes}").status_code, path
+    for path in ("v3/auth/tokens", "v2.0/tokens/alt"):
+        assert 204 == client(f"{root}/{path}{slashes}", method="DELETE").status_code, path
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
         ("PUT", "/v3/auth/tokens", {"DELETE", "GET", "HEAD", "POST"}),
+        ("PUT", "/v3/auth/tokens/", {"DELETE", "GET", "HEAD", "POST"}),
         ("GET", "/v2.0/tokens", {"POST"}),
         ("PUT", "/identity", {"GET", "HEAD", "POST"}),
         ("PATCH", "/identity/v3/auth/projects", {"GET", "HEAD"}),
@@ -157,7 +177,12 @@ def test_another_method_returns_keystones_405(
 @pytest.mark.parametrize(
     ("settings", "headers", "base"),
     [
-        ({}, {"Host": "cloud.example:99"}, "http://cloud.example:99"),
+        ({}, {"Host": "127.0.0.1:99"}, "http://127.0.0.1:99"),
+        (
+            {"fake_hosts": ("cloud.example",)},
+            {"Host": "cloud.example:99"},
+            "http://cloud.example:99",
+        ),
         ({"compute_link_prefix": "https://cloud"}, {}, "https://cloud"),
         (
             {"trusted_proxies": 1},
@@ -177,6 +202,76 @@ def test_addresses_follow_the_requests_own_host(
     assert [f"{base}{path}" for path in expected] == urls
     wrong = client.get("/v2/demo/images", headers=headers)
     assert f'Keystone uri="{base}/identity"' == wrong.headers["WWW-Authenticate"]
+
+
+OTHER_NAMES = "; SHIM_FAKE_HOSTS allows other names"
+PATHS = {
+    "/identity": "error",
+    "/v2.0/tenants": "error",
+    "/v3/auth/tokens": "error",
+    "/image": "message",
+    "/image/v2/images": "message",
+    "/": "forbidden",
+    "/v2": "forbidden",
+    "/v2/demo/images": "forbidden",
+    "/v2.1/limits": "forbidden",
+    "/nowhere": "forbidden",
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("settings", "headers"),
+    [
+        ({}, {"Host": "evil.example:8774"}),
+        ({"fake_hosts": ("cloud.example",)}, {"Host": "evil.example"}),
+        ({"trusted_proxies": 1}, {"Host": "evil.example", "X-Forwarded-Host": "localhost"}),
+        ({"bind": Address("0.0.0.0", 8774)}, {"Host": "evil.example"}),
+    ],
+)
+def test_a_foreign_host_is_refused(
+    fake_cloud: FakeCloud, settings: Any, headers: dict[str, str], path: str
+) -> None:
+    client = create_cloud_app(Settings(**settings), fake_cloud).test_client()
+    usual = {"X-Auth-Token": "demo", "Accept": "application/json"}
+    answer: Any = client.get(path, headers=usual | headers)
+    assert 403 == answer.status_code
+    assert PATHS[path] in answer.json
+    assert "Host evil.example: the cloud answers to " in answer.text
+    assert OTHER_NAMES in answer.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "host"),
+    [
+        ({}, "127.0.0.1:8774"),
+        ({}, "[::1]"),
+        ({"bind": Address("0.0.0.0", 8774)}, "shim:8774"),
+        ({"bind": Address("0.0.0.0", 8774)}, "192.0.2.7"),
+        ({"fake_hosts": ("cloud.example", "b.example")}, "Cloud.Example:80"),
+        ({"trusted_proxies": 1}, "localhost"),
+        ({"fake_open": True}, "localhost"),
+    ],
+)
+def test_an_own_host_is_answered(fake_cloud: FakeCloud, settings: Any, host: str) -> None:
+    client = create_cloud_app(Settings(**settings), fake_cloud).test_client()
+    headers = {"Host": host, "X-Auth-Token": "demo", "X-Forwarded-Host": "a.example"}
+    for path in ("/v2/demo/images", "/image/v2/images", "/v3/auth/projects", "/_fake/requests"):
+        assert 200 == client.get(path, headers=headers).status_code
+
+
+def test_an_open_cloud_answers_to_any_host(fake_cloud: FakeCloud) -> None:
+    client = create_cloud_app(Settings(fake_open=True), fake_cloud).test_client()
+    headers = {"Host": "any.example", "X-Auth-Token": "demo"}
+    statuses = [client.get(path, headers=headers).status_code for path in PATHS]
+    assert 403 not in statuses
+    assert 403 == client.get("/_fake/requests", headers=headers).status_code
+
+
+def test_a_probe_and_a_client_without_a_host_are_answered(cloud_client: FlaskClient) -> None:
+    assert 200 == cloud_client.get("/healthcheck", headers={"Host": "evil.example"}).status_code
+    nameless = cloud_client.get("/identity", environ_overrides={"HTTP_HOST": None})
+    assert 300 == nameless.status_code
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,14 @@ from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 from nova_image_shim.settings import Settings
 
+OWNER = {"name": "demo", "domain": {"name": "default"}}
+DOMAIN = {"id": "default", "name": "Default"}
+
+
+def credential(secret: str = "demo", **named: Any) -> dict[str, Any]:
+    method = "application_credential"
+    return {"methods": [method], method: {"secret": secret, **named}}
+
 
 def user_of(**user: Any) -> Any:
     return {"identity": {"methods": ["password"], "password": {"user": user}}}
@@ -78,6 +86,89 @@ def test_a_v3_login_by_password(
     assert (False, "demo", ["member"]) == known
 
 
+def entries(catalog: list[dict[str, Any]]) -> dict[str, int]:
+    """Return the number of endpoints by the type of the service."""
+    return {service["type"]: len(service["endpoints"]) for service in catalog}
+
+
+WITHOUT_PROJECT = {"compute": 0, "identity": 3, "image": 3, "computev21": 0}
+
+
+@pytest.mark.parametrize(
+    ("scope", "shown"),
+    [
+        ({"system": {"all": True}}, {"system": {"all": True}}),
+        ({"domain": {"id": "default"}}, {"domain": DOMAIN}),
+        ({"domain": {"name": "Default"}}, {"domain": DOMAIN}),
+        ({"domain": {"name": "default"}}, {"domain": DOMAIN}),
+    ],
+)
+def test_an_admin_can_log_in_with_another_scope_than_a_project(
+    cloud_client: FlaskClient, scope: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    answer = login_v3(cloud_client, password("admin", "admin"), scope)
+    token = answer.json["token"]
+    assert (201, [{"id": ANY, "name": "admin"}]) == (answer.status_code, token["roles"])
+    assert shown == {name: token[name] for name in ("project", "domain", "system") if name in token}
+    assert WITHOUT_PROJECT == entries(token["catalog"])
+    headers = {"X-Auth-Token": answer.headers["X-Subject-Token"]}
+    mismatch = "URL's project_id 'admin' doesn't match Context's project_id 'None'"
+    refusal: Any = cloud_client.get("/v2/admin/images", headers=headers)
+    assert f"Malformed request URL: {mismatch}" == refusal.json["badRequest"]["message"]
+    for path in ("/v3/auth/tokens", "/identity/v3/auth/tokens/"):
+        again: Any = cloud_client.get(
+            path, headers=headers | {"X-Subject-Token": headers["X-Auth-Token"]}
+        )
+        assert answer.json == again.json
+
+
+@pytest.mark.parametrize(
+    "named",
+    [{"id": "demo"}, {"name": "demo", "user": OWNER}, {"name": "demo", "user": {"id": "demo"}}],
+)
+def test_a_login_by_application_credential(cloud_client: FlaskClient, named: Any) -> None:
+    answer = login_v3(cloud_client, credential(**named))
+    token = answer.json["token"]
+    assert (201, ["application_credential"]) == (answer.status_code, token["methods"])
+    own = {"id": "demo", "name": "demo", "restricted": True}
+    assert (own, "demo") == (token["application_credential"], token["project"]["id"])
+    assert catalog_v3() == token["catalog"]
+    headers = {"X-Auth-Token": answer.headers["X-Subject-Token"]}
+    assert 200 == cloud_client.get("/v2/demo/images", headers=headers).status_code
+
+
+FORBIDDEN = "You are not authorized to perform the requested action: Using a "
+
+
+@pytest.mark.parametrize(
+    ("first", "scope", "message"),
+    [
+        ((credential(id="demo"),), DEMO, f"{FORBIDDEN}delegated token to create another token is"),
+        ((credential(id="demo"),), None, f"{FORBIDDEN}delegated token to create another token is"),
+        ((password("admin", "admin"), {"system": {"all": True}}), DEMO, f"{FORBIDDEN}system-scope"),
+    ],
+)
+def test_a_limited_token_cannot_be_exchanged(
+    cloud_client: FlaskClient, first: Any, scope: Any, message: str
+) -> None:
+    token = login_v3(cloud_client, *first).headers["X-Subject-Token"]
+    answer = login_v3(cloud_client, by_token(token), scope)
+    assert (403, "Forbidden") == (answer.status_code, answer.json["error"]["title"])
+    assert answer.json["error"]["message"].startswith(message)
+
+
+def test_other_refusals_of_an_application_credential(cloud_client: FlaskClient) -> None:
+    answer = login_v3(cloud_client, credential(id="nowhere"))
+    message = "Could not find Application Credential: nowhere."
+    assert error(404, "Not Found", message) == answer.json
+    answer = login_v3(cloud_client, credential(id="demo"), DEMO)
+    message = "Error authenticating with application credential: Application credentials cannot "
+    assert error(401, "Unauthorized", f"{message}request a scope.") == answer.json
+    cloud = FakeCloud(Seed(users=(User("idle", "idle", "idle", "idle", {"demo": ()}),)))
+    client = create_cloud_app(Settings(), cloud).test_client()
+    assert UNAUTHORIZED == login_v3(client, credential("idle", id="idle")).json
+
+
 @pytest.mark.parametrize(
     "scope",
     [{}, {"scope": None}, {"scope": "unscoped"}, {"scope": {"unscoped": {}}}, {"scope": {}}],
@@ -122,7 +213,9 @@ def test_the_catalog_can_be_left_out(cloud_client: FlaskClient) -> None:
         (by_token(""), None),
         (by_token("alt"), DEMO),
         ({"methods": ["totp"]}, None),
-        ({"methods": ["application_credential"]}, None),
+        (credential(id="demo", secret="wrong"), None),
+        (credential(name="other", user=OWNER), None),
+        (password(), {"domain": {"id": "nowhere"}}),
     ],
 )
 def test_a_wrong_v3_login_returns_401(cloud_client: FlaskClient, identity: Any, scope: Any) -> None:
@@ -136,6 +229,7 @@ ONE_OF_TWO = "id or name must be present."
 
 
 USER = "auth/identity/password/user"
+CREDENTIAL = "auth/identity/application_credential"
 BAD_V3 = [
     ({}, f"{FIELD} 'auth/identity': {REQUIRED}"),
     ({"identity": {}}, f"{FIELD} 'auth/identity/methods': {REQUIRED}"),
@@ -153,6 +247,13 @@ BAD_V3 = [
     (user_of(password="12345"), f"{FIELD} '{USER}': {ONE_OF_TWO}"),
     (user_of(name="demo", password="12345"), f"{FIELD} '{USER}/domain': {REQUIRED}"),
     (user_of(name="demo", domain={}, password="x"), f"{FIELD} '{USER}/domain': {ONE_OF_TWO}"),
+    ({"identity": credential(name="x")}, f"{FIELD} '{CREDENTIAL}/user': {REQUIRED}"),
+    ({"identity": credential()}, f"{FIELD} '{CREDENTIAL}': {ONE_OF_TWO}"),
+    ({"identity": {"methods": ["application_credential"]}}, f"{FIELD} '{CREDENTIAL}': {REQUIRED}"),
+    (
+        {"identity": by_token("x"), "scope": {"domain": {"id": "default"}, "system": {}}},
+        f"{FIELD} 'auth/scope': Only one of project, domain and system may be present.",
+    ),
     ({"identity": by_token("demo"), "scope": "all"}, f"{FIELD} 'auth/scope': Invalid input type."),
     ({"identity": by_token("x"), "scope": {"project": {}}}, f"{FIELD} 'auth/scope/project': id or"),
 ]
@@ -225,6 +326,24 @@ def test_a_users_projects_are_listed(path: str) -> None:
     ]
     links = {"self": f"{BASE}/identity/v3/{path}", "next": None, "previous": None}
     assert {"projects": expected, "links": links} == answer.json
+
+
+def test_the_scopes_of_an_admin_are_listed(cloud_client: FlaskClient) -> None:
+    for name, system in (("demo", []), ("admin", [{"all": True}])):
+        answer: Any = cloud_client.get("/v3/auth/system", headers={"X-Auth-Token": name})
+        own = {"self": f"{BASE}/identity/v3/auth/system"}
+        assert (200, {"system": system, "links": own}) == (answer.status_code, answer.json)
+    answer = cloud_client.get("/v3/auth/domains", headers={"X-Auth-Token": "admin"})
+    domain = {
+        **DOMAIN,
+        "description": "",
+        "enabled": True,
+        "tags": [],
+        "options": {},
+        "links": {"self": f"{BASE}/identity/v3/domains/default"},
+    }
+    links = {"self": f"{BASE}/identity/v3/auth/domains", "next": None, "previous": None}
+    assert {"domains": [domain], "links": links} == answer.json
 
 
 def test_an_unknown_user_returns_404_and_domains_are_empty(cloud_client: FlaskClient) -> None:

@@ -170,6 +170,36 @@ def test_each_project_sees_its_own_and_an_admin_sees_more(
     assert {200, 404} >= set(statuses.values())
 
 
+HIDDEN = [
+    image(10, os_hidden=True, visibility="public", owner="alt"),
+    image(11, os_hidden=True, visibility="community", owner="alt"),
+    image(12, os_hidden=True, visibility="shared", owner="alt", members={"demo": "accepted"}),
+    image(13, os_hidden=True, visibility="community"),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "demo", "admin"),
+    [
+        ("visibility=community", "9 7 6", "9 7 6"),
+        ("visibility=community&owner=alt", "6", "6"),
+        ("visibility=all", "9 7 6 4 2 1", "9 7 6 5 4 3 2 1"),
+        ("visibility=shared&member_status=all", "5 4", "5 4"),
+        ("visibility=public", "2", "2"),
+        ("visibility=", "", ""),
+        ("os_hidden=true", "13 12 10 8", "12 10 8"),
+        ("os_hidden=True&visibility=community", "13 11", "13 11"),
+        ("os_hidden=true&visibility=all", "13 12 11 10 8", "13 12 11 10 8"),
+        ("os_hidden=False", "7 4 2 1", "9 5 4 3 2 1"),
+    ],
+)
+def test_community_and_hidden_images_are_listed_on_request(
+    query: str, demo: str, admin: str
+) -> None:
+    client = over([*VISIBLE, *HIDDEN])
+    assert (demo, admin) == (ids(client, query), ids(client, query, token="admin"))
+
+
 MANY = [
     image(1, name="b", size=5, min_ram=1, tags=["x", "y"], protected=True, os_distro="debian"),
     image(2, name="a", size=7, min_disk=2, tags=["x"], status="queued", disk_format="raw"),
@@ -305,7 +335,10 @@ SORT_KEYS = "name, status, container_format, disk_format, size, id, created_at, 
         ),
         ("name=a:b", "Unable to filter by unknown operator 'a'."),
         ("created_at=in:2020-01-01", "Unable to filter on a unknown operator."),
-        ("os_hidden=true", "The embedded image API lists nothing but os_hidden=false"),
+        (
+            "os_hidden=Yes",
+            "Invalid value 'yes' for 'os_hidden' filter. Valid values are 'true' or 'false'.",
+        ),
         ("member_status=some", "Invalid status: some"),
     ],
 )

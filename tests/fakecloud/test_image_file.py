@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fakecloud.images import COMPLETE, STATUS
+from nova_image_shim.fakecloud.document import ImageFileError
 from nova_image_shim.fakecloud.image_file import load_images
-from nova_image_shim.fakecloud.items import ImageFileError
 
 
 def load(folder: Path, text: str, name: str = "images.yaml") -> list[dict[str, Any]]:

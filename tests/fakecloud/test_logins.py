@@ -40,6 +40,18 @@ LOGINS: dict[str, Login] = {
         f"{url}/identity/v3", "demo", project_name="demo", project_domain_name="Default"
     ),
     "v2 token": lambda url: identity.V2Token(f"{url}/identity/v2.0", "demo", tenant_id="demo"),
+    "v3 application credential": lambda url: identity.V3ApplicationCredential(
+        f"{url}/identity/v3",
+        application_credential_id="demo",
+        application_credential_secret="demo",
+    ),
+    "v3 application credential by name": lambda url: identity.V3ApplicationCredential(
+        f"{url}/v3/",
+        application_credential_name="demo",
+        application_credential_secret="demo",
+        username="demo",
+        user_domain_name="default",
+    ),
     "any version": lambda url: identity.Password(
         f"{url}/identity", **USER, **DOMAINS, project_name="demo"
     ),

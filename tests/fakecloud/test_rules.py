@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from werkzeug.datastructures import Headers
 
-from nova_image_shim.fakecloud.control.rules import Rules
+from nova_image_shim.fakecloud.control.rules import Asked, Rules
 from nova_image_shim.web.errors import HTTPError
 
 EFFECTS = "a rule needs one of status, latency_seconds, body, close"
@@ -33,6 +34,8 @@ TIMES = f"times: {BETWEEN.format(1, 10**9)}"
         {"close": True, "latency_seconds": 2},
         {"method": "PUT", "path": "/v2/*", "user_agent": "*libcloud*", "status": 500},
         {"status": 500, "probability": 0.5, "seed": 2**53, "times": 1},
+        {"status": 500, "skip": 0, "query": "*marker=*", "project": "demo"},
+        {"status": 500, "skip": 1, "query": {"marker": "*"}, "headers": {"X-Id": "a*"}},
     ],
 )
 def test_a_rule_is_shown_as_added(rule: dict[str, Any]) -> None:
@@ -81,6 +84,16 @@ def test_a_rule_is_shown_as_added(rule: dict[str, Any]) -> None:
         ({"status": 503, "times": 0}, TIMES),
         ({"status": 503, "times": 10**9 + 1}, TIMES),
         ({"status": 200, "times": 0}, f"{STATUS}; {TIMES}"),
+        ({"status": 503, "skip": -1}, f"skip: {BETWEEN.format(0, 10**9)}"),
+        ({"status": 503, "skip": True}, f"skip: {NO_INTEGER}"),
+        ({"status": 503, "project": ""}, f"project: {PATTERN}"),
+        ({"status": 503, "query": ""}, f"query: {PATTERN}"),
+        ({"status": 503, "query": 1}, f"query: {NO_STRING}"),
+        ({"status": 503, "query": {}}, "query: Length must be between 1 and 20."),
+        ({"status": 503, "query": {"limit": 1}}, f"query.limit: {NO_STRING}"),
+        ({"status": 503, "headers": "X-Id: a"}, "headers: Not a valid mapping type."),
+        ({"status": 503, "headers": {"X-Id": ""}}, f"headers.X-Id: {PATTERN}"),
+        ({"status": 503, "headers": {"X-Id": None}}, "headers.X-Id: Field may not be null."),
     ],
 )
 def test_an_invalid_rule_is_refused_with_every_error(rule: Any, text: str) -> None:
@@ -122,9 +135,63 @@ def test_at_most_100_rules_are_allowed() -> None:
 def test_a_pattern_matches_the_whole_text(rule: dict[str, str], acts: bool) -> None:
     rules = Rules()
     rules.add({"status": 503, **rule})
-    found = rules.take("GET", "/v2/demo/images/one two", "apache-libcloud/3.8")
+    found = rules.take(Asked("GET", "/v2/demo/images/one two", "apache-libcloud/3.8"))
     assert acts == (found is not None)
     assert [int(acts)] == [shown["hits"] for shown in rules.all()]
+
+
+SECOND_PAGE = Asked(
+    "GET",
+    "/v2/p1/images",
+    query="limit=2&marker=a%20b&marker=c&empty=",
+    headers=Headers([("Accept", "application/json"), ("X-Id", "one"), ("X-Id", "two")]),
+    projects=("p1", "Team A"),
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "acts"),
+    [
+        ({"query": "*marker=*"}, True),
+        ({"query": "*marker=a%20b*"}, True),
+        ({"query": "marker=*"}, False),
+        ({"query": {"marker": "*"}}, True),
+        ({"query": {"marker": "a b"}}, True),
+        ({"query": {"marker": "c", "limit": "[12]"}}, True),
+        ({"query": {"marker": "c", "limit": "1"}}, False),
+        ({"query": {"empty": "*"}}, True),
+        ({"query": {"other": "*"}}, False),
+        ({"headers": {"accept": "*json"}}, True),
+        ({"headers": {"X-Id": "two"}}, True),
+        ({"headers": {"X-Id": "three"}}, False),
+        ({"headers": {"X-Id": "*", "X-Other": "*"}}, False),
+        ({"project": "p1"}, True),
+        ({"project": "Team*"}, True),
+        ({"project": "team a"}, False),
+        ({"project": "p1", "method": "POST"}, False),
+    ],
+)
+def test_query_headers_and_project_are_matched(rule: dict[str, Any], acts: bool) -> None:
+    rules = Rules()
+    rules.add({"status": 503, **rule})
+    assert acts == (rules.take(SECOND_PAGE) is not None)
+    assert rules.take(Asked("GET", "/v2/p1/images")) is None
+
+
+def test_the_first_requests_that_match_can_be_skipped() -> None:
+    rules = Rules()
+    rules.add({"status": 503, "skip": 2, "times": 2, "path": "/a"})
+    taken = [rules.take(Asked("GET", path)) is not None for path in "/a /b /a /b /a /a /a".split()]
+    assert [False, False, False, False, True, True, False] == taken
+    assert [2] == [shown["hits"] for shown in rules.all()]
+
+
+def test_a_rule_that_skips_leaves_a_request_to_the_next() -> None:
+    rules = Rules()
+    rules.add({"status": 500, "skip": 1})
+    rules.add({"status": 502})
+    taken = [rules.take(Asked("GET", "/")) for _ in range(2)]
+    assert [502, 500] == [rule.wanted["status"] for rule in taken if rule]
 
 
 def test_only_the_first_matching_rule_acts() -> None:
@@ -132,7 +199,7 @@ def test_only_the_first_matching_rule_acts() -> None:
     rules.add({"status": 500, "path": "/v3/*"})
     rules.add({"status": 502, "times": 2})
     rules.add({"status": 503})
-    taken = [rules.take("GET", "/v2", "") for _ in range(4)]
+    taken = [rules.take(Asked("GET", "/v2")) for _ in range(4)]
     assert [502, 502, 503, 503] == [rule.wanted["status"] for rule in taken if rule]
     assert [0, 2, 2] == [shown["hits"] for shown in rules.all()]
 
@@ -140,7 +207,7 @@ def test_only_the_first_matching_rule_acts() -> None:
 def draws(rule: dict[str, Any]) -> list[bool]:
     rules = Rules()
     rules.add(rule)
-    return [rules.take("GET", "/", "") is not None for _ in range(1000)]
+    return [rules.take(Asked("GET", "/")) is not None for _ in range(1000)]
 
 
 def test_a_probability_is_accurate_repeatable_and_limited() -> None:
@@ -159,9 +226,9 @@ def test_requests_that_do_not_match_do_not_change_the_random_sequence() -> None:
         store.add({"status": 503, "probability": 0.5, "path": "/a"})
     acted = []
     for _ in range(100):
-        rules.take("GET", "/b", "")
-        acted.append(rules.take("GET", "/a", "") is not None)
-    assert acted == [other.take("GET", "/a", "") is not None for _ in range(100)]
+        rules.take(Asked("GET", "/b"))
+        acted.append(rules.take(Asked("GET", "/a")) is not None)
+    assert acted == [other.take(Asked("GET", "/a")) is not None for _ in range(100)]
 
 
 def test_rules_can_be_deleted() -> None:
@@ -174,5 +241,5 @@ def test_rules_can_be_deleted() -> None:
         rules.remove(2)
     rules.clear()
     assert [] == rules.all()
-    assert rules.take("GET", "/", "") is None
+    assert rules.take(Asked("GET", "/")) is None
     assert 4 == rules.add({"status": 503})["id"]

@@ -73,6 +73,12 @@ def test_a_nova_conf_is_enough() -> None:
     assert ["pass$word # no comment", "a$ecret-of-another"] == settings.secrets
 
 
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
+    (path := tmp_path / "nova.conf").write_bytes(b"\xef\xbb\xbf" + NOVA_CONF.read_bytes())
+    settings = Settings.from_environ({"SHIM_CONFIG_FILE": str(path)})
+    assert by_name(Settings()) | TAKEN | {"SHIM_CONFIG_FILE": path} == by_name(settings)
+
+
 @pytest.mark.parametrize(
     ("given", "changed"),
     [

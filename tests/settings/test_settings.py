@@ -122,6 +122,7 @@ GOOD = [
     ("SHIM_SUNSET", "2027-01-31T02:00:00+02:00", MIDNIGHT),
     ("SHIM_BROWNOUT", "percent=2.5 status=404", Brownout(percent=2.5, status=404)),
     ("SHIM_MEMORY_IMAGES", HERE, Path(HERE)),
+    ("SHIM_FAKE_HOSTS", "Cloud.example, b_c", ("cloud.example", "b_c")),
     ("SHIM_MEMCACHED_SERVERS", "cache:11211", (Address("cache", 11211),)),
     ("SHIM_MEMCACHED_SERVERS", "[::1]:1, b_c:65535", (Address("::1", 1), Address("b_c", 65535))),
     ("SHIM_MEMCACHED_SERVERS", "a, unix:/run/m,", (Address("a", 11211), "unix:/run/m")),
@@ -254,6 +255,11 @@ BAD = [
         "OS_CACERT", f"{A_FILE}{OR_CERTIFICATES}", "/nowhere", "nowhere", A_FOLDER, "x" * 5000
     ),
     *refused("SHIM_MEMCACHED_SERVERS", SERVERS, *NO_SERVER),
+    *refused(
+        "SHIM_FAKE_HOSTS",
+        "must be one or more host names without a port, separated by commas",
+        *("a:1", "a,", "a b", "http://a", "*.a", "é"),
+    ),
     *refused(
         "SHIM_MOUNTS",
         "must be one or more of v1.1, v2, v2.1, separated by commas",

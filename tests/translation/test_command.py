@@ -59,6 +59,11 @@ def test_a_single_image_is_translated(translated: Callable[..., Any]) -> None:
     assert {"image": Translator(LINKS).full(IMAGE)} == translated(IMAGE)  # type: ignore[arg-type]
 
 
+def test_a_byte_order_mark_is_accepted(run: Run) -> None:
+    data = json.dumps(IMAGE).encode()
+    assert run(data) == run(b"\xef\xbb\xbf" + data)
+
+
 @pytest.mark.parametrize("wrap", [lambda images: {"images": images}, lambda images: images])
 def test_a_list_is_translated(wrap: Any, translated: Callable[..., Any]) -> None:
     images = [IMAGE, IMAGE | {"id": "b", "name": None, "size": 5}]

@@ -4,7 +4,7 @@ It is separate from the one that clients call, so that the journal does not reco
 fault rules do not apply to it, and its errors are not in legacy form.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -17,6 +17,7 @@ from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control import views
 from nova_image_shim.fakecloud.control.csrf import require_own_page
 from nova_image_shim.fakecloud.control.faults import FaultInjector
+from nova_image_shim.settings import Settings
 from nova_image_shim.web.errors import register_errors
 from nova_image_shim.web.responses import json_response
 
@@ -37,10 +38,11 @@ _HEADERS = {
 }
 
 
-def mount_control_plane(app: Flask, cloud: FakeCloud, bind: str) -> None:
+def mount_control_plane(app: Flask, cloud: FakeCloud, settings: Settings) -> None:
     """Mount the control plane at `/_fake`, and apply fault rules to everything else."""
-    faulty_app = FaultInjector(app, cloud.journal, cloud.fault_rules)
-    control = DispatcherMiddleware(faulty_app, {"/_fake": create_control_app(cloud, bind)})
+    faulty_app = FaultInjector(app, cloud)
+    control_app = create_control_app(cloud, str(settings.bind), settings.fake_hosts)
+    control = DispatcherMiddleware(faulty_app, {"/_fake": control_app})
 
     def either(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # The dispatcher would take the `*` of `OPTIONS *` for an application's root.
@@ -50,8 +52,8 @@ def mount_control_plane(app: Flask, cloud: FakeCloud, bind: str) -> None:
     app.wsgi_app = either  # type: ignore[method-assign]
 
 
-def create_control_app(cloud: FakeCloud, bind: str) -> Flask:
-    """Return the application to mount at `/_fake`; `bind` decides the allowed `Host`."""
+def create_control_app(cloud: FakeCloud, bind: str, hosts: Collection[str] = ()) -> Flask:
+    """Return the application to mount at `/_fake`; `bind` and `hosts` decide the allowed `Host`."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
@@ -60,7 +62,7 @@ def create_control_app(cloud: FakeCloud, bind: str) -> Flask:
 
     @app.before_request
     def admit() -> None:
-        require_own_page(request, bind)
+        require_own_page(request, bind, hosts)
 
     @app.after_request
     def harden(response: Response) -> Response:

@@ -2,23 +2,30 @@
 
 import contextlib
 import errno
+import re
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, NoReturn
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
 from nova_image_shim.api.errors import fault_response
-from nova_image_shim.fakecloud.control.journal import Entry, Journal
-from nova_image_shim.fakecloud.control.rules import Rules
+from nova_image_shim.auth.caller import Authenticate, Unauthenticated
+from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.control.journal import Entry
+from nova_image_shim.fakecloud.control.rules import Asked
 from nova_image_shim.fakecloud.identity.responses import keystone_error
 from nova_image_shim.fakecloud.image.views import glance_error
+from nova_image_shim.fakecloud.seed import OWN_WORDS
 from nova_image_shim.fakecloud.services import renderer_for
+
+_PROJECT = re.compile(rf"/(?:v1\.1|v2|v2\.1)/(?!(?:{'|'.join(OWN_WORDS)})(?:/|\Z))([^/]+)")
 
 GARBAGE = b'{"this is not JSON": \x00\xff'
 
@@ -26,11 +33,13 @@ GARBAGE = b'{"this is not JSON": \x00\xff'
 class FaultInjector:
     """Record every request of an application, and let fault rules spoil some responses."""
 
-    def __init__(self, app: Flask, journal: Journal, rules: Rules) -> None:
+    def __init__(self, app: Flask, cloud: FakeCloud) -> None:
         self._context = app.request_context
         self._app = app.wsgi_app
-        self._journal = journal
-        self._rules = rules
+        self._authenticate: Authenticate = app.extensions["fake_authenticate"]
+        self._journal = cloud.journal
+        self._rules = cloud.fault_rules
+        self._names = {project.id: project.name for project in cloud.seed.projects}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, by a fault if a rule matches."""
@@ -38,13 +47,31 @@ class FaultInjector:
             return self._app(environ, start_response)
         entry = self._journal.begin(environ)
         start = _recording(entry, start_response)
-        rule = self._rules.take(
-            environ["REQUEST_METHOD"], _path(environ), environ.get("HTTP_USER_AGENT", "")
-        )
+        rule = self._rules.take(self._asked(environ))
         if rule is None:
             return self._app(environ, start)
         entry.rule = rule.number
         return self._apply(rule.wanted, environ, start)
+
+    def _asked(self, environ: WSGIEnvironment) -> Asked:
+        return Asked(
+            environ["REQUEST_METHOD"],
+            _path(environ),
+            environ.get("HTTP_USER_AGENT", ""),
+            environ.get("QUERY_STRING", ""),
+            EnvironHeaders(environ),
+            self._projects(environ),
+        )
+
+    def _projects(self, environ: WSGIEnvironment) -> Collection[str]:
+        """Return id and name of the caller's project, nothing for a caller without one."""
+        match = _PROJECT.match(_path(environ))
+        try:
+            caller = self._authenticate(Request(environ), match and match[1])
+        except Unauthenticated:
+            return ()
+        known = caller.project_id
+        return (known, self._names.get(known, known)) if known else ()
 
     def _apply(
         self, wanted: Any, environ: WSGIEnvironment, start_response: StartResponse

@@ -2,16 +2,17 @@
 
 import math
 import random
-import re
 import threading
-from collections.abc import Mapping
-from fnmatch import translate
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.exceptions import SCHEMA
 from marshmallow.validate import Length, OneOf, Range, Regexp
+from werkzeug.datastructures import Headers, MultiDict
 
 from nova_image_shim.web.errors import HTTPError
 
@@ -19,6 +20,21 @@ MAX_RULES = 100
 EFFECTS = ("status", "latency_seconds", "body", "close")
 _STATUSES = [int(status) for status in HTTPStatus if status >= 400]
 _GLOB = Length(1, 255)
+_NO_STEPS = (SCHEMA, "key", "value")  # marshmallow's, in the path of a message
+
+
+class Asked(NamedTuple):
+    """What rules look at in a request: path percent-decoded, query as sent.
+
+    `projects` are id and name of the caller's project, if there is one.
+    """
+
+    method: str
+    path: str
+    user_agent: str = ""
+    query: str = ""
+    headers: Headers = Headers()
+    projects: Collection[str] = ()
 
 
 class Number(fields.Field[float]):
@@ -41,12 +57,32 @@ class RetryAfter(fields.String):
         return text
 
 
+class Query(fields.Field[str | dict[str, str]]):
+    """A pattern of the whole query, or patterns of parameters by name."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str | dict[str, str]:
+        field = _patterns() if isinstance(value, dict) else _pattern()
+        found: str | dict[str, str] = field.deserialize(value, *args, **kwargs)
+        return found
+
+
+def _pattern() -> fields.String:
+    return fields.String(validate=_GLOB)
+
+
+def _patterns() -> fields.Dict:
+    return fields.Dict(keys=_pattern(), values=_pattern(), validate=Length(1, 20))
+
+
 class RuleSchema(Schema):
     """A rule as JSON."""
 
     method = fields.String(validate=Regexp(r"[A-Z]{1,20}\Z", error="Must be a method such as GET."))
-    path = fields.String(validate=_GLOB)
-    user_agent = fields.String(validate=_GLOB)
+    path = _pattern()
+    user_agent = _pattern()
+    query = Query()
+    headers = _patterns()
+    project = _pattern()
     status = fields.Integer(
         strict=True, validate=OneOf(_STATUSES, error="Must be an HTTP status of 400 or more.")
     )
@@ -60,6 +96,7 @@ class RuleSchema(Schema):
     close = fields.Boolean(truthy={True}, falsy=set(), error_messages={"invalid": "Must be true."})
     probability = Number(validate=Range(0, 1))
     seed = fields.Integer(strict=True, validate=Range(0, 2**53))
+    skip = fields.Integer(strict=True, validate=Range(0, 10**9))
     times = fields.Integer(strict=True, validate=Range(1, 10**9))
 
     @validates_schema
@@ -89,12 +126,16 @@ def load_object(schema: Schema, value: Any) -> dict[str, Any]:
     try:
         return schema.load(value)  # type: ignore[no-any-return]
     except ValidationError as error:
-        texts = [
-            text if name == SCHEMA else f"{name}: {text}"
-            for name, messages in error.messages_dict.items()
-            for text in messages
-        ]
-        raise HTTPError(400, "; ".join(texts)) from error
+        raise HTTPError(400, "; ".join(_lines(error.messages))) from error
+
+
+def _lines(messages: Any, path: str = "") -> Iterator[str]:
+    """Yield each message after the path of its field, such as `headers.X-Id: Not a ...`."""
+    if isinstance(messages, dict):
+        for step, inner in messages.items():
+            yield from _lines(inner, path if step in _NO_STEPS else f"{path}.{step}")
+    else:
+        yield from (f"{path[1:]}: {message}" if path else message for message in messages)
 
 
 class Rule:
@@ -104,25 +145,50 @@ class Rule:
         self.number = number
         self.wanted = wanted
         self.hits = 0
+        self._matched = 0
         self._random = random.Random(wanted.get("seed", 0))  # noqa: S311 - must be repeatable
-        self._path = re.compile(translate(wanted.get("path", "*")))
-        self._user_agent = re.compile(translate(wanted.get("user_agent", "*")))
 
-    def take(self, method: str, path: str, user_agent: str) -> bool:
+    def take(self, asked: Asked) -> bool:
         """Tell whether the rule acts on a request, and count it if so."""
-        acts = (
-            self.hits < self.wanted.get("times", self.hits + 1)
-            and method == self.wanted.get("method", method)
-            and self._path.match(path) is not None
-            and self._user_agent.match(user_agent) is not None
+        if not self._matches(asked):
+            return False
+        self._matched += 1
+        acts: bool = (
+            self._matched > self.wanted.get("skip", 0)
+            and self.hits < self.wanted.get("times", self.hits + 1)
             and self._random.random() < self.wanted.get("probability", 1)
         )
         self.hits += acts
         return acts
 
+    def _matches(self, asked: Asked) -> bool:
+        wanted, query = self.wanted, self.wanted.get("query", "*")
+        by_name: dict[str, str] = query if isinstance(query, dict) else {}
+        parameters = MultiDict(parse_qsl(asked.query, keep_blank_values=True))
+        return all(
+            (
+                wanted.get("method") in {None, asked.method},
+                fnmatchcase(asked.path, wanted.get("path", "*")),
+                fnmatchcase(asked.user_agent, wanted.get("user_agent", "*")),
+                by_name or fnmatchcase(asked.query, query),
+                _all_like(by_name, parameters.getlist),
+                _all_like(wanted.get("headers", {}), asked.headers.getlist),
+                "project" not in wanted or _any_like(asked.projects, wanted["project"]),
+            )
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the rule's fields with its `id` and `hits`, how often it acted."""
         return {"id": self.number, **self.wanted, "hits": self.hits}
+
+
+def _all_like(patterns: Mapping[str, str], values: Callable[[str], Iterable[str]]) -> bool:
+    """Tell whether for each name one of its values matches the pattern."""
+    return all(_any_like(values(name), pattern) for name, pattern in patterns.items())
+
+
+def _any_like(texts: Iterable[str], pattern: str) -> bool:
+    return any(fnmatchcase(text, pattern) for text in texts)
 
 
 class Rules:
@@ -167,11 +233,10 @@ class Rules:
         with self._lock:
             self._rules.clear()
 
-    def take(self, method: str, path: str, user_agent: str) -> Rule | None:
+    def take(self, asked: Asked) -> Rule | None:
         """Return the rule that acts on a request, None for none, and count it."""
         with self._lock:
-            rules = self._rules.values()
-            return next((rule for rule in rules if rule.take(method, path, user_agent)), None)
+            return next((rule for rule in self._rules.values() if rule.take(asked)), None)
 
     def _find(self, number: int) -> Rule:
         if number not in self._rules:

@@ -1,5 +1,6 @@
 """The views of the control plane."""
 
+import codecs
 from functools import partial
 from typing import Any
 
@@ -179,7 +180,7 @@ def _body() -> Any:
         HTTPError: 400; it is not valid JSON.
     """
     try:
-        return orjson.loads(request.get_data())
+        return orjson.loads(request.get_data().removeprefix(codecs.BOM_UTF8))  # a file's
     except orjson.JSONDecodeError as error:
         raise HTTPError(400, f"the body is not valid JSON: {error}") from error
 

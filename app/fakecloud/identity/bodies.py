@@ -4,12 +4,17 @@ Source: keystone at 30.0.0, keystone/common/render_token.py, for v3; keystone at
 keystone/token/providers/common.py, for v2.0.
 """
 
-import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from nova_image_shim.fakecloud.identity.identity import API_KEY, DOMAIN, Token
-from nova_image_shim.fakecloud.seed import Project
+from nova_image_shim.fakecloud.identity.identity import (
+    API_KEY,
+    APPLICATION_CREDENTIAL,
+    DOMAIN,
+    SYSTEM,
+    Token,
+)
+from nova_image_shim.fakecloud.seed import Project, stable_id
 from nova_image_shim.web.current import compute_base, settings
 
 REGION = "RegionOne"
@@ -30,28 +35,30 @@ class Service(NamedTuple):
 
 
 def services(token: Token, identity_version: str) -> list[Service]:
-    """Return the catalog of a token, empty for one without a project.
+    """Return the catalog of a token, empty for one without a scope.
 
     `computev21` is how clouds of 2015 named v2.1 beside v2: a client that knows no better takes
     `compute`. It comes last because some clients match the beginning of a type.
 
     Args:
-        token: its project is in the compute addresses, and its login decides the dialect.
+        token: its project is in the compute addresses, which no other scope has, and its login
+            decides the dialect.
         identity_version: `v3` or `v2.0`, the last part of the identity's address.
     """
-    if token.project is None:
+    if token.scope is None:
         return []
     base, mounts = compute_base(), settings().mounts
     first = next(mount for mount in ("v2", "v1.1", "v2.1") if mount in mounts)
+    project_id, regions = (token.project.id, (REGION,)) if token.project else ("", ())
     found = [
-        Service("compute", "nova", f"{base}/{first}/{token.project.id}"),
+        Service("compute", "nova", f"{base}/{first}/{project_id}", regions),
         Service("identity", "keystone", f"{base}/identity/{identity_version}"),
         Service("image", "glance", f"{base}/image"),
     ]
     if API_KEY in token.methods:
         return [_for_rackspace(service) for service in found]
     if "v2.1" in mounts:
-        found.append(Service("computev21", "novav21", f"{base}/v2.1/{token.project.id}"))
+        found.append(Service("computev21", "novav21", f"{base}/v2.1/{project_id}", regions))
     return found
 
 
@@ -73,9 +80,17 @@ def token_v3(token: Token, *, with_catalog: bool) -> dict[str, Any]:
     }
     if token.project:
         body["project"] = {"id": token.project.id, "name": token.project.name, "domain": domain}
-        body["roles"] = [{"id": _stable_id("role", name), "name": name} for name in token.roles]
+    elif token.scope == DOMAIN:
+        body["domain"] = domain
+    elif token.scope == SYSTEM:
+        body["system"] = {"all": True}
+    if token.scope:
+        body["roles"] = [{"id": stable_id("role", name), "name": name} for name in token.roles]
         if with_catalog:
             body["catalog"] = catalog_v3(token)
+    if APPLICATION_CREDENTIAL in token.methods:
+        own = {"id": token.user.id, "name": token.user.name, "restricted": True}
+        body[APPLICATION_CREDENTIAL] = own
     return {"token": body}
 
 
@@ -83,12 +98,12 @@ def catalog_v3(token: Token) -> list[dict[str, Any]]:
     """Return the services, each with an endpoint for every interface and region."""
     return [
         {
-            "id": _stable_id(service.type, service.name),
+            "id": stable_id(service.type, service.name),
             "type": service.type,
             "name": service.name,
             "endpoints": [
                 {
-                    "id": _stable_id(service.type, service.name, region, interface),
+                    "id": stable_id(service.type, service.name, region, interface),
                     "interface": interface,
                     "region": region,
                     "region_id": region,
@@ -121,7 +136,7 @@ def token_v2(token: Token) -> dict[str, Any]:
     }
     if token.project:
         body["tenant"] = tenant(token.project)
-    role_ids = [_stable_id("role", name) for name in token.roles]
+    role_ids = [stable_id("role", name) for name in token.roles]
     metadata = {"is_admin": 0, "roles": role_ids}
     catalog = _catalog_v2(token)
     access = {"token": body, "user": user, "metadata": metadata, "serviceCatalog": catalog}
@@ -142,7 +157,7 @@ def _catalog_v2(token: Token) -> list[dict[str, Any]]:
             "endpoints_links": [],
             "endpoints": [
                 {
-                    "id": _stable_id(service.type, service.name, region, "public"),
+                    "id": stable_id(service.type, service.name, region, "public"),
                     "tenantId": token.project and token.project.id,
                     "region": region,
                     **{f"{interface}URL": service.url for interface in _INTERFACES},
@@ -152,8 +167,3 @@ def _catalog_v2(token: Token) -> list[dict[str, Any]]:
         }
         for service in services(token, "v2.0")
     ]
-
-
-def _stable_id(*parts: str) -> str:
-    """Return 32 hexadecimal digits that depend on nothing but these names."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)).hex

@@ -16,6 +16,7 @@ from nova_image_shim.fakecloud.seed import Project, Seed, User
 
 FIXED_TOKENS = ("demo", "alt", "admin")
 API_KEY = "apikey"  # the method of a login in Rackspace's dialect
+APPLICATION_CREDENTIAL = "application_credential"
 _MAX_TOKENS = 10_000
 _Item = TypeVar("_Item", User, Project)
 
@@ -28,6 +29,8 @@ class Named(NamedTuple):
 
 
 DOMAIN = Named("default", "Default")  # the only one
+SYSTEM = Named(name="system")
+Scope = Project | Named | None  # a project, DOMAIN or SYSTEM
 
 
 class Unauthorized(Exception):
@@ -36,25 +39,38 @@ class Unauthorized(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, perhaps without a project.
+    """A token, perhaps without a scope.
 
     Args:
-        methods: how its user got it: `password`, `token`, `apikey`.
+        methods: how its user got it: `password`, `token`, `application_credential`, `apikey`.
         audit_ids: its own, and that of the first login if that is another.
     """
 
     id: str = field(repr=False)
     user: User
-    project: Project | None
+    scope: Scope
     methods: tuple[str, ...]
     issued_at: datetime
     expires_at: datetime
     audit_ids: tuple[str, ...]
 
     @property
+    def project(self) -> Project | None:
+        """Return the project that the token is for, if any."""
+        return self.scope if isinstance(self.scope, Project) else None
+
+    @property
     def roles(self) -> tuple[str, ...]:
-        """Return the names of the user's roles in the project."""
-        return self.user.roles.get(self.project.id, ()) if self.project else ()
+        """Return the names of the user's roles in the scope."""
+        return roles_in(self.scope, self.user)
+
+
+def roles_in(scope: Scope, user: User) -> tuple[str, ...]:
+    """Return a user's roles; an admin of any project is admin of the domain and the system."""
+    if isinstance(scope, Project):
+        return user.roles.get(scope.id, ())
+    is_admin = any("admin" in names for names in user.roles.values())
+    return ("admin",) if scope and is_admin else ()
 
 
 class Identity:
@@ -97,25 +113,37 @@ class Identity:
         known = {project.id: project for project in self._seed.projects}
         return [known[project_id] for project_id, names in user.roles.items() if names]
 
+    def use_credential(self, named: Named, secret: str, owner: Named, domain: Named) -> User:
+        """Return the owner of an application credential, or raise `Unauthorized`.
+
+        Each user with a project has one for the first: its id, name and secret are the user's id,
+        name and password. It is found by its id, or by its name and owner.
+        """
+        user = self.log_in(named if named.id else owner, secret, domain)
+        if not (named.id or named.name == user.name) or not self.projects_of(user):
+            raise Unauthorized(f"user {user.name!r} has no such application credential")
+        return user
+
     def issue(
         self,
         user: User,
-        project: Project | None,
+        scope: Scope,
         methods: tuple[str, ...],
         parent: Token | None = None,
     ) -> Token:
         """Return a new token; one from another token expires with that one.
 
         Raises:
-            Unauthorized: the user has no role in the project.
+            Unauthorized: the user has no role in the scope.
         """
-        if project and project not in self.projects_of(user):
-            raise Unauthorized(f"user {user.name!r} has no role in project {project.name!r}")
+        if scope and not roles_in(scope, user):
+            kind = "project " if isinstance(scope, Project) else ""
+            raise Unauthorized(f"user {user.name!r} has no role in {kind}{scope.name!r}")
         now = self._now()
         token = Token(
             id=uuid.uuid4().hex,
             user=user,
-            project=project,
+            scope=scope,
             methods=tuple(dict.fromkeys((*(parent.methods if parent else ()), *methods))),
             issued_at=now,
             expires_at=parent.expires_at if parent else self._end(now),
@@ -165,10 +193,14 @@ class Identity:
 
 
 def _find(kind: str, items: Iterable[_Item], named: Named, domain: Named) -> _Item:
-    """Return the item with an id, or a name in a domain; a domain's name ignores case."""
-    in_domain = domain.id == DOMAIN.id or (domain.name or "").casefold() == "default"
+    """Return the item with an id, or a name in a domain."""
     for item in items:
-        by_name = named.id is None and in_domain and item.name == named.name
+        by_name = named.id is None and is_domain(domain) and item.name == named.name
         if by_name or item.id == named.id:
             return item
     raise Unauthorized(f"there is no {kind} {named.id or named.name!r} in the domain")
+
+
+def is_domain(named: Named) -> bool:
+    """Tell whether the domain is meant; its name ignores case, as in Keystone on MySQL."""
+    return named.id == DOMAIN.id or (named.name or "").casefold() == "default"

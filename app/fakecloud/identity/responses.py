@@ -7,7 +7,8 @@ from typing import Any
 from flask import Response, request
 
 from nova_image_shim.fakecloud.cloud import current_cloud
-from nova_image_shim.fakecloud.identity.identity import Identity, Token, Unauthorized
+from nova_image_shim.fakecloud.identity.identity import Identity, Named, Token, Unauthorized
+from nova_image_shim.fakecloud.seed import User
 from nova_image_shim.web.current import www_authenticate_uri
 from nova_image_shim.web.errors import HTTPError
 from nova_image_shim.web.responses import json_response
@@ -47,6 +48,14 @@ def subject(token_id: str) -> Token:
     if token := identity().validate(token_id):
         return token
     raise HTTPError(404, "Failed to validate token")
+
+
+def user_or_404(user_id: str, message: str) -> User:
+    """Return a user by id, or raise a 404 with a message."""
+    try:
+        return identity().user(Named(id=user_id))
+    except Unauthorized as error:
+        raise HTTPError(404, message) from error
 
 
 def keystone_answer(body: dict[str, Any], status: int = 200) -> Response:

@@ -52,14 +52,25 @@ class _TokenId(_Lenient):
     id = fields.String(required=True)
 
 
+class _Credential(_Named):
+    secret = fields.String(required=True)
+    user = fields.Nested(_InDomain)
+
+    @validates_schema
+    def _require_user(self, data: dict[str, Any], **_kwargs: object) -> None:
+        if "name" in data and not data.keys() & {"id", "user"}:
+            raise ValidationError("Missing data for required field.", "user")
+
+
 class _Identity(_Lenient):
     methods = fields.List(fields.String(), required=True, validate=Length(min=1))
     password = fields.Nested(_Lenient.from_dict({"user": fields.Nested(_User, required=True)}))
     token = fields.Nested(_TokenId)
+    application_credential = fields.Nested(_Credential)
 
     @validates_schema
     def _require_methods(self, data: dict[str, Any], **_kwargs: object) -> None:
-        for method in {"password", "token"}.intersection(data.get("methods", ())):
+        for method in self.fields.keys() & set(data.get("methods", ())):
             if method not in data:
                 raise ValidationError("Missing data for required field.", method)
 
@@ -69,7 +80,12 @@ class _Scope(_Lenient):
 
     project = fields.Nested(_InDomain)
     domain = fields.Nested(_Named)
-    system = fields.Raw()
+    system = fields.Dict()
+
+    @validates_schema
+    def _require_one(self, data: dict[str, Any], **_kwargs: object) -> None:
+        if len(data) > 1:
+            raise ValidationError("Only one of project, domain and system may be present.")
 
 
 class _ScopeField(fields.Nested):
@@ -132,6 +148,6 @@ def load_auth(schema: type[Schema]) -> dict[str, Any]:
         raise HTTPError(400, f"The body is not valid JSON: {error}") from error
     except ValidationError as error:
         path, message = first_error(error)
-        where = "/".join(path) or "the body"
+        where = "/".join(map(str, path)) or "the body"
         raise HTTPError(400, f"Invalid input for field '{where}': {message}") from error
     return auth

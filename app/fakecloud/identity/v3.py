@@ -8,12 +8,14 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from nova_image_shim.fakecloud.identity.bodies import catalog_v3, token_v3
-from nova_image_shim.fakecloud.identity.identity import DOMAIN, Named, Token, Unauthorized
+from nova_image_shim.fakecloud.identity.identity import DOMAIN, SYSTEM, Token, roles_in
+from nova_image_shim.fakecloud.identity.login import log_in
 from nova_image_shim.fakecloud.identity.responses import (
     identity,
     keystone_answer,
     own_token,
     subject,
+    user_or_404,
 )
 from nova_image_shim.fakecloud.identity.schemas import AuthV3, load_auth
 from nova_image_shim.fakecloud.seed import Project, User
@@ -27,13 +29,10 @@ blueprint = Blueprint("identity_v3", __name__)
 def issue() -> Response:
     """Log in: 201 `{"token": {...}}`, the token itself in `X-Subject-Token`.
 
-    Errors: 400 for an invalid body, 401 for a wrong user, password, token or scope.
+    Errors: 400 for an invalid body, 401 for a wrong user, password, token or scope, 403 for a token
+    that may not be exchanged.
     """
-    auth = load_auth(AuthV3)
-    user, parent = _who(auth["identity"])
-    project = _scope(auth.get("scope") or {})
-    methods = tuple(auth["identity"]["methods"])
-    return _token_answer(identity().issue(user, project, methods, parent), 201)
+    return _token_answer(log_in(load_auth(AuthV3)), 201)
 
 
 @blueprint.get("/auth/tokens")
@@ -68,50 +67,23 @@ def own_projects() -> Response:
 def projects_of_user(user_id: str) -> Response:
     """List the projects of any user: 200 as `own_projects`; 404 for an unknown user."""
     own_token()
-    try:
-        user = identity().user(Named(id=user_id))
-    except Unauthorized as error:
-        raise HTTPError(404, f"Could not find user: {user_id}.") from error
+    user = user_or_404(user_id, f"Could not find user: {user_id}.")
     return _projects(user, f"users/{user_id}/projects")
 
 
 @blueprint.get("/auth/domains")
 def own_domains() -> Response:
-    """List the domains in which the caller has a role: 200, always empty."""
-    own_token()
-    return keystone_answer({"domains": [], "links": _list_links("auth/domains")})
+    """List the domains in which the caller has a role: 200 `{"domains": [...], "links": {...}}`."""
+    domain = {**_described(DOMAIN.id, DOMAIN.name), "links": {"self": _url("domains/default")}}
+    domains = [domain] if roles_in(DOMAIN, own_token().user) else []
+    return keystone_answer({"domains": domains, "links": _list_links("auth/domains")})
 
 
-def _who(asked: dict[str, Any]) -> tuple[User, Token | None]:
-    """Return the user, and the token that was used to log in, if any."""
-    unknown = set(asked["methods"]) - {"password", "token"}
-    if unknown:
-        raise Unauthorized(f"unsupported login methods: {', '.join(sorted(unknown))}")
-    parent = None
-    users = []
-    if "token" in asked["methods"]:
-        parent = identity().require(asked["token"]["id"])
-        users.append(parent.user)
-    if "password" in asked["methods"]:
-        user = asked["password"]["user"]
-        named, domain = _named(user)
-        users.append(identity().log_in(named, user["password"], domain))
-    if users[0] != users[-1]:
-        raise Unauthorized("password and token belong to different users")
-    return users[0], parent
-
-
-def _scope(asked: dict[str, Any]) -> Project | None:
-    for other in ("domain", "system"):
-        if other in asked:
-            raise Unauthorized(f"tokens cannot be scoped to a {other}, only to a project")
-    return identity().project(*_named(asked["project"])) if "project" in asked else None
-
-
-def _named(asked: dict[str, Any]) -> tuple[Named, Named]:
-    """Return the name of an item and of its domain."""
-    domain = asked.get("domain", {})
-    return Named(asked.get("id"), asked.get("name")), Named(domain.get("id"), domain.get("name"))
+@blueprint.get("/auth/system")
+def own_system() -> Response:
+    """Tell whether the caller has a role on the system: 200 `{"system": [...], "links": {...}}`."""
+    system = [{"all": True}] if roles_in(SYSTEM, own_token().user) else []
+    return keystone_answer({"system": system, "links": {"self": _url("auth/system")}})
 
 
 def _subject() -> Token:
@@ -125,16 +97,23 @@ def _projects(user: User, path: str) -> Response:
 
 def _project(project: Project) -> dict[str, Any]:
     return {
-        "id": project.id,
-        "name": project.name,
+        **_described(project.id, project.name),
         "domain_id": DOMAIN.id,
-        "description": "",
-        "enabled": True,
         "parent_id": DOMAIN.id,
         "is_domain": False,
+        "links": {"self": _url(f"projects/{project.id}")},
+    }
+
+
+def _described(id_: str | None, name: str | None) -> dict[str, Any]:
+    """Return what a domain and a project have in common."""
+    return {
+        "id": id_,
+        "name": name,
+        "description": "",
+        "enabled": True,
         "tags": [],
         "options": {},
-        "links": {"self": _url(f"projects/{project.id}")},
     }
 
 

@@ -47,13 +47,12 @@ def log_in(**_identity_version: str) -> Response:
     return v3.issue() if is_v3 else v2.issue()
 
 
-for _slash in ("", "/"):  # some clients follow no redirect from one to the other
-    blueprint.get(f"/identity{_slash}")(index)
-    blueprint.post(f"/identity{_slash}")(log_in)
-    for _root in ("", "/identity"):  # some clients drop the path of the address
-        _path = f"{_root}/<any('v3', 'v2.0'):identity_version>{_slash}"
-        blueprint.get(_path)(show)
-        blueprint.post(_path)(log_in)
+blueprint.get("/identity")(index)
+blueprint.post("/identity")(log_in)
+for _root in ("", "/identity"):  # some clients drop the path of the address
+    _path = f"{_root}/<any('v3', 'v2.0'):identity_version>"
+    blueprint.get(_path)(show)
+    blueprint.post(_path)(log_in)
 
 
 def _document(version: str) -> dict[str, Any]:

@@ -1,0 +1,140 @@
+"""A seed file, YAML or JSON: its content, and the lines of the texts in it that lack quotes."""
+
+import gc
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from yaml.constructor import ConstructorError
+
+NOT_TEXT = "Not a valid string."
+_MAX_BYTES = 64 * 2**20
+_TAG = "tag:yaml.org,2002:"
+_TEXT_KEYS = (f"{_TAG}str", f"{_TAG}merge")
+# What PyYAML raises for a bad file: besides its own errors, those of converting a value.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+
+
+class ImageFileError(Exception):
+    """The file cannot be used; the text names the file, the line or the item, and the reason.
+
+    `path` leads to the value in question: the keys and indexes above it.
+    """
+
+    def __init__(self, text: str, path: Sequence[Any] = ()) -> None:
+        super().__init__(text)
+        self.path = path
+
+
+class Date(str):
+    """A date or time without quotes: where an id or a name must be, it is probably a mistake."""
+
+    __slots__ = ()
+
+
+class Document(NamedTuple):
+    """The content of a file: `text` is empty unless it is YAML."""
+
+    name: str
+    content: Any
+    text: str = ""
+
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Add to the errors of a block the file's name, and where quotes are missing."""
+        try:
+            yield
+        except ImageFileError as error:
+            hint = self._missing_quotes(error)
+            raise ImageFileError(f"{self.name}: {error}{hint}") from error
+
+    def _missing_quotes(self, error: ImageFileError) -> str:
+        """Return ` (line 4, column 10: write it in quotes)` if that is the mistake, or nothing."""
+        root = None
+        with suppress(yaml.YAMLError):  # the loader in Python may read what the other does not
+            root = yaml.compose(self.text, Loader=_FastLoader)
+        node, is_key = _find(root, error.path)
+        is_plain = isinstance(node, yaml.ScalarNode) and not node.style
+        if not is_plain or not (is_key or str(error).endswith(NOT_TEXT)):
+            return ""
+        mark = node.start_mark
+        return f" (line {mark.line + 1}, column {mark.column + 1}: write it in quotes)"
+
+
+def _find(node: Any, path: Sequence[Any]) -> tuple[Any, bool]:
+    """Return the node of a value, or the key above it that is not text; and whether it is a key."""
+    for step in path:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+        elif isinstance(node, yaml.MappingNode):
+            odd_keys = [key for key, _ in node.value if key.tag not in _TEXT_KEYS]
+            if not isinstance(step, str) or step in [key.value for key in odd_keys]:
+                return next(iter(odd_keys), None), True
+            node = next((value for key, value in node.value if key.value == step), None)
+    return node, False
+
+
+def load_document(path: Path | None = None) -> Document:
+    """Return a file, by default the one with the images in this package.
+
+    Raises:
+        ImageFileError: the file cannot be read, or is neither YAML nor JSON.
+    """
+    name, text = str(path or "images.yaml"), _read(path)
+    try:
+        if name.endswith(".json"):
+            return Document(name, json.loads(text))
+        return Document(name, _load_yaml(text), text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ImageFileError(f"{name}: {where}{error.problem}") from error
+    except _YAML_ERRORS as error:
+        raise ImageFileError(f"{name}: {error}") from error
+
+
+def _read(path: Path | None) -> str:
+    try:
+        if path is None:
+            return resources.files(__package__).joinpath("images.yaml").read_text(encoding="utf-8")
+        if path.stat().st_size > _MAX_BYTES:
+            raise ImageFileError(f"{path}: is larger than {_MAX_BYTES} bytes")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ImageFileError(f"{path}: cannot be read: {error}; save it as UTF-8") from error
+    except OSError as error:
+        raise ImageFileError(f"{path}: cannot be read: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """The loader in Python: slow, and its errors name the line and the reason."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Construct a value; one that does not fit its explicit tag is an error with a line."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            problem = f"{node.value!r} is not a {node.tag}"
+            raise ConstructorError(None, None, problem, node.start_mark) from error
+
+
+# The loader in C, where PyYAML has one.
+_FastLoader: Any = type("_FastLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+for _loader in (_Loader, _FastLoader):
+    _loader.add_constructor(f"{_TAG}timestamp", lambda _loader, node: Date(node.value))
+
+
+def _load_yaml(text: str) -> Any:
+    is_enabled = gc.isenabled()
+    gc.disable()  # a large file makes a million objects, and no garbage
+    try:
+        return yaml.load(text, Loader=_FastLoader)  # noqa: S506 - a SafeLoader
+    except _YAML_ERRORS:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    finally:
+        if is_enabled:
+            gc.enable()

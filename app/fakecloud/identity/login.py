@@ -1,0 +1,114 @@
+"""A login by v3: who logs in, by which methods, and for what scope.
+
+Source: keystone at 30.0.0, keystone/auth/core.py and keystone/auth/plugins.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from nova_image_shim.fakecloud.identity.identity import (
+    APPLICATION_CREDENTIAL,
+    DOMAIN,
+    SYSTEM,
+    Named,
+    Scope,
+    Token,
+    Unauthorized,
+    is_domain,
+)
+from nova_image_shim.fakecloud.identity.responses import identity, user_or_404
+from nova_image_shim.fakecloud.seed import User
+from nova_image_shim.web.errors import HTTPError
+
+_NO_SCOPE = (
+    "Error authenticating with application credential: Application credentials cannot request a "
+    "scope."
+)
+_NOT_ALLOWED = "You are not authorized to perform the requested action: {} is not allowed.."
+
+
+def log_in(auth: dict[str, Any]) -> Token:
+    """Return a new token for a body that `AuthV3` has loaded.
+
+    Raises:
+        Unauthorized: a wrong user, password, token, credential or scope.
+        HTTPError: 401 for a credential with a scope, 403 for a token that may not be exchanged, 404
+            for an unknown credential.
+    """
+    methods = tuple(auth["identity"]["methods"])
+    if APPLICATION_CREDENTIAL in methods and "scope" in auth:
+        raise HTTPError(401, _NO_SCOPE)
+    user, parent = _who(auth["identity"])
+    if APPLICATION_CREDENTIAL in methods:
+        scope: Scope = identity().projects_of(user)[0]
+    else:
+        scope = _scope(auth.get("scope") or {})
+    if parent:
+        _require_exchangeable(parent, scope)
+    return identity().issue(user, scope, methods, parent)
+
+
+def _who(asked: dict[str, Any]) -> tuple[User, Token | None]:
+    """Return the user, and the token that was used to log in, if any."""
+    unknown = set(asked["methods"]) - _METHODS.keys()
+    if unknown:
+        raise Unauthorized(f"unsupported login methods: {', '.join(sorted(unknown))}")
+    found = [_METHODS[method](asked[method]) for method in asked["methods"]]
+    users, parents = zip(*found, strict=True)
+    if any(user != users[0] for user in users):
+        raise Unauthorized("the login methods belong to different users")
+    return users[0], next(filter(None, parents), None)
+
+
+def _by_password(asked: dict[str, Any]) -> tuple[User, None]:
+    named, domain = _named(asked["user"])
+    return identity().log_in(named, asked["user"]["password"], domain), None
+
+
+def _by_token(asked: dict[str, Any]) -> tuple[User, Token]:
+    parent = identity().require(asked["id"])
+    return parent.user, parent
+
+
+def _by_credential(asked: dict[str, Any]) -> tuple[User, None]:
+    named = Named(asked.get("id"), asked.get("name"))
+    if named.id:
+        user_or_404(named.id, f"Could not find Application Credential: {named.id}.")
+    return identity().use_credential(named, asked["secret"], *_named(asked.get("user", {}))), None
+
+
+_METHODS: dict[str, Callable[[dict[str, Any]], tuple[User, Token | None]]] = {
+    "password": _by_password,
+    "token": _by_token,
+    APPLICATION_CREDENTIAL: _by_credential,
+}
+
+
+def _scope(asked: dict[str, Any]) -> Scope:
+    if "system" in asked:
+        return SYSTEM
+    if "domain" in asked:
+        if not is_domain(Named(asked["domain"].get("id"), asked["domain"].get("name"))):
+            raise Unauthorized("there is no such domain")
+        return DOMAIN
+    return identity().project(*_named(asked["project"])) if "project" in asked else None
+
+
+def _require_exchangeable(parent: Token, scope: Scope) -> None:
+    """Refuse to make a token of one that is limited on purpose.
+
+    Raises:
+        HTTPError: 403.
+    """
+    if APPLICATION_CREDENTIAL in parent.methods:
+        action = "Using a delegated token to create another token"
+        raise HTTPError(403, _NOT_ALLOWED.format(action))
+    if parent.scope == SYSTEM and scope not in {None, SYSTEM}:
+        action = "Using a system-scoped token to create a project-scoped or domain-scoped token"
+        raise HTTPError(403, _NOT_ALLOWED.format(action))
+
+
+def _named(asked: dict[str, Any]) -> tuple[Named, Named]:
+    """Return the name of an item and of its domain."""
+    domain = asked.get("domain", {})
+    return Named(asked.get("id"), asked.get("name")), Named(domain.get("id"), domain.get("name"))
