@@ -6,19 +6,23 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from nova_image_shim.usage.lines import is_access_line, lines_of, read
+from nova_image_shim.usage.files import distinct, lines_of
+from nova_image_shim.usage.lines import read
 from nova_image_shim.usage.plot import PlotError, require_plot, save_plot
 from nova_image_shim.usage.report import FORMATS, to_table
 from nova_image_shim.usage.tally import FIELDS, Tally
+from nova_image_shim.usage.unknown import UnknownLines
 
 DESCRIPTION = """\
 Report who still uses the API. For each client, version, project and user: the number of calls, by
 kind, how many failed, the images listed, and the times of the first and last call.
 
-A LOG is a log of the service, text or JSON, optionally compressed with gzip, bzip2 or xz. Without
-a LOG, or with -, standard input is read. Health checks are not counted.
+A LOG is a log of the service, text or JSON, as the service, a container runtime, the journal or a
+log shipper wrote it, optionally compressed with gzip, bzip2 or xz. Without a LOG, or with -,
+standard input is read. Health checks are not counted.
 
-Exit status: 0 ok, 1 the logs contain no call, 2 an error.
+Exit status: 0 ok, 1 the logs contain no call, 2 an error, or a log that could not be read or
+understood completely: the report names it.
 """
 _PROGRESS_SECONDS = 5.0
 _LOOK_LINES = 20_000
@@ -44,7 +48,7 @@ class _Progress:
         if not self._quiet:
             text = f"{self.lines:,} lines, {self.calls:,} calls"
             if self.unknown:
-                text += f"; {self.unknown:,} access lines could not be understood"
+                text += f"; {self.unknown:,} lines could not be understood"
             sys.stderr.write(f"{text}\n")
 
 
@@ -89,23 +93,43 @@ def run(given: argparse.Namespace) -> int:
         sys.stdout = None  # otherwise its flush at exit fails as well
         return _FOUND
     except (OSError, PlotError) as error:
-        sys.stderr.write(f"nova-image-shim usage: {error}\n")
+        _report_error(error)
         return _FAILED
     progress.end()
+    if tally.incomplete:
+        return _FAILED
     return _FOUND if tally.groups else _NOTHING
 
 
+def _report_error(error: object) -> None:
+    sys.stderr.write(f"nova-image-shim usage: {error}\n")
+
+
 def _read_logs(logs: Sequence[str], tally: Tally, progress: _Progress) -> None:
-    for name in logs:
-        for line in lines_of(name):
-            progress.lines += 1
-            if progress.lines % _LOOK_LINES == 0:
-                progress.show(name)
-            if not is_access_line(line):
-                continue
-            record = read(line)
-            if record is None:
-                progress.unknown += 1
-            elif not record.call.startswith("health."):
+    for log in distinct(logs):
+        name = "standard input" if log == "-" else log
+        unknown = UnknownLines()
+        try:
+            _read_log(log, tally, progress, unknown)
+        except OSError as error:
+            tally.incomplete.append(f"{name}: {error.strerror or error}")
+            _report_error(tally.incomplete[-1])
+        if unknown.number:
+            progress.unknown += unknown.number
+            tally.incomplete.append(f"{name}: {unknown}")
+
+
+def _read_log(log: str, tally: Tally, progress: _Progress, unknown: UnknownLines) -> None:
+    for line in lines_of(log):
+        unknown.lines += 1
+        progress.lines += 1
+        if progress.lines % _LOOK_LINES == 0:
+            progress.show(log)
+        calls = read(line)
+        if calls is None:
+            unknown.add(line)
+            continue
+        for record in calls:
+            if not record.call.startswith("health."):
                 progress.calls += 1
                 tally.add(record)

@@ -1,104 +1,145 @@
-"""Access lines, read back from text or JSON, plain or compressed, in bounded memory."""
+"""Calls in a log's lines, as the service wrote them or as a runtime or shipper wrapped them.
 
-import bz2
-import gzip
-import lzma
+What a line begins with decides how it is read. Text after that may be a client's: it can neither
+turn the line into another one nor hide it.
+"""
+
+import json
 import re
-import sys
-import zlib
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection
+from typing import Any
 
 import orjson
 
 from nova_image_shim.observability.trace import ACCESS_LOGGER
+from nova_image_shim.usage.records import AccessRecord, from_json, to_record
 
-_LONGEST_LINE = 2**16
-_LONGEST_FIELD = 128
-_NAME = ACCESS_LOGGER.encode()
-# A prefix, such as the journal's, is ignored.
-_TEXT = re.compile(
-    rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d{3} \d+ INFO "
-    + re.escape(_NAME)
-    + rb' \[\S+ \S+ (\S+) (.+?)\] \S+ "\S+ \S+ \S+" status: (\d{3}) len: \S+ time: \S+ '
-    rb"glance_calls: \d+ glance_time: \S+ keystone_calls: \d+ "
-    rb"call: (\S+) images: (\d+|-) client: (\S+) "
-)
-_JSON = b'{"asctime":'
-_UNPACK: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+Calls = list[AccessRecord]
+
+_DEEPEST = 32  # objects, lists and quotes around a line
+_KEYS = ("log", "message", "MESSAGE", "msg", "line")  # looked at first, of all keys
+_NAME = re.escape(ACCESS_LOGGER.encode())
+# Where a form may begin. The alternatives begin with a literal each: such a search is fast.
+_START = re.compile(rb'20\d\d-\d\d-\d\d|\{[\\" ]|\[[\[{ ]|nova-image-shim ready: ')
+_TIME = rb"20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S{0,16}"  # maybe with a fraction and a time zone
+_HEADER = re.compile(_TIME + rb' \d+ [A-Z]+ (?P<logger>\S+) \[|\{\\+"asctime\\+":')
+_QUOTED = re.compile(rb'(?:[^"\\]|\\.)*')
 
 
-class AccessRecord(NamedTuple):
-    """One call, from its access line.
-
-    Args:
-        time: `YYYY-MM-DD HH:MM:SS`, local time of the machine that wrote the line.
-        client, version: the client's family and version, which is empty if unknown.
-        project, user: ids, `-` for an unknown caller.
-        call: such as `images.detail`.
-        status: the answer's status.
-        images: the number of images in a list; 0 for any other answer.
-    """
-
-    time: str
-    client: str
-    version: str
-    project: str
-    user: str
-    call: str
-    status: int
-    images: int
-
-
-def lines_of(name: str) -> Iterator[bytes]:
-    """Yield a log's lines, decompressed if it is gzip, bzip2 or xz; one far too long is split.
-
-    Args:
-        name: a path, or `-` for standard input.
-
-    Raises:
-        OSError: the log cannot be read or unpacked.
-    """
-    log = sys.stdin.fileno() if name == "-" else name
+def read(line: bytes, depth: int = 0) -> Calls | None:
+    """Return the calls in a line, `[]` for another line of the service, None for an unknown one."""
+    found = _FORM.match(line) or _form_after_prefix(line)
+    if found is None or depth > _DEEPEST:
+        return None
     try:
-        with open(log, "rb", closefd=name != "-") as file:
-            start = file.peek(6)
-            unpack = [_UNPACK[magic] for magic in _UNPACK if start.startswith(magic)]
-            content = unpack[0](file) if unpack else file
-            while line := content.readline(_LONGEST_LINE):
-                yield line
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise OSError(f"{name}: cannot be unpacked: {error}") from error
-
-
-def is_access_line(line: bytes) -> bool:
-    """Tell whether a line should be readable with `read`."""
-    return _NAME in line
-
-
-def read(line: bytes) -> AccessRecord | None:
-    """Return the record in an access line, None if it has another form."""
-    start = line.find(_JSON)
-    try:
-        found = _from_text(line) if start < 0 else _from_json(line[start:])
-        time, user, project, status, call, images, client = (
-            text[:_LONGEST_FIELD] for text in found
-        )
-        family, _, version = client.partition("/")
-        listed = 0 if images == "-" else int(images)
-        return AccessRecord(time[:19], family, version, project, user, call, int(status), listed)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return _READERS[str(found.lastgroup)](found, depth)
+    except (ValueError, KeyError, TypeError):
         return None
 
 
-def _from_text(line: bytes) -> list[str]:
-    match = _TEXT.search(line)
-    return [field.decode(errors="replace") for field in match.groups()] if match else []
+def _form_after_prefix(line: bytes) -> re.Match[bytes] | None:
+    forms = (_FORM.match(line, start.start()) for start in _START.finditer(line))
+    return next(filter(None, forms), None)
 
 
-def _from_json(line: bytes) -> list[str]:
-    entry = orjson.loads(line)
-    extra, context = entry["extra"], entry["context"]
-    who = (context["user_id"], context["project_id"])
-    what = (extra["call"], str(extra["images"]), extra["client"])
-    return [entry["asctime"], *who, str(extra["status"]), *what]
+def _from_text(found: re.Match[bytes], _depth: int) -> Calls:
+    fields = found.group(2, 3, 4, 5, 6, 7, 8)
+    return [to_record(*[field.decode(errors="replace") for field in fields])]
+
+
+def _from_header(found: re.Match[bytes], depth: int) -> Calls | None:
+    another = found["logger"] and found["logger"] != ACCESS_LOGGER.encode()
+    return [] if another else _from_quotes(found, depth)
+
+
+def _from_quotes(found: re.Match[bytes] | None, depth: int) -> Calls | None:
+    """Read each quoted line, from its header on, in text that is not JSON as a whole."""
+    calls: dict[str, Calls] = {}
+    while found:
+        quoted = _QUOTED.match(found.string, found.start())
+        assert quoted is not None
+        inner = _parsed(b'"%b"' % quoted[0])
+        understood = _from_value(inner, depth)
+        if understood is None:
+            return None
+        calls[inner] = understood
+        found = _HEADER.search(found.string, quoted.end())
+    return _merged(calls.values())
+
+
+def _from_json(found: re.Match[bytes], depth: int) -> Calls | None:
+    try:
+        value = _parsed(found.string[found.start() :].rstrip(b", \r\n"))
+    except (ValueError, RecursionError):
+        return _from_quotes(_HEADER.search(found.string, found.end()), depth)
+    return _from_value(value, depth)
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:  # the standard library accepts lone surrogates
+        return json.loads(text.decode(errors="replace"))
+
+
+def _from_value(value: Any, depth: int) -> Calls | None:
+    """Read a JSON value: a line, an entry of the service's JSON log, or what contains them."""
+    depth += 1
+    if depth > _DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return _from_object(value, depth)
+    if isinstance(value, str):
+        return read(value.encode(errors="surrogatepass"), depth)
+    if isinstance(value, list):
+        return read(bytes(value), depth) if _is_bytes(value) else _from_list(value, depth)
+    return None
+
+
+def _from_object(value: dict[str, Any], depth: int) -> Calls | None:
+    if "name" in value and "levelname" in value and "context" in value:
+        return [from_json(value)] if value["name"] == ACCESS_LOGGER else []
+    keys = sorted(value, key=lambda key: key not in _KEYS)
+    inner = (_from_value(value[key], depth) for key in keys)
+    return next((calls for calls in inner if calls is not None), None)
+
+
+def _is_bytes(values: list[Any]) -> bool:
+    """Tell whether a list is a line with odd characters, as the journal writes it."""
+    return all(isinstance(value, int) and 0 <= value < 256 for value in values)
+
+
+def _from_list(values: list[Any], depth: int) -> Calls | None:
+    several = []
+    for value in values:
+        calls = _from_value(value, depth)
+        if calls is not None:
+            several.append(calls)
+        elif ACCESS_LOGGER in str(value):
+            raise ValueError("one of several calls cannot be understood")
+    return _merged(several)
+
+
+def _merged(several: Collection[Calls]) -> Calls | None:
+    """Return all calls, None if nothing was understood."""
+    return [call for calls in several for call in calls] if several else None
+
+
+# What a line begins with, after any prefix, and what reads it: the first that matches.
+_FORMS: dict[str, tuple[bytes, Callable[[re.Match[bytes], int], Calls | None]]] = {
+    "text": (
+        rb"(" + _TIME + rb") \d+ INFO " + _NAME + rb" \[\S+ \S+ (\S+) (.{1,512}?)\] \S+ "
+        rb'"\S+ \S+ \S+" status: (\d{3}) len: \S+ time: \S+ '
+        rb"glance_calls: \d+ glance_time: \S+ keystone_calls: \d+ "
+        rb"call: (\S+) images: (\d+|-) client: (\S+) ",
+        _from_text,
+    ),
+    "header": (_HEADER.pattern, _from_header),
+    "json": (rb'\{\s*"|\[\s*[\[{]', _from_json),
+    # The announcement on standard output, and the journal's own lines.
+    "no_call": (rb"nova-image-shim ready: |\A-- ", lambda _found, _depth: []),
+}
+_READERS = {name: reader for name, (_, reader) in _FORMS.items()}
+_FORM = re.compile(
+    b"|".join(b"(?P<%b>%b)" % (name.encode(), pattern) for name, (pattern, _) in _FORMS.items())
+)

@@ -71,7 +71,7 @@ def _figure(tally: Tally) -> Any:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.set_ylabel("calls per day" if days == 1 else "calls per hour")
-    axes.set_title(_TITLE)
+    axes.set_title(_TITLE + (" (incomplete)" if tally.incomplete else ""))
     if series:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

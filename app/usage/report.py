@@ -1,4 +1,4 @@
-"""A tally as a table, as CSV or as JSON."""
+"""A tally as a table, as CSV or as JSON; each ends with what the tally lacks, if anything."""
 
 import csv
 import io
@@ -14,25 +14,39 @@ _NUMBERS = {"calls", "errors", "images"}
 def to_table(tally: Tally) -> str:
     """Return aligned columns with a heading."""
     columns = [_aligned(*column) for column in zip(*_rows(tally), strict=True)]
-    return "".join("  ".join(row).rstrip() + "\n" for row in zip(*columns, strict=True))
+    rows = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
+    lacks = ["", *_incomplete(tally)] if tally.incomplete else []
+    return "".join(f"{line}\n" for line in rows + lacks)
 
 
 def to_csv(tally: Tally) -> str:
-    """Return comma-separated values with a heading; `by_call` is `CALL NUMBER, CALL NUMBER`."""
+    """Return comma-separated values with a heading; `by_call` is `CALL NUMBER, CALL NUMBER`.
+
+    What the tally lacks are rows of one cell.
+    """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(_rows(tally))
+    lacks = [[line] for line in _incomplete(tally)]
+    csv.writer(text, lineterminator="\n").writerows(_rows(tally) + lacks)
     return text.getvalue()
 
 
 def to_json(tally: Tally) -> str:
-    """Return `[{"client": ..., "calls": N, ..., "by_call": {CALL: N}}]`, most calls first."""
+    """Return `[{"client": ..., "calls": N, ..., "by_call": {CALL: N}}]`, most calls first.
+
+    What the tally lacks are further entries, `{"incomplete": TEXT}`.
+    """
     entries: list[dict[str, Any]] = [
         dict(zip(tally.by, key, strict=True))
         | {name: getattr(group, name) for name in _COLUMNS}
         | {"by_call": dict(group.by_call.most_common())}
         for key, group in tally.ranked()
     ]
-    return json.dumps(entries, indent=2) + "\n"
+    lacks = [{"incomplete": text} for text in tally.incomplete]
+    return json.dumps(entries + lacks, indent=2) + "\n"
+
+
+def _incomplete(tally: Tally) -> list[str]:
+    return [f"Incomplete: {_printable(text)}" for text in tally.incomplete]
 
 
 def _rows(tally: Tally) -> list[list[str]]:

@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
-from nova_image_shim.usage.lines import AccessRecord
+from nova_image_shim.usage.records import AccessRecord
 
 FIELDS = ("client", "version", "project", "user")
 THE_REST = "(the rest)"
@@ -45,6 +45,7 @@ class Tally:
         self.by = by
         self.groups: dict[tuple[str, ...], Group] = {}
         self.hours: Counter[tuple[str, str]] = Counter()
+        self.incomplete: list[str] = []  # what the sums lack: logs that were not read completely
         self._most_groups = most_groups
 
     def add(self, record: AccessRecord) -> None:

@@ -61,7 +61,7 @@ def line(row: dict[str, Any], formatter: logging.Formatter) -> str:
     fields = {
         "remote": "10.0.0.1",
         "method": "GET",
-        "target": f"/v2/{row['project']}/images?name=%20call:%20none",
+        "target": row.get("target", f"/v2/{row['project']}/images?name=%20call:%20none"),
         "protocol": "HTTP/1.1",
         "status": row["status"],
         "length": "1234",
@@ -77,7 +77,7 @@ def line(row: dict[str, Any], formatter: logging.Formatter) -> str:
     }
     record = logging.LogRecord(ACCESS_LOGGER, logging.INFO, "", 1, ACCESS_LINE, (), None)
     record.args = fields
-    record.created = row["created"]
+    record.created, record.msecs, record.process = row["created"], 0.0, 42
     CURRENT.set(Trace("req-own", user_id=row["user"], project_id=row["project"]))
     return formatter.format(record)
 

@@ -87,7 +87,7 @@ def log(tmp_path: Path) -> Path:
 def moment(hours: int) -> str:
     """Return the time of the log's first line and some hours, as the log has it."""
     text = million.line(ROW | {"created": START + 3600 * hours}, million.FORMATTERS[0])
-    return text.partition(".")[0]
+    return text.partition(".")[0].replace("T", " ")
 
 
 def entry(*values: Any) -> dict[str, Any]:
@@ -147,8 +147,10 @@ def test_a_compressed_log_gives_the_same_report(
     assert run(log) == run(packed)
 
 
-def test_several_logs_are_added_up(log: Path, run: Run) -> None:
-    _, out, err = run("--format", "json", "--by", "client", log, log)
+def test_several_logs_are_added_up(log: Path, tmp_path: Path, run: Run) -> None:
+    copy = tmp_path / "copy"
+    copy.write_bytes(log.read_bytes())
+    _, out, err = run("--format", "json", "--by", "client", log, copy)
     assert [6, 2] == [group["calls"] for group in json.loads(out)]
     assert "18 lines, 8 calls\n" == err
 
@@ -167,19 +169,23 @@ def test_a_closed_pipe_is_not_an_error(log: Path) -> None:
     assert (0, b"", b"") == program(log, first=first)
 
 
-def test_the_journals_prefix_is_ignored() -> None:
-    for formatter in million.FORMATTERS:
-        bare = million.line(ROW, formatter)
-        prefixed = f"Nov 24 18:00:00 host nova-image-shim[42]: {bare}\n"
-        assert read(bare.encode()) == read(prefixed.encode()) is not None
+def test_standard_input_counts_once(log: Path) -> None:
+    status, _, err = program("-", "-", "/dev/stdin", data=log.read_bytes())
+    assert (0, b"9 lines, 4 calls\n") == (status, err)
+
+
+def test_a_closed_standard_input_is_reported() -> None:
+    status, out, err = program("--quiet", first="import os; os.close(0)")
+    lacks = b"standard input: Bad file descriptor\n"
+    assert (2, b"nova-image-shim usage: " + lacks) == (status, err)
+    assert out.endswith(b"\n\nIncomplete: " + lacks)
 
 
 @pytest.mark.parametrize("formatter", million.FORMATTERS, ids=["text", "json"])
 def test_a_user_agent_cannot_forge_other_fields(formatter: Any) -> None:
     agent = 'x" call: images.show images: 99 client: fog/9 ' + million.line(ROW, formatter)[:150]
-    record = read(million.line(ROW | {"agent": agent, "images": 1}, formatter).encode())
-    assert record is not None
-    assert ("images.index", 1, 200) == (record.call, record.images, record.status)
+    calls = read(million.line(ROW | {"agent": agent, "images": 1}, formatter).encode()) or []
+    assert [("images.index", 1, 200)] == [(one.call, one.images, one.status) for one in calls]
 
 
 @pytest.mark.parametrize(
@@ -197,8 +203,8 @@ def test_unreadable_access_lines_are_counted(broken: bytes, tmp_path: Path, run:
     log = tmp_path / "log"
     log.write_bytes(lines({}).encode() + broken + b"\n\xff\xfe\n")
     status, _, err = run(log)
-    expected = "3 lines, 1 calls; 1 access lines could not be understood\n"
-    assert (0, expected) == (status, err)
+    expected = "3 lines, 1 calls; 1 lines could not be understood\n"
+    assert (2, expected) == (status, err)
 
 
 def test_a_log_without_calls_has_its_own_exit_status(tmp_path: Path, run: Run) -> None:
@@ -212,13 +218,16 @@ def test_a_damaged_log_is_reported(packer: str, log: Path, tmp_path: Path, run: 
     broken = tmp_path / "broken"
     broken.write_bytes(data[: len(data) // 2])
     status, out, err = run(broken)
-    assert (2, "", 1) == (status, out, len(err.splitlines()))
     assert err.startswith(f"nova-image-shim usage: {broken}: cannot be unpacked: ")
+    assert (2, 2) == (status, len(err.splitlines()))
+    assert f"\n\nIncomplete: {broken}: cannot be unpacked: " in out
 
 
 def test_a_missing_log_is_reported(run: Run) -> None:
-    no_such = "nova-image-shim usage: [Errno 2] No such file or directory: '/no/such/log'\n"
-    assert (2, "", no_such) == run("/no/such/log")
+    lacks = "/no/such/log: No such file or directory\n"
+    error = f"nova-image-shim usage: {lacks}"
+    report = f"client,calls,errors,images,first_seen,last_seen,by_call\nIncomplete: {lacks}"
+    assert (2, report, error) == run("--format", "csv", "--by", "client", "--quiet", "/no/such/log")
 
 
 def test_an_unknown_field_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,9 +240,9 @@ def test_an_unknown_field_is_rejected(capsys: pytest.CaptureFixture[str]) -> Non
 def test_groups_beyond_the_bound_are_added_up() -> None:
     tally = Tally(most_groups=2)
     for number in range(10):
-        record = read(million.line(ROW | {"project": f"p{number}"}, million.FORMATTERS[0]).encode())
-        assert record is not None
-        tally.add(record)
+        line = million.line(ROW | {"project": f"p{number}"}, million.FORMATTERS[0])
+        for record in read(line.encode()) or ():
+            tally.add(record)
     assert 3 == len(tally.groups)
     key, rest = tally.ranked()[0]
     assert ((THE_REST,) * 4, 8) == (key, rest.calls)
@@ -247,7 +256,7 @@ def test_a_huge_line_needs_little_memory(tmp_path: Path) -> None:
         file.write(b"\n" + lines({}).encode())
     limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28))"
     status, _, err = program(log, first=limit)
-    assert (0, True) == (status, err.endswith(b" lines, 1 calls\n"))
+    assert (2, True) == (status, b" lines, 1 calls; " in err)
 
 
 def test_the_counts_agree_with_sqlites(tmp_path: Path) -> None:
