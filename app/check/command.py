@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from io import TextIOWrapper
 from pathlib import Path
 
 from nova_image_shim.check.findings import Finding, Level, ok
@@ -40,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Print the findings and return the highest level."""
     logging.lastResort = None  # keep the libraries' messages out of the findings
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # servers write in any language
     highest = Level.OK
     found: list[dict[str, str]] = []
     for finding in findings(os.environ, given.token_file):

@@ -6,6 +6,7 @@ tests/real/test_check.py has the same command on the real services.
 import json
 import socket
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,17 @@ def test_json_has_each_finding(
         f"{environ['OS_AUTH_URL']}/auth/tokens returns 503 with application/json.",
         "fix": "See the logs of Keystone and of the proxies on the way.",
     } == json.loads(out)[-1]
+
+
+def test_a_text_that_the_terminal_cannot_show_is_escaped(
+    environ: dict[str, str], keystone: FakeKeystone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keystone.answers.append(says(403, {"error": {"message": "verboten \u2713"}}))
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(out := BytesIO(), encoding="ascii"))
+    assert 2 == main(["check"])
+    assert out.getvalue().endswith(b"returns 403: verboten \\u2713.\n")
 
 
 def test_a_silent_server_is_an_error(environ: dict[str, str]) -> None:
