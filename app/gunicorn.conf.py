@@ -23,9 +23,8 @@ MEMORY = "/dev/shm"  # noqa: S108 - gunicorn creates its own file there
 
 settings = present_start().settings
 tune_process()  # the workers inherit it
-open_files = raise_open_file_limit()
 try:
-    worker_connections = connection_limit(open_files, settings.pool_size, settings.threads)
+    worker_connections = connection_limit(raise_open_file_limit(), settings)
 except ValueError as error:
     raise refusal(error) from error
 

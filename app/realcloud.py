@@ -3,10 +3,11 @@
 import logging
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask
 from keystoneauth1.identity.access import AccessInfoPlugin
+from keystoneauth1.plugin import BaseAuthPlugin
 
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.image_port import Context
@@ -29,11 +30,25 @@ if TYPE_CHECKING:  # importing it has an effect
 _log = logging.getLogger(__name__)
 
 
+class Cloud(NamedTuple):
+    """The service's ways to a cloud: all calls to Keystone and Glance are made by these."""
+
+    keystone: KeystoneSession
+    glance: GlanceImageService
+    authenticate: KeystoneAuthenticate
+
+
+def open_cloud(settings: Settings, shared: Store | None = None) -> Cloud:
+    """Return the ways to the cloud of the settings; the store is for tokens."""
+    keystone = open_keystone(settings, count_keystone_call)
+    return Cloud(keystone, _glance(settings), _authenticate(settings, keystone, shared))
+
+
 def create_glance_app(settings: Settings, metrics: "Metrics | None" = None) -> Flask:
     """Return the application over the Keystone and Glance of the settings."""
-    keystone = open_keystone(settings, count_keystone_call)
-    glance = _glance(settings)
-    limiter, shared = _limiter("Glance", settings), _shared_store(settings)
+    shared = _shared_store(settings)
+    keystone, glance, authenticate = open_cloud(settings, shared)
+    limiter = _limiter("Glance", settings)
     lists = Lists(
         glance,
         threads=settings.threads,
@@ -43,21 +58,28 @@ def create_glance_app(settings: Settings, metrics: "Metrics | None" = None) -> F
     )
 
     def call_glance() -> None:
-        """List one image as the service user."""
-        token, seconds = keystone.own_token(), settings.keystone_timeout_seconds
-        auth, deadline = AccessInfoPlugin(token), time.monotonic() + seconds
-        context = Context(token.project_id or "", f"req-{uuid.uuid4()}", auth, deadline)
-        glance.list_page(context, {}, limit=1)
+        auth = AccessInfoPlugin(keystone.own_token())
+        list_one_image(glance, auth, settings.keystone_timeout_seconds)
 
     return create_app(
         settings,
         glance,
-        _authenticate(settings, keystone, shared),
+        authenticate,
         lists=lists,
         limiter=limiter,
         metrics=metrics,
         checks={"keystone": keystone.validate_own_token, "glance": call_glance},
     )
+
+
+def list_one_image(glance: GlanceImageService, auth: BaseAuthPlugin | None, seconds: float) -> None:
+    """List one image as the owner of a token.
+
+    Raises:
+        ImageServiceError: Glance returns no list within that time.
+    """
+    context = Context("", f"req-{uuid.uuid4()}", auth, time.monotonic() + seconds)
+    glance.list_page(context, {}, limit=1)
 
 
 def _glance(settings: Settings) -> GlanceImageService:

@@ -17,9 +17,10 @@ ADAPTERS = f"{PACKAGE}.adapters"
 # From the top. A room imports only from rooms below its own floor; type-checking imports count.
 FLOORS = [
     ["wsgi", "cli", "__init__", "__main__", "gunicorn.conf", "pytest_plugin"],
+    ["check"],
     ["fakecloud", "realcloud"],
     ["application"],
-    ["check", "usage", "api_docs", "serving"],
+    ["usage", "api_docs", "serving"],
     ["api"],
     ["web"],
     ["lists"],

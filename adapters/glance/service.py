@@ -19,6 +19,7 @@ import requests
 from glanceclient import exc as glanceclient_exc
 from glanceclient.common.http import SessionClient
 from keystoneauth1.exceptions import ClientException
+from keystoneauth1.session import Session
 from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
@@ -38,7 +39,8 @@ _REFUSALS_OF_MARKERS = (
     "Image with the given id ",
 )
 _SUCCESSES = {200, 204}
-_FAILURES = (ClientException, glanceclient_exc.BaseException, requests.RequestException)
+# OSError: the CA bundle has gone, too. ValueError: an address, or that of a redirect, is malformed.
+_FAILURES = (ClientException, glanceclient_exc.BaseException, OSError, ValueError)
 _OPERATIONS = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
 _MAX_REQUEST_ID_LENGTH = 64  # `req-` and a UUID are 40
 _CONNECTIONS_PER_THREAD = 3  # a page, the previous page, and a spare one
@@ -82,6 +84,11 @@ class GlanceImageService(port.ImageService):
         self._session = open_session(
             self._transport, cacert=options.cacert, trust_env=options.trust_env
         )
+
+    @property
+    def session(self) -> Session:
+        """Return the session of every call."""
+        return self._session
 
     def endpoint(self, context: port.Context) -> str:
         """Return Glance's address: the configured one, or that of the caller's catalog.

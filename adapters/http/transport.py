@@ -181,8 +181,6 @@ class BoundedTransport(HTTPAdapter):
             else:
                 self.breaker.succeeded()
             raise
-        except OSError as error:  # the CA bundle is gone
-            raise requests.ConnectionError(error, request=request) from error
         if self.breaker.failures:
             self.breaker.succeeded()
         return response

@@ -1,9 +1,12 @@
 """The service user's login: from its credentials to a keystoneauth plugin."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from keystoneauth1 import loading
+from keystoneauth1.access import AccessInfo
+from keystoneauth1.exceptions import ClientException
 from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session
 
@@ -26,6 +29,41 @@ def load_plugin(credentials: Mapping[str, str]) -> BaseAuthPlugin:
     return plugin
 
 
+def log_in(plugin: Any, session: Session) -> AccessInfo:
+    """Return the token of a login; one that is valid is used again.
+
+    Raises:
+        ClientException: Keystone issues none, or its answer is not a token.
+    """
+    with forgetting(plugin):
+        token: AccessInfo = plugin.get_access(session)
+        require_complete(token)
+        if not token.auth_token:
+            raise ValueError("X-Subject-Token is empty")
+    return token
+
+
+@contextmanager
+def forgetting(plugin: BaseAuthPlugin) -> Iterator[None]:
+    """Forget the token of a login where it is of no use, since a new one may be.
+
+    Raises:
+        ClientException: whatever keystoneauth raises on an answer of another shape.
+    """
+    try:
+        yield
+    except Exception as error:
+        plugin.invalidate()
+        if isinstance(error, ClientException):
+            raise
+        raise ClientException(f"{type(error).__name__}: {error}") from error
+
+
+def require_complete(token: AccessInfo) -> None:
+    """Read everything that is read of a token later, so that no answer without it is kept."""
+    _ = (token.user_id, token.project_id, token.role_names, token.will_expire_soon())
+
+
 def v3_url(url: str) -> str:
     """Return the address of Keystone's v3 API: `http://host/identity/v3` for any of its forms."""
     return f"{without_version(url)}/v3"
@@ -43,8 +81,8 @@ class ServiceTokenAuth(BaseAuthPlugin):
         self._session = session
 
     def get_token(self, _session: Session) -> str | None:
-        """Return the token."""
-        return self._plugin.get_token(self._session)
+        """Return the token; see `log_in`."""
+        return log_in(self._plugin, self._session).auth_token
 
     def invalidate(self) -> bool:
         """Forget the token, which Glance no longer accepts."""

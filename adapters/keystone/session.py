@@ -5,12 +5,18 @@ from typing import Any
 
 import requests
 from keystoneauth1 import access
-from keystoneauth1.exceptions import ClientException
+from keystoneauth1.exceptions import ClientException, HttpError
 
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport, Record
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable, reason_of
-from nova_image_shim.adapters.keystone.login import load_plugin, v3_url
+from nova_image_shim.adapters.keystone.login import (
+    forgetting,
+    load_plugin,
+    log_in,
+    require_complete,
+    v3_url,
+)
 
 _MAX_ANSWER_BYTES = 4 * 2**20  # a token with the largest catalog is far below
 _ACCESS_RULES = {"OpenStack-Identity-Access-Rules": "1.0"}  # we apply them
@@ -53,13 +59,8 @@ class KeystoneSession:
         self.plugin = load_plugin(credentials)
 
     def log_in(self) -> access.AccessInfo:
-        """Return the service user's token; one that is valid is used again.
-
-        Raises:
-            ClientException: Keystone issues none.
-        """
-        token: access.AccessInfo = self.plugin.get_access(self.session)  # type: ignore[attr-defined]
-        return token
+        """Return the service user's token; see `login.log_in`."""
+        return log_in(self.plugin, self.session)
 
     def own_token(self) -> access.AccessInfo:
         """Return the same as `log_in`, with an error that does not repeat Keystone's text.
@@ -81,34 +82,16 @@ class KeystoneSession:
             KeystoneUnavailable: Keystone did not answer, or not with a token.
         """
         try:
-            answer = self.ask_about(token, allow_expired=allow_expired)
-        except ClientException as error:
-            raise self._unavailable(reason_of(error)) from error
-        if answer.status_code == 404:
-            return None
-        if answer.status_code != 200:
-            raise self._unavailable(f"Keystone answered {answer.status_code}")
-        try:
-            data: dict[str, Any] = answer.json()
-            _require_complete(access.create(body=data))
+            answer = self.session.get(
+                f"{self.validating_endpoint()}/auth/tokens",
+                auth=self.plugin,
+                headers={"Accept": "application/json", "X-Subject-Token": token, **_ACCESS_RULES},
+                params={"allow_expired": "1"} if allow_expired else {},
+                raise_exc=False,
+            )
+            return None if answer.status_code == 404 else _token_in(answer)
         except Exception as error:  # whatever keystoneauth raises on an answer of another shape
-            raise self._unavailable(f"{type(error).__name__}: {error}") from error
-        return data
-
-    def ask_about(self, token: str, *, allow_expired: bool = False) -> requests.Response:
-        """Return Keystone's answer about a token, whatever its status.
-
-        Raises:
-            ClientException: there is no login, no endpoint or no answer.
-        """
-        answer: requests.Response = self.session.get(
-            f"{self.validating_endpoint()}/auth/tokens",
-            auth=self.plugin,
-            headers={"Accept": "application/json", "X-Subject-Token": token, **_ACCESS_RULES},
-            params={"allow_expired": "1"} if allow_expired else {},
-            raise_exc=False,
-        )
-        return answer
+            raise self._unavailable(reason_of(error)) from error
 
     def validate_own_token(self) -> None:
         """Have Keystone validate the service user's own token, as it validates a client's.
@@ -128,12 +111,9 @@ class KeystoneSession:
         Raises:
             ClientException: it has none; the token is forgotten, since a new one may have it.
         """
-        catalog = self.log_in().service_catalog
-        try:
-            url = catalog.url_for(service_type="identity", **self._endpoint_filter)
-        except ClientException:
-            self.plugin.invalidate()
-            raise
+        token = self.log_in()
+        with forgetting(self.plugin):
+            url = token.service_catalog.url_for(service_type="identity", **self._endpoint_filter)
         return v3_url(str(url))
 
     def _unavailable(self, reason: str) -> KeystoneUnavailable:
@@ -141,6 +121,9 @@ class KeystoneSession:
         return KeystoneUnavailable(reason, retry_after="1" if is_away else None)
 
 
-def _require_complete(token: access.AccessInfo) -> None:
-    """Read everything that is read of a token later, so that no answer without it is cached."""
-    _ = (token.user_id, token.project_id, token.role_names, token.will_expire_soon())
+def _token_in(answer: requests.Response) -> dict[str, Any]:
+    if answer.status_code != 200:
+        raise HttpError(http_status=answer.status_code)
+    data: dict[str, Any] = answer.json()
+    require_complete(access.create(body=data))
+    return data

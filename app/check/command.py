@@ -1,19 +1,16 @@
 """`nova-image-shim check`: the command and the order of its steps."""
 
 import argparse
-import codecs
 import json
 import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 
-from nova_image_shim.auth.keystone import open_keystone
-from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok
-from nova_image_shim.check.glance import glance_endpoint, link_findings, list_one_image
-from nova_image_shim.check.keystone import log_in, reach_keystone, require_validating_role, validate
+from nova_image_shim.check.findings import Finding, Level, ok
+from nova_image_shim.check.limits import limit_findings
 from nova_image_shim.check.local import local_findings
 from nova_image_shim.settings import Problem, Settings, SettingsError
 
@@ -21,9 +18,10 @@ DESCRIPTION = """\
 Check that the settings and the cloud fit together, and suggest a fix for each problem. The
 settings are those of `serve`. Nothing is changed.
 
-The check connects to Keystone, logs in as the service user, validates its token, finds Glance in
-the catalog, lists one image, compares clocks, and checks links, memcached and limits. It stops at
-the first error, because later steps would fail for the same reason.
+The check runs the service's own code: it builds the application, logs in as the service user,
+validates its token, finds Glance in the catalog, and lists one image. It compares clocks, and
+checks links, memcached and the limits of this process. It stops at the first error, because later
+steps would fail for the same reason.
 
 Exit status: 0 ok, 1 warnings, 2 an error.
 """
@@ -43,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Print the findings and return the highest level."""
     logging.lastResort = None  # keep the libraries' messages out of the findings
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # servers write in any language
     highest = Level.OK
     found: list[dict[str, str]] = []
     for finding in findings(os.environ, given.token_file):
@@ -69,14 +69,11 @@ def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iter
     if not settings.unknown:
         yield ok("The settings are valid.")
     yield from map(ok, settings.notes)
-    yield from local_findings(settings, environ)
-    if settings.backend == "memory":
-        yield ok("The embedded cloud needs nothing else (SHIM_BACKEND=memory).")
-        return
-    try:
-        yield from _cloud_findings(settings, token_file)
-    except CheckFailed as failure:
-        yield Finding(Level.ERROR, *failure.args)
+    yield from local_findings(settings)
+    yield from limit_findings(settings, environ)
+    from nova_image_shim.check.cloud import backend_findings  # noqa: PLC0415 - takes long
+
+    yield from backend_findings(settings, token_file)
 
 
 def _setting_finding(problem: Problem) -> Finding:
@@ -84,33 +81,3 @@ def _setting_finding(problem: Problem) -> Finding:
     fix = f"Fix it in {where}; README.md has the table of settings."
     hint = f" {problem.hint}." if problem.hint else ""
     return Finding(Level.ERROR, f"{problem.text}.", f"{fix}{hint}")
-
-
-def _cloud_findings(settings: Settings, token_file: Path | None) -> Iterator[Finding]:
-    user, keystone = settings.keystone, open_keystone(settings)
-    yield from reach_keystone(keystone, str(user.auth_url))
-    token = log_in(keystone, user)
-    yield ok("The service user can log in.")
-    yield validate(keystone, user, str(token.auth_token), "the service user's own token")
-    if token_file:
-        yield validate(keystone, user, _token_in(token_file), "the client's token")
-    else:
-        yield require_validating_role(token, user)
-    if other := settings.service_user:
-        log_in(open_keystone(replace(settings, keystone=other)), other)
-        yield ok("The user of [service_user] can log in.")
-    setting = "SHIM_GLANCE_ENDPOINT" if settings.glance_endpoint else "Glance's endpoint"
-    glance = settings.glance_endpoint or glance_endpoint(user, token)
-    yield from link_findings(settings, token, glance)
-    yield from list_one_image(keystone, glance, setting)
-
-
-def _token_in(file: Path) -> str:
-    try:
-        token = file.read_bytes().removeprefix(codecs.BOM_UTF8).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckFailed(f"--token-file {file}: {error}.", "Name a file with a token.") from error
-    if not token.isprintable() or not token or " " in token:
-        text = f"--token-file {file}: it does not contain a token."
-        raise CheckFailed(text, "Name a file with a token.")
-    return token

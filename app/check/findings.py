@@ -20,7 +20,9 @@ class Finding(NamedTuple):
     fix: str = ""
 
     def __str__(self) -> str:
-        return f"{self.level.name.lower():<7} {self.text} {self.fix}".rstrip()
+        """Return one line, whatever a server has said in it."""
+        line = f"{self.level.name.lower():<7} {self.text} {self.fix}".rstrip()
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 class CheckFailed(Exception):

@@ -1,90 +1,67 @@
 """Keystone as the service uses it: log in and validate tokens."""
 
-from collections.abc import Iterator
-from functools import partial
-
-import requests
-from keystoneauth1 import exceptions
+from flask import Request
 from keystoneauth1.access import AccessInfo
+from keystoneauth1.session import Session
+from werkzeug.datastructures import Headers
+from werkzeug.test import create_environ
 
 from nova_image_shim.adapters.keystone.login import load_plugin
-from nova_image_shim.adapters.keystone.session import KeystoneSession
+from nova_image_shim.auth.caller import Authenticate, Caller, Unauthenticated
 from nova_image_shim.check.findings import CheckFailed, Finding, ok
-from nova_image_shim.check.http import answer_from, clock_findings, missing_endpoint, reason_of
+from nova_image_shim.check.wire import Step, Wire
 from nova_image_shim.settings import Keystone
 
 _VALIDATING_ROLES = {"service", "admin"}  # by Keystone's default policy, identity:validate_token
+_PATH = "/v2/PROJECT/images/detail"
+_NO_REASON = "The request you have made requires authentication"  # hides Keystone's reason
 _AUTH_URL_FIX = (
     "Set OS_AUTH_URL to the identity service's address, such as http://HOST:5000/v3; "
     "`openstack catalog show identity` prints it."
 )
+_CREDENTIAL_FIX = (
+    "Create an application credential as the service user (openstack application credential "
+    "create) and set OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET."
+)
+_USER_FIX = (
+    "Name, password or domain is wrong, or the user is disabled: correct OS_USERNAME, OS_PASSWORD "
+    "and OS_USER_DOMAIN_NAME."
+)
 
 
-def reach_keystone(keystone: KeystoneSession, url: str) -> Iterator[Finding]:
-    """Read Keystone's version document at OS_AUTH_URL.
+def login_step(session: Session, user: Keystone, section: str = "") -> Step:
+    """Return the step of a login; the section is that of a configuration file, if it has one."""
 
-    Raises:
-        CheckFailed: it is not there.
-    """
-    call = partial(keystone.session.get, url, authenticated=False, raise_exc=False)
-    answer = answer_from("Keystone", url, "OS_AUTH_URL", call)
-    if not _is_v3(answer):
-        raise CheckFailed(
-            f"There is no Keystone v3 at {url}: it returns {answer.status_code}.", _AUTH_URL_FIX
-        )
-    yield ok(f"Keystone answers at {url}.")
-    yield from clock_findings(answer, "Keystone")
+    def advise(status: int, said: str) -> str:
+        if section:  # whose options have other names
+            return ""
+        if status in {300, 404, 405} and not said.startswith("Could not find"):
+            return _AUTH_URL_FIX
+        if "password" not in user.plugin:
+            return _CREDENTIAL_FIX if said and status in {401, 404} else ""
+        if status == 401 and said.startswith(_NO_REASON):
+            return _project_fix(user) if _may_log_in_without_project(session, user) else _USER_FIX
+        return ""
 
-
-def _is_v3(answer: requests.Response) -> bool:
-    try:
-        body = answer.json()
-        versions = [body["version"]] if "version" in body else body["versions"]["values"]
-        return any(str(version["id"]).startswith("v3") for version in versions)
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
-def log_in(keystone: KeystoneSession, user: Keystone) -> AccessInfo:
-    """Return the service user's token.
-
-    Raises:
-        CheckFailed: Keystone issues none.
-    """
-    try:
-        return keystone.log_in()
-    except exceptions.Unauthorized as error:
-        raise _rejected(keystone, user) from error
-    except (exceptions.NotFound, exceptions.DiscoveryFailure) as error:
-        if "Could not find Application Credential" in str(error):
-            raise _rejected(keystone, user) from error
-        text = f"Login is not possible at {user.auth_url}: {reason_of(error)}."
-        raise CheckFailed(text, _AUTH_URL_FIX) from error
-    except exceptions.ClientException as error:
-        text = f"Keystone does not issue a token to the service user: {reason_of(error)}."
-        raise CheckFailed(text, "See Keystone's log.") from error
+    name = _names(user)[0] if "password" in user.plugin else user.application_credential_id
+    where = f" of {section}" if section else ""
+    return Step(
+        failed=f"The service user {name}{where} cannot log in",
+        server="Keystone",
+        address=str(user.auth_url),
+        origin=f"auth_url in {section}" if section else "OS_AUTH_URL",
+        expected="a token",
+        session=session,
+        advise=advise,
+    )
 
 
-def _rejected(keystone: KeystoneSession, user: Keystone) -> CheckFailed:
-    if "password" not in user.plugin:
-        return CheckFailed(
-            f"Keystone rejects the application credential {user.application_credential_id}: it "
-            "does not exist, has expired, or its secret is wrong.",
-            "Create one as the service user (openstack application credential create) and set "
-            "OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET.",
-        )
+def _project_fix(user: Keystone) -> str:
     name, project = _names(user)
-    if _may_log_in_without_project(keystone, user):
-        return CheckFailed(
-            f"The service user {name} cannot log in to the project {project}: the project does not "
-            "exist, or the user has no role in it.",
-            "Correct OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add "
-            f"--user {name} --project {project} service",
-        )
-    return CheckFailed(
-        f"Keystone rejects the service user {name}: the name, password or domain is wrong, or the "
-        "user is disabled.",
-        "Correct OS_USERNAME, OS_PASSWORD and OS_USER_DOMAIN_NAME.",
+    return (
+        f"The project {project} does not exist, or the user has no role in it: correct "
+        "OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add --user "
+        f"{name} --project {project} service"
     )
 
 
@@ -93,36 +70,51 @@ def _names(user: Keystone) -> tuple[str, str]:
     return name, user.project_name or user.project_id or "PROJECT"
 
 
-def _may_log_in_without_project(keystone: KeystoneSession, user: Keystone) -> bool:
+def _may_log_in_without_project(session: Session, user: Keystone) -> bool:
     options = user.credentials().items()
     plugin = load_plugin({name: text for name, text in options if not name.startswith("project")})
     try:
-        return bool(plugin.get_token(keystone.session))
-    except exceptions.ClientException:
+        return bool(plugin.get_token(session))
+    except Exception:  # noqa: BLE001 - it was only a guess
         return False
 
 
-def validate(keystone: KeystoneSession, user: Keystone, token: str, whose: str) -> Finding:
-    """Validate a token where the service does, at the catalog's endpoint of Keystone.
+def validation_step(session: Session, user: Keystone, address: str, whose: str) -> Step:
+    """Return the step of a validation, at the address that the catalog has for Keystone."""
+
+    def advise(status: int, said: str) -> str:
+        return _role_fix(user) if status == 403 and said else ""
+
+    return Step(
+        failed=f"{whose} cannot be validated",
+        server=f"Keystone's {user.interface} endpoint",
+        address=address,
+        origin="that endpoint in the catalog",
+        expected="a token",
+        session=session,
+        advise=advise,
+    )
+
+
+def validate(wire: Wire, authenticate: Authenticate, token: str) -> Caller:
+    """Validate a token as that of a client's request.
 
     Raises:
-        CheckFailed: Keystone does not call it valid.
+        CheckFailed: it is refused although Keystone calls it valid.
+        Unauthenticated: Keystone does not call it valid.
+        KeystoneUnavailable: Keystone does not answer, or not with a token.
     """
+    request = Request(create_environ(_PATH, headers=Headers({"X-Auth-Token": token})))
     try:
-        url = f"{keystone.validating_endpoint()}/auth/tokens"
-    except exceptions.ClientException as error:
-        raise missing_endpoint(user, keystone.log_in(), "identity", "Keystone") from error
-    what = f"Keystone's {user.interface} endpoint in the catalog"
-    answer = answer_from(what, url, "OS_INTERFACE", lambda: keystone.ask_about(token))
-    if answer.status_code == 200:
-        return ok(f"Keystone validates {whose}.")
-    if answer.status_code == 403:
-        raise _may_not_validate(user, "Keystone returns 403")
-    raise CheckFailed(
-        f"Keystone does not validate {whose}: {url} returns {answer.status_code}.",
-        "If the token is valid, check that all Keystones share their Fernet keys and that the "
-        "clocks agree.",
-    )
+        return authenticate(request, None)
+    except Unauthenticated as error:
+        if wire.last.status_code != 200:
+            raise
+        raise CheckFailed(
+            f"{wire.step.failed}: {wire.server_at(wire.last.url)} returns it, but it has expired "
+            "by this machine's clock, or the access rules of its application credential do not "
+            f"allow GET {_PATH}."
+        ) from error
 
 
 def require_validating_role(token: AccessInfo, user: Keystone) -> Finding:
@@ -132,16 +124,16 @@ def require_validating_role(token: AccessInfo, user: Keystone) -> Finding:
         CheckFailed: the service user has none.
     """
     roles = {str(name).lower() for name in token.role_names or ()}
-    if not roles & _VALIDATING_ROLES:
-        raise _may_not_validate(user, f"its roles are {', '.join(sorted(roles)) or 'none'}")
-    return ok(f"The service user has the role {min(roles & _VALIDATING_ROLES)}.")
+    if roles & _VALIDATING_ROLES:
+        return ok(f"The service user has the role {min(roles & _VALIDATING_ROLES)}.")
+    text = "The service user may not validate other users' tokens: its roles are "
+    raise CheckFailed(f"{text}{', '.join(sorted(roles)) or 'none'}.", _role_fix(user))
 
 
-def _may_not_validate(user: Keystone, why: str) -> CheckFailed:
+def _role_fix(user: Keystone) -> str:
     name, project = _names(user)
-    return CheckFailed(
-        f"The service user may not validate other users' tokens: {why}.",
+    return (
         f"Run: openstack role add --user {name} --project {project} service (and create the "
         "application credential again, if there is one). If Keystone's policy is customized, use "
-        "--token-file with a client's token to see what it allows.",
+        "--token-file with a client's token to see what it allows."
     )

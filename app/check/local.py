@@ -1,26 +1,22 @@
-"""Checks that need no cloud: limits of this machine, stop times, secrets in files, memcached."""
+"""Checks that need no cloud: the unit's stop time, secrets in files, memcached."""
 
 import math
 import re
-import resource
 import shlex
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from gunicorn.config import Config
 from pymemcache.exceptions import MemcacheError
 
 from nova_image_shim.adapters.address import Server
 from nova_image_shim.adapters.stores.memcached import open_client
-from nova_image_shim.check.findings import Finding, Level, ok, warning
+from nova_image_shim.check.findings import Finding, ok, warning
 from nova_image_shim.settings import Settings
 
 _MEMCACHED_SECONDS = 3
-_FILES_PER_THREAD = 6  # the client's, three to Glance, one each to Keystone and memcached
-_OTHER_FILES = 64
 _UNIT = "nova-image-shim.service"
 _SYSTEMCTL_SECONDS = 5
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600}  # of systemd's times
@@ -30,50 +26,13 @@ _SECRET = re.compile(
 )
 
 
-def local_findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Check this machine, gunicorn's own arguments, the files that were read, and memcached."""
-    yield from _gunicorn_arguments(settings, environ)
-    yield from _files(settings)
+def local_findings(settings: Settings) -> Iterator[Finding]:
+    """Check the unit's stop time, the files that were read, and memcached."""
     yield from _stop_time(settings)
     for path in settings.files:
         yield from _open_to_all(path)
     for server in settings.memcached_servers:
         yield _memcached(server)
-
-
-def _gunicorn_arguments(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Compare gunicorn's own arguments, which take precedence, with what the settings need."""
-    try:
-        arguments = shlex.split(environ.get("GUNICORN_CMD_ARGS", ""))
-        given, _ = Config().parser().parse_known_args(arguments)
-    except (ValueError, SystemExit):
-        text = "gunicorn does not understand GUNICORN_CMD_ARGS."
-        yield Finding(Level.ERROR, text, "Correct it; `gunicorn --help` lists the options.")
-        return
-    if given.threads and given.threads < settings.pool_size:
-        yield warning(
-            f"GUNICORN_CMD_ARGS sets a pool of {given.threads} threads, but "
-            f"SHIM_THREADS={settings.threads} and its queues need {settings.pool_size}: while "
-            "Glance hangs, even /healthcheck would wait.",
-            "Remove --threads from GUNICORN_CMD_ARGS and set SHIM_THREADS instead.",
-        )
-    if given.graceful_timeout is not None and given.graceful_timeout < settings.drain_seconds:
-        yield warning(
-            f"GUNICORN_CMD_ARGS ends requests {given.graceful_timeout} s after the service is "
-            f"told to stop, but they may take {settings.drain_seconds} s.",
-            "Remove --graceful-timeout from GUNICORN_CMD_ARGS.",
-        )
-
-
-def _files(settings: Settings) -> Iterator[Finding]:
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = settings.threads * _FILES_PER_THREAD + _OTHER_FILES
-    if allowed != resource.RLIM_INFINITY and allowed < needed:
-        yield warning(
-            f"A process may open {allowed} files, but {settings.threads} threads may need {needed} "
-            "connections.",
-            f"Raise the limit (LimitNOFILE= in a systemd unit, ulimit -n) to at least {needed}.",
-        )
 
 
 def _stop_time(settings: Settings) -> Iterator[Finding]:

@@ -5,9 +5,9 @@ import gc
 import resource
 from contextlib import suppress
 
+from nova_image_shim.settings import Settings
+
 _M_ARENA_MAX = -8  # from glibc's malloc.h
-_IDLE_CONNECTIONS = 1000  # may stay open beside those being served
-_OTHER_FILES = 64  # logs, metrics, memcached, listeners, modules being imported
 
 
 def tune_process() -> None:
@@ -31,22 +31,16 @@ def raise_open_file_limit() -> int:
     return soft
 
 
-def connection_limit(open_files: int, pool_size: int, slots: int) -> int:
+def connection_limit(open_files: int, settings: Settings) -> int:
     """Return how many connections a worker may hold, so that it never runs out of open files.
-
-    Args:
-        open_files: the limit of the process.
-        pool_size: its threads; each may wait with a file of its own for a client.
-        slots: how many calls may run at once to Glance, and how many to Keystone.
 
     Raises:
         ValueError: the limit is too low; the text says what is needed.
     """
-    reserved = pool_size + 2 * slots + _OTHER_FILES
-    needed = reserved + pool_size + 1
+    needed = settings.reserved_files + settings.pool_size + 1
     if open_files < needed:
         raise ValueError(
-            f"{open_files} open files (ulimit -n) are too few for SHIM_THREADS={slots}, "
-            f"which needs {needed}"
+            f"{open_files} open files (ulimit -n) are too few for "
+            f"SHIM_THREADS={settings.threads}, which needs {needed}"
         )
-    return min(_IDLE_CONNECTIONS + pool_size, open_files - reserved)
+    return min(settings.most_connections, open_files - settings.reserved_files)

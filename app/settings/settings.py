@@ -30,6 +30,8 @@ COMPAT = (
 )
 _HINT = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
 _SPARE_THREADS = 4
+_IDLE_CONNECTIONS = 1000
+_OTHER_FILES = 64  # logs, metrics, memcached, listeners, modules being imported
 _STOP_MARGIN_SECONDS = 10
 
 
@@ -155,6 +157,19 @@ class Settings:
         if self.backend == "memory":
             return self.threads
         return 2 * (self.threads + self.queue_length) + _SPARE_THREADS
+
+    @property
+    def most_connections(self) -> int:
+        """Return how many clients a process may be connected to; most of them are idle."""
+        return _IDLE_CONNECTIONS + self.pool_size
+
+    @property
+    def reserved_files(self) -> int:
+        """Return the files that a process may open besides its clients' connections.
+
+        Each thread may wait with one for its client, and call Glance and Keystone.
+        """
+        return self.pool_size + 2 * self.threads + _OTHER_FILES
 
     @property
     def serves_docs(self) -> bool:

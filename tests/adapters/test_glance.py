@@ -8,6 +8,7 @@ import requests
 from keystoneauth1.token_endpoint import Token
 from support.contract import ImageServiceContract
 from support.fakes import FakeGlance, token_of
+from support.peers import hears, scripted, sends
 
 from adapters.test_memory import stocked
 from nova_image_shim.adapters import image_port as port
@@ -81,6 +82,27 @@ class TestGlanceImageService(ImageServiceContract):
 
 
 TOKENS = {"X-Auth-Token": "callers-token", "X-Service-Token": "services-token"}
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "\xff"])
+def test_a_malformed_redirect_is_a_failure_of_glance(location: str) -> None:
+    head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    with scripted([hears, sends(head.encode("latin-1"))]) as server:
+        glance = GlanceImageService(GlanceOptions(endpoint=server.url))
+        context = Context("demo", "req-test", auth=Token(server.url, token_of("demo")))
+        with pytest.raises(port.ImageServiceUnavailable):
+            glance.list_page(context, {}, limit=1)
+
+
+@pytest.mark.parametrize(
+    "options", [{"endpoint": "https://[bad"}, {"endpoint": "https://a", "cacert": "/nothing.pem"}]
+)
+def test_an_address_or_a_ca_bundle_of_no_use_is_a_failure_of_glance(
+    options: dict[str, Any],
+) -> None:
+    context = Context("demo", "req-test", auth=Token("http://a", token_of("demo")))
+    with pytest.raises(port.ImageServiceUnavailable):
+        GlanceImageService(GlanceOptions(**options)).list_page(context, {}, limit=1)
 
 
 @pytest.mark.parametrize(

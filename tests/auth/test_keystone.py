@@ -419,6 +419,27 @@ def test_a_keystone_out_of_order_is_asked_once_and_a_503_until_it_is_back(
     assert 200 == ask(app).status_code
 
 
+LOGINS: dict[str, Any] = {
+    "null": None,
+    "a number": 5,
+    "nobody": good_token_without("user")["token"],
+    "roles without names": good_token_without("roles", roles=[{}])["token"],
+    "a null catalog": good_token_without("catalog", catalog=None)["token"],
+    "null in the catalog": good_token_without("catalog", catalog=[None])["token"],
+    "endpoints that are a number": good_token_without(
+        "catalog", catalog=[{"type": "identity", "endpoints": 5}]
+    )["token"],
+}
+
+
+@pytest.mark.parametrize("token", LOGINS.values(), ids=LOGINS)
+def test_a_login_of_no_use_is_forgotten(token: Any, moody: MoodyKeystone) -> None:
+    moody.answers.append(says(201, {"token": token}, X_Subject_Token="of-no-use"))
+    app = over(moody)
+    assert (AWAY, [LOGIN]) == (told(ask(app)), moody.calls())
+    assert 200 == ask(app).status_code
+
+
 def test_a_redirect_of_keystone_is_not_followed(moody: MoodyKeystone) -> None:
     app = warm(moody)
     stranger = FakeKeystone()

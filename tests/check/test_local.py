@@ -19,7 +19,7 @@ IN_ENVIRON = {"OS_PASSWORD": "p"}
 
 def found(environ: dict[str, str]) -> list[tuple[str, str]]:
     """Return text and fix of each warning."""
-    findings = list(local_findings(Settings.from_environ(environ), environ))
+    findings = list(local_findings(Settings.from_environ(environ)))
     assert {Level.WARNING} >= {finding.level for finding in findings}
     return [(finding.text, finding.fix) for finding in findings]
 
@@ -66,7 +66,7 @@ def test_a_memcached_that_answers_is_ok() -> None:
     with scripted([sends(b"VERSION 1.6.38\r\n")]) as server:
         address = server.url.removeprefix("http://")
         environ = MEMORY | {"SHIM_MEMCACHED_SERVERS": address}
-        (finding,) = local_findings(Settings.from_environ(environ), environ)
+        (finding,) = local_findings(Settings.from_environ(environ))
     assert f"ok      memcached answers at {address}." == str(finding)
 
 
@@ -126,22 +126,3 @@ def test_without_a_unit_nothing_is_compared(script: str, systemctl: Callable[[st
 def test_without_systemd_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert [] == found(MEMORY)
-
-
-@pytest.mark.parametrize(("seconds", "is_long_enough"), [("89", False), ("90", True)])
-def test_gunicorns_own_time_to_stop_is_compared(seconds: str, is_long_enough: bool) -> None:
-    text = (
-        f"GUNICORN_CMD_ARGS ends requests {seconds} s after the service is told to stop, but they "
-        "may take 90 s."
-    )
-    fix = "Remove --graceful-timeout from GUNICORN_CMD_ARGS."
-    environ = MEMORY | {"GUNICORN_CMD_ARGS": f"--graceful-timeout={seconds}"}
-    assert ([] if is_long_enough else [(text, fix)]) == found(environ)
-
-
-@pytest.mark.parametrize("arguments", ["--threads many", "--config 'unbalanced"])
-def test_arguments_that_gunicorn_refuses_are_an_error(arguments: str) -> None:
-    environ = MEMORY | {"GUNICORN_CMD_ARGS": arguments}
-    (finding,) = local_findings(Settings.from_environ(environ), environ)
-    assert Level.ERROR is finding.level
-    assert "gunicorn does not understand GUNICORN_CMD_ARGS." == finding.text

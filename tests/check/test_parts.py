@@ -9,9 +9,10 @@ import pytest
 import requests
 from keystoneauth1 import access, fixture
 
-from nova_image_shim.check.findings import Level
+from nova_image_shim.check.clock import clock_findings
+from nova_image_shim.check.failures import reason_of
+from nova_image_shim.check.findings import Finding, Level
 from nova_image_shim.check.glance import link_findings
-from nova_image_shim.check.http import clock_findings, reason_of
 from nova_image_shim.settings import Settings
 
 NOVA, GLANCE = "https://nova.example:8774/v2/p", "https://glance.example:9292"
@@ -69,7 +70,7 @@ def test_clocks_are_compared(seconds: int, level: Level, text: str, zone: object
     assert (level, True) == (finding.level, finding.text.endswith(text))
 
 
-@pytest.mark.parametrize("date", [None, "soon"])
+@pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Foo 99999 99:99:99 +9999"])
 def test_an_answer_without_a_date_says_nothing_about_clocks(date: str | None) -> None:
     answer = requests.Response()
     if date:
@@ -91,10 +92,16 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
         (TimeoutError(), "no answer in time"),
         (ValueError("read timed out after 5 s"), "no answer in time"),
         (ValueError(socket.gaierror(-2, "Name unknown")), "unknown host name (Name unknown)"),
-        (ValueError("first line\nsecond line"), "first line"),
+        (caused(ValueError("outside"), KeyError("inside")), "'inside'"),
+        (ConnectionResetError(), "ConnectionResetError()"),
     ],
 )
 def test_the_reason_of_a_failure_is_its_innermost_readable_one(
     error: BaseException, reason: str | None
 ) -> None:
     assert (reason or "Connection refused") == reason_of(error)
+
+
+def test_a_finding_is_one_line_of_printable_characters() -> None:
+    finding = Finding(Level.ERROR, "caf\u00e9\nok \x1b[31m \udcff\u2028", "Fix it.")
+    assert "error   caf\u00e9\\nok \\x1b[31m \\udcff\\u2028 Fix it." == str(finding)

@@ -109,10 +109,8 @@ def test_a_clients_token_is_validated(cloud: RealCloud, environ: dict[str, str])
     assert 0 == status
     assert "Keystone validates the client's token." in [f["text"] for f in found]
     status, found = check(environ, *arguments, token="gAAAAA" + "x" * 100)
-    assert (2, "Keystone does not validate the client's token: ") == (
-        status,
-        found[-1]["text"].partition(cloud.keystone_url)[0],
-    )
+    text = "The client's token cannot be validated: Keystone's public endpoint at "
+    assert (2, text) == (status, found[-1]["text"].partition(cloud.keystone_url)[0])
 
 
 def test_an_application_credential_works_as_well(cloud: RealCloud, environ: dict[str, str]) -> None:
@@ -297,31 +295,33 @@ NAMES_KEYSTONE = (
     "`openstack catalog show identity` prints it."
 )
 OPEN_AUTH_URL = "Start it, open the network to it, or correct OS_AUTH_URL."
-TRUST = (
-    "Set OS_CACERT to a file with the certificate of its authority, or correct the certificate or "
-    "OS_AUTH_URL."
-)
+TRUST = "Set OS_CACERT to a file with the certificate of its authority, or replace the certificate."
 OTHER_ENDPOINT = (
     "Set OS_INTERFACE and OS_REGION_NAME to one of them, or create the endpoint (openstack "
     "endpoint create)."
 )
 CREDENTIAL = (
-    "Create one as the service user (openstack application credential create) and set "
-    "OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET."
+    "Create an application credential as the service user (openstack application credential "
+    "create) and set OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET."
 )
+LOGIN = "The service user nova-image-shim cannot log in: Keystone at {auth_url}/auth/tokens "
+CREDENTIAL_LOGIN = (
+    "The service user {credential} cannot log in: Keystone at {auth_url}/auth/tokens "
+)
+HIDDEN = "returns 401: The request you have made requires authentication."
 # The set-up and its finding: text and fix; {auth_url}, {keystone}, {glance} are filled in.
 BROKEN: dict[str, tuple[SetUp, str, str]] = {
     "wrong_password": (
         changed(OS_PASSWORD="a-wrong-password"),
-        "Keystone rejects the service user nova-image-shim: the name, password or domain is wrong, "
-        "or the user is disabled.",
-        "Correct OS_USERNAME, OS_PASSWORD and OS_USER_DOMAIN_NAME.",
+        LOGIN + HIDDEN,
+        "Name, password or domain is wrong, or the user is disabled: correct OS_USERNAME, "
+        "OS_PASSWORD and OS_USER_DOMAIN_NAME.",
     ),
     "wrong_project": (
         changed(OS_PROJECT_NAME="no-such-project"),
-        "The service user nova-image-shim cannot log in to the project no-such-project: the "
-        "project does not exist, or the user has no role in it.",
-        "Correct OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add --user "
+        LOGIN + HIDDEN,
+        "The project no-such-project does not exist, or the user has no role in it: correct "
+        "OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add --user "
         "nova-image-shim --project no-such-project service",
     ),
     "wrong_region": (
@@ -332,44 +332,45 @@ BROKEN: dict[str, tuple[SetUp, str, str]] = {
     ),
     "wrong_path": (
         changed(OS_AUTH_URL="{cloud.keystone_url}/identity/v3"),
-        "There is no Keystone v3 at {auth_url}: it returns 404.",
+        LOGIN + "returns 404",
         NAMES_KEYSTONE,
     ),
     "a_glance_for_a_keystone": (
         changed(OS_AUTH_URL="{cloud.glance_url}"),
-        "There is no Keystone v3 at {auth_url}: it returns 300.",
+        "The service user nova-image-shim cannot log in: Keystone at {glance}/v3/auth/tokens "
+        "returns 300 with application/json.",
         NAMES_KEYSTONE,
     ),
     "no_keystone": (
         halted("stop_keystone", "start_keystone"),
-        "Keystone does not answer at {auth_url}: Connection refused.",
+        LOGIN + "does not answer: Connection refused.",
         OPEN_AUTH_URL,
     ),
     "silent_keystone": (
         halted("freeze_keystone", "thaw_keystone", SHIM_KEYSTONE_TIMEOUT="1"),
-        "Keystone does not answer at {auth_url}: no answer in time.",
-        OPEN_AUTH_URL,
+        LOGIN + "does not answer: no answer in time.",
+        "",
     ),
     "unknown_host": (
         changed(OS_AUTH_URL="http://keystone.invalid:5000/v3"),
-        "Keystone does not answer at {auth_url}: unknown host name (",
-        OPEN_AUTH_URL,
+        LOGIN + "does not answer: unknown host name (",
+        "Correct OS_AUTH_URL, or how this machine resolves names.",
     ),
     "untrusted_certificate": (
         untrusted_certificate,
-        "Keystone's certificate at {auth_url} is not trusted: self-signed certificate.",
+        LOGIN + "has a certificate that is not trusted: self-signed certificate.",
         TRUST,
     ),
     "certificate_of_another": (
         certificate_of_another,
-        "Keystone's certificate at {auth_url} is not trusted: IP address mismatch, certificate is "
-        "not valid for '127.0.0.1'.",
-        TRUST,
+        LOGIN + "has a certificate that is not trusted: IP address mismatch, certificate is not "
+        "valid for '127.0.0.1'.",
+        "Correct OS_AUTH_URL, or replace the certificate with one for that name.",
     ),
     "tls_where_there_is_none": (
         tls_where_there_is_none,
-        "Keystone at {auth_url} does not speak TLS: ",
-        "Use http:// in OS_AUTH_URL, or enable TLS there.",
+        LOGIN + "does not agree on TLS: ",
+        "That port does not speak TLS: enable TLS there, or correct OS_AUTH_URL.",
     ),
     "late_clock": (
         late_clock,
@@ -381,14 +382,12 @@ BROKEN: dict[str, tuple[SetUp, str, str]] = {
             OS_APPLICATION_CREDENTIAL_ID="0123456789abcdef0123456789abcdef",
             OS_APPLICATION_CREDENTIAL_SECRET="a-wrong-secret",
         ),
-        "Keystone rejects the application credential 0123456789abcdef0123456789abcdef: it does "
-        "not exist, has expired, or its secret is wrong.",
+        CREDENTIAL_LOGIN + "returns 404: Could not find Application Credential: {credential}.",
         CREDENTIAL,
     ),
     "expired_credential": (
         expired_credential,
-        "Keystone rejects the application credential {credential}: it does not exist, has "
-        "expired, or its secret is wrong.",
+        CREDENTIAL_LOGIN + HIDDEN,
         CREDENTIAL,
     ),
     "no_role": (
@@ -406,19 +405,20 @@ BROKEN: dict[str, tuple[SetUp, str, str]] = {
     ),
     "unreachable_interface": (
         unreachable_interface,
-        "Keystone's internal endpoint in the catalog does not answer at "
-        "http://127.0.0.1:9/v3/auth/tokens: Connection refused.",
-        "Start it, open the network to it, or correct OS_INTERFACE.",
+        "The service user's own token cannot be validated: Keystone's internal endpoint at "
+        "http://127.0.0.1:9/v3/auth/tokens does not answer: Connection refused.",
+        "Start it, open the network to it, or correct that endpoint in the catalog.",
     ),
     "no_glance": (
         halted("stop_glance", "start_glance"),
-        "Glance does not answer at {glance}/v2/images?limit=1: Connection refused.",
+        "Images cannot be listed: Glance at {glance}/v2/images does not answer: Connection "
+        "refused.",
         "Start it, open the network to it, or correct Glance's endpoint.",
     ),
     "wrong_glance": (
         changed(SHIM_GLANCE_ENDPOINT="{cloud.keystone_url}"),
-        "There is no Glance v2 at {keystone}: it returns 404.",
-        "Correct SHIM_GLANCE_ENDPOINT: it must be the image service's address without /v2.",
+        "Images cannot be listed: Glance at {keystone}/v2/images returns 404",
+        "Correct SHIM_GLANCE_ENDPOINT: it must be the image service's address.",
     ),
     "no_memcached": (
         changed(SHIM_MEMCACHED_SERVERS="127.0.0.1:9"),
@@ -461,8 +461,12 @@ def test_a_user_without_the_role_may_not_validate_a_clients_token(
     with no_role(cloud, tmp_path) as changes:
         arguments = ("--token-file", "/dev/stdin")
         status, found = check(environ | changes, *arguments, token=cloud.token("alt"))
-    text = "The service user may not validate other users' tokens: Keystone returns 403."
-    assert (2, text) == (status, found[-1]["text"])
+    address = f"{cloud.keystone_url}/v3/auth/tokens"
+    text = f"The client's token cannot be validated: Keystone's public endpoint at {address} "
+    assert (2, f"{text}returns 403: You are not authorized to perform") == (
+        status,
+        found[-1]["text"].partition(" the requested action")[0],
+    )
 
 
 def test_a_trusted_certificate_is_ok(

@@ -12,6 +12,7 @@ from nova_image_shim.serving.tuning import (
     raise_open_file_limit,
     tune_process,
 )
+from nova_image_shim.settings import Settings
 
 
 @pytest.fixture
@@ -53,10 +54,10 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_can_be() -> None:
     ("open_files", "connections"), [(2**20, 1100), (1296, 1100), (1295, 1099), (297, 101)]
 )
 def test_connections_leave_open_files_to_the_rest(open_files: int, connections: int) -> None:
-    assert connections == connection_limit(open_files, pool_size=100, slots=16)
+    assert connections == connection_limit(open_files, Settings())
 
 
 def test_too_few_open_files_are_refused_with_the_number_needed() -> None:
     wrong = r"296 open files \(ulimit -n\) are too few for SHIM_THREADS=16, which needs 297"
     with pytest.raises(ValueError, match=wrong):
-        connection_limit(296, pool_size=100, slots=16)
+        connection_limit(296, Settings())

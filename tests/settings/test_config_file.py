@@ -462,4 +462,4 @@ def test_check_reports_ignored_options_and_a_rejected_service_user(
     )
     found = list(findings(environ, token_file))
     assert found[1].text.startswith("[api] max_limit of ")
-    assert found[-1].text.startswith("Keystone rejects the service user other: ")
+    assert found[-1].text.startswith("The service user other of [service_user] cannot log in: ")

@@ -209,7 +209,8 @@ class FakeKeystone(Fake):
     def _login(self, request: Request) -> Response:
         identity = json.loads(request.get_data())["auth"]["identity"]
         if json.dumps(self.password) not in json.dumps(identity):
-            return Response(json.dumps({"error": {"code": 401, "message": "no"}}), 401)
+            text = "The request you have made requires authentication."  # the reason is hidden
+            return Response(json.dumps({"error": {"code": 401, "message": text}}), 401)
         response = _json(self._token("service"))
         response.status_code = 201
         response.headers["X-Subject-Token"] = token_of("service")
