@@ -1,4 +1,4 @@
-"""Addresses: `host:port`, parsed once, and URLs of services."""
+"""Addresses: `host:port` or a Unix socket, parsed once, and URLs of services."""
 
 import ipaddress
 import re
@@ -29,6 +29,20 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class UnixSocket(NamedTuple):
+    """The absolute path of a socket that only processes of this machine can connect to."""
+
+    path: str
+
+    @property
+    def host(self) -> str:
+        """Return the host that it counts as."""
+        return "localhost"
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
 
 
 def _is_ipv6(host: str) -> bool:

@@ -22,6 +22,7 @@ from nova_image_shim.observability.readiness import Readiness
 from nova_image_shim.observability.trace import CURRENT, Trace, log_access
 from nova_image_shim.settings import Settings
 from nova_image_shim.web.current import Services, install, release_slot, services, set_caller
+from nova_image_shim.web.flask_app import create_flask
 from nova_image_shim.web.responses import add_request_ids, compress
 from nova_image_shim.web.retirement import announcements, refuse_in_brownout
 
@@ -44,10 +45,8 @@ def create_app(
     Without `lists` no list is cached, and without a limiter any number of requests may call the
     store at once. `/healthcheck/ready` runs the checks, by name; one that raises has failed.
     """
-    app = Flask("nova_image_shim", static_folder=None)
+    app = create_flask("nova_image_shim", settings.max_body_bytes, static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     lists = lists or Lists(images, threads=settings.threads)
     install(app, Services(settings, images, lists, Readiness(checks), limiter))
     register_error_handlers(app)

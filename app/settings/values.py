@@ -3,17 +3,19 @@
 All raise `ValueError` with a text such as "must be a whole number from 1 to 256".
 """
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from nova_image_shim.adapters.address import Address
+from nova_image_shim.adapters.address import Address, UnixSocket
 from nova_image_shim.translation.times import parse_time
 
 _T = TypeVar("_T")
 _HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
+_LONGEST_SOCKET_PATH = 107  # bytes; the kernel's limit
 
 
 def _explained(parse: Callable[[str], _T], allowed: str) -> Callable[[str], _T]:
@@ -22,7 +24,7 @@ def _explained(parse: Callable[[str], _T], allowed: str) -> Callable[[str], _T]:
     def parse_or_explain(text: str) -> _T:
         try:
             return parse(text)
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, OSError) as error:
             raise ValueError(allowed) from error
 
     return parse_or_explain
@@ -106,12 +108,24 @@ def _with_port(text: str) -> Address:
     return found
 
 
+def _bind(text: str) -> Address | UnixSocket:
+    if not text.startswith("unix:/"):
+        return Address.parse(text)
+    path = Path("/", text.removeprefix("unix:").lstrip("/"))
+    is_free = path.parent.is_dir() and (path.is_socket() or not path.exists())
+    if not is_free or len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+        raise ValueError(text)
+    return UnixSocket(str(path))
+
+
 def _servers(text: str) -> tuple[Address, ...]:
     return tuple(_with_port(server.strip()) for server in text.split(","))
 
 
 flag = _explained({"0": False, "1": True}.__getitem__, "must be 1 (on) or 0 (off)")
 moment = _explained(parse_time, "must be an ISO 8601 date or time, in UTC unless it names a zone")
-bind = _explained(Address.parse, _HOST_AND_PORT)  # port 0 lets the system choose one
+bind = _explained(  # port 0 lets the system choose one
+    _bind, f"{_HOST_AND_PORT}, or unix:/path with up to 107 bytes in an existing folder"
+)
 address = _explained(_with_port, _HOST_AND_PORT)
 servers = _explained(_servers, "must be one or more of host:port, separated by commas")

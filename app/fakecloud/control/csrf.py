@@ -36,7 +36,7 @@ def _require_own_host(host: str, bind: str) -> None:
     the internet has such a name.
     """
     name = _name(host)
-    bound = _name(bind)
+    bound = _name(bind) or "localhost"  # without a name it is a Unix socket
     if is_loopback(name) or name == bound:
         return
     if not is_loopback(bound) and name and (_address(name) or "." not in name):
