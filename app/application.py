@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from nova_image_shim.adapters.image_port import ImageService
 from nova_image_shim.adapters.limits.limiter import Limiter
@@ -23,6 +22,7 @@ from nova_image_shim.observability.trace import CURRENT, Trace, log_access
 from nova_image_shim.settings import Settings
 from nova_image_shim.web.current import Services, install, release_slot, services, set_caller
 from nova_image_shim.web.flask_app import create_flask
+from nova_image_shim.web.proxies import TrustedProxies
 from nova_image_shim.web.responses import add_request_ids, compress
 from nova_image_shim.web.retirement import announcements, refuse_in_brownout
 
@@ -54,9 +54,7 @@ def create_app(
     _register_steps(app, settings, authenticate, metrics)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
-        )
+        app.wsgi_app = TrustedProxies(app.wsgi_app, hops)  # type: ignore[method-assign]
     return app
 
 
