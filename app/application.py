@@ -23,7 +23,7 @@ from nova_image_shim.settings import Settings
 from nova_image_shim.web.current import Services, install, release_slot, services, set_caller
 from nova_image_shim.web.flask_app import create_flask
 from nova_image_shim.web.proxies import TrustedProxies
-from nova_image_shim.web.responses import add_request_ids, compress
+from nova_image_shim.web.responses import add_request_ids, compress, forbid_sharing, options
 from nova_image_shim.web.retirement import announcements, refuse_in_brownout
 
 if TYPE_CHECKING:
@@ -100,22 +100,26 @@ def _register_steps(
 
 def _before(
     settings: Settings, authenticate: Authenticate, metrics: "Metrics | None"
-) -> Callable[[], None]:
+) -> Callable[[], Response | None]:
     """Return the steps before a view, in order."""
     brownout = settings.brownout
 
-    def before() -> None:
+    def before() -> Response | None:
         if metrics:
             metrics.begin()
         CURRENT.set(Trace.of(request))
+        if request.method == "OPTIONS":
+            return options()
+        needs_token = is_below_mount(request.path)
         require_valid_host()
-        if is_below_mount(request.path):  # before routing, as Nova's middleware does
+        if needs_token:  # before routing, as Nova's middleware does
             set_caller(authenticate(request, g.tenant_id))
         _refuse_unroutable()
         if api_version() == microversions.MOUNT:
             microversions.require_known_version()
-        if brownout and is_below_mount(request.path):
+        if brownout and needs_token:
             refuse_in_brownout(brownout)
+        return None
 
     return before
 
@@ -125,13 +129,16 @@ def _after(settings: Settings, metrics: "Metrics | None") -> Callable[[Response]
     announced = announcements(settings)
 
     def after(response: Response) -> Response:
+        path, method = request.path, request.method
         if api_version() in settings.mounts:
             for name, value in announced:
                 response.headers.add(name, value)
-        if request.method not in {"GET", "HEAD"} and "caller" in g:  # also where it failed
+        if method not in {"GET", "HEAD"} and "caller" in g:  # also where it failed
             services().lists.note_write(g.caller.project_id or "")
-        if request.path != "/":  # Nova's version list has no request ids, its documents have
+        if path != "/":  # Nova's version list has no request ids, its documents have
             add_request_ids(response)
+        if is_below_mount(path) and method != "OPTIONS":
+            forbid_sharing(response)
         microversions.add_version_headers(response)
         if settings.compress:
             compress(response)
