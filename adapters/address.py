@@ -1,4 +1,4 @@
-"""Addresses: `host:port`, parsed once, and URLs of services."""
+"""Addresses: `host:port` or a Unix socket, parsed once, and URLs of services."""
 
 import ipaddress
 import re
@@ -33,7 +33,21 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-Server = Address | str  # the text is `unix:/path`, for a socket in the file system
+class UnixSocket(NamedTuple):
+    """The absolute path of a socket that only processes of this machine can connect to."""
+
+    path: str
+
+    @property
+    def host(self) -> str:
+        """Return the host that it counts as."""
+        return "localhost"
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+Server = Address | UnixSocket
 
 
 def memcached_server(text: str) -> Server:
@@ -46,7 +60,7 @@ def memcached_server(text: str) -> Server:
         ValueError: the text has another form.
     """
     if text.startswith("unix:/"):
-        return text
+        return UnixSocket(text.removeprefix("unix:"))
     match = _SERVER.fullmatch(text)
     family, host, port = match.groups() if match else ("", "", "")
     if family and not _is_ipv6(host.strip("[]")):

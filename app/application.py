@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from nova_image_shim.adapters.image_port import ImageService
 from nova_image_shim.adapters.limits.limiter import Limiter
@@ -22,7 +21,9 @@ from nova_image_shim.observability.readiness import Readiness
 from nova_image_shim.observability.trace import CURRENT, Trace, log_access
 from nova_image_shim.settings import Settings
 from nova_image_shim.web.current import Services, install, release_slot, services, set_caller
-from nova_image_shim.web.responses import add_request_ids, compress
+from nova_image_shim.web.flask_app import create_flask
+from nova_image_shim.web.proxies import TrustedProxies
+from nova_image_shim.web.responses import add_request_ids, compress, forbid_sharing, options
 from nova_image_shim.web.retirement import announcements, refuse_in_brownout
 
 if TYPE_CHECKING:
@@ -44,10 +45,8 @@ def create_app(
     Without `lists` no list is cached, and without a limiter any number of requests may call the
     store at once. `/healthcheck/ready` runs the checks, by name; one that raises has failed.
     """
-    app = Flask("nova_image_shim", static_folder=None)
+    app = create_flask("nova_image_shim", settings.max_body_bytes, static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     lists = lists or Lists(images, threads=settings.threads)
     install(app, Services(settings, images, lists, Readiness(checks), limiter))
     register_error_handlers(app)
@@ -55,9 +54,7 @@ def create_app(
     _register_steps(app, settings, authenticate, metrics)
     app.wsgi_app = LegacyPaths(app.wsgi_app)  # type: ignore[method-assign]
     if hops := settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
-        )
+        app.wsgi_app = TrustedProxies(app.wsgi_app, hops)  # type: ignore[method-assign]
     return app
 
 
@@ -103,22 +100,26 @@ def _register_steps(
 
 def _before(
     settings: Settings, authenticate: Authenticate, metrics: "Metrics | None"
-) -> Callable[[], None]:
+) -> Callable[[], Response | None]:
     """Return the steps before a view, in order."""
     brownout = settings.brownout
 
-    def before() -> None:
+    def before() -> Response | None:
         if metrics:
             metrics.begin()
         CURRENT.set(Trace.of(request))
+        if request.method == "OPTIONS":
+            return options()
+        needs_token = is_below_mount(request.path)
         require_valid_host()
-        if is_below_mount(request.path):  # before routing, as Nova's middleware does
+        if needs_token:  # before routing, as Nova's middleware does
             set_caller(authenticate(request, g.tenant_id))
         _refuse_unroutable()
         if api_version() == microversions.MOUNT:
             microversions.require_known_version()
-        if brownout and is_below_mount(request.path):
+        if brownout and needs_token:
             refuse_in_brownout(brownout)
+        return None
 
     return before
 
@@ -128,13 +129,16 @@ def _after(settings: Settings, metrics: "Metrics | None") -> Callable[[Response]
     announced = announcements(settings)
 
     def after(response: Response) -> Response:
+        path, method = request.path, request.method
         if api_version() in settings.mounts:
             for name, value in announced:
                 response.headers.add(name, value)
-        if request.method not in {"GET", "HEAD"} and "caller" in g:  # also where it failed
+        if method not in {"GET", "HEAD"} and "caller" in g:  # also where it failed
             services().lists.note_write(g.caller.project_id or "")
-        if request.path != "/":  # Nova's version list has no request ids, its documents have
+        if path != "/":  # Nova's version list has no request ids, its documents have
             add_request_ids(response)
+        if is_below_mount(path) and method != "OPTIONS":
+            forbid_sharing(response)
         microversions.add_version_headers(response)
         if settings.compress:
             compress(response)

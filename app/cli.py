@@ -10,10 +10,12 @@ from importlib import resources
 import nova_image_shim.check.command as check
 import nova_image_shim.translation.command as translate
 import nova_image_shim.usage.command as usage
+from nova_image_shim.serving.announce import open_standard_streams
 
 _BOTH = """
 All settings are environment variables; README.md lists them. When it is ready, the service writes
-`nova-image-shim ready: http://HOST:PORT` to standard output; the log is on standard error.
+`nova-image-shim ready: http://HOST:PORT` (or https://..., or unix:/path) to standard output; the
+log is on standard error.
 The server is gunicorn, which also reads GUNICORN_CMD_ARGS.
 """
 _SERVE = f"""\
@@ -27,6 +29,7 @@ plane, to test clients against. It needs no settings, and it is NOT secure.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, that of the process unless arguments are given; return its exit status."""
+    open_standard_streams()
     options = _parser().parse_args(arguments)
     status: int = options.run(options)
     return status
@@ -68,6 +71,9 @@ def serve(given: argparse.Namespace) -> int:
         )
         return 2
     os.environ["SHIM_BACKEND"] = backend
+    # A new master (USR2) runs gunicorn's file: with its folder in the path, gunicorn's own `http`
+    # would take the place of Python's.
+    os.environ["PYTHONSAFEPATH"] = "1"
     configuration = str(resources.files(__package__).joinpath("gunicorn.conf.py"))
     arguments = [sys.executable, "-m", "gunicorn", "--config", configuration]
     return os.execv(sys.executable, arguments)  # noqa: S606 - no shell is needed

@@ -9,7 +9,7 @@ from gunicorn.glogging import Logger
 
 from nova_image_shim.observability.logs import logging_config
 from nova_image_shim.observability.metrics_port import port_at
-from nova_image_shim.serving.announce import announce
+from nova_image_shim.serving.announce import announce, open_standard_streams
 from nova_image_shim.serving.master import guard
 from nova_image_shim.serving.tuning import (
     connection_limit,
@@ -21,6 +21,7 @@ from nova_image_shim.wsgi import present_start, read_start, refusal
 
 MEMORY = "/dev/shm"  # noqa: S108 - gunicorn creates its own file there
 
+open_standard_streams()
 settings = present_start().settings
 tune_process()  # the workers inherit it
 try:
@@ -38,6 +39,7 @@ class SilentAccess(Logger):
 
 wsgi_app = "nova_image_shim.wsgi:application()"
 bind = str(settings.bind)
+umask = 0o117  # a Unix socket is for this process's user and group
 longest_seconds = settings.request_timeout_seconds + settings.client_timeout_seconds
 worker_class = worker_class(
     head_seconds=settings.client_timeout_seconds, whole_seconds=longest_seconds
@@ -48,14 +50,30 @@ logconfig_dict = logging_config(settings.log_level, settings.log_format, setting
 logger_class = SilentAccess
 # A worker touches a file there on each request; on a disk, that is a tenth of a short list.
 worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
-limit_request_line = 8190
-limit_request_field_size = 16384  # a token with a large catalog is the longest header
-forwarded_allow_ips = ""  # trust no peer's X-Forwarded-* here: SHIM_TRUSTED_PROXIES decides
-forwarder_headers = ""
-secure_scheme_headers = {}
 control_socket_disable = True  # there is nothing to control at run time
 keepalive = 75  # longer than a proxy's, so that the proxy closes first
 graceful_timeout = settings.drain_seconds
+
+# Every option that guards the service, whatever gunicorn's default is or becomes.
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 16384  # a token with a large catalog is the longest header
+header_map = "drop"  # a header with an underscore must not pass for the one with a hyphen
+strip_header_spaces = False
+permit_obsolete_folding = False
+permit_unconventional_http_method = False
+permit_unconventional_http_version = False
+casefold_http_method = False
+http_parser = "python"  # the parser that the tests attack
+http_protocols = "h1"
+http2_cleartext = "off"
+protocol = "http"
+uwsgi_allow_ips = ""
+proxy_protocol = "off"
+proxy_allow_ips = ""
+forwarded_allow_ips = ""  # trust no peer's X-Forwarded-* here: SHIM_TRUSTED_PROXIES decides
+forwarder_headers = ""  # on a Unix socket, gunicorn trusts every peer: these two leave nothing
+secure_scheme_headers = {}
 
 if settings.metrics_bind:
     # A reload (HUP) reads this file again and gets the same port.
@@ -100,7 +118,8 @@ def post_worker_init(worker):
     if settings.metrics_bind:
         metrics_port.serve()
     if worker.age == 1:
-        announce(worker.wsgi, worker.sockets[0].getsockname()[:2])
+        name, scheme = worker.sockets[0].getsockname(), "https" if worker.cfg.is_ssl else "http"
+        announce(worker.wsgi, name, scheme)
 
 
 def _open_metrics_port(cfg):

@@ -1,50 +1,20 @@
 """The command, what it says when it is ready, and how it refuses to start: the real process."""
 
-import contextlib
 import re
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from support.live import clean_environ
+from flask import Flask
+from support.live import COMMAND, clean_environ, serving
 
 from nova_image_shim.cli import main
 from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 from nova_image_shim.fakecloud.welcome import welcome
-
-COMMAND = Path(sys.executable).parent / "nova-image-shim"
-READY = re.compile(r"nova-image-shim ready: (http://\S+:\d+)\n")
-
-
-@contextlib.contextmanager
-def serving(folder: Path, **environ: str) -> Iterator[tuple[str, list[str]]]:
-    """Run `nova-image-shim serve` away from the repository; give its address and what it said."""
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(COMMAND), "serve"],
-            cwd=folder,
-            env=clean_environ() | {"SHIM_BACKEND": "memory", "SHIM_BIND": "127.0.0.1:0"} | environ,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    try:
-        said = []
-        assert process.stdout
-        for line in process.stdout:
-            said.append(line)
-            if match := READY.fullmatch(line):
-                yield match[1], said
-                return
-        raise AssertionError((folder / "log").read_text())
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+from nova_image_shim.serving.announce import announce
 
 
 @pytest.mark.live
@@ -63,6 +33,23 @@ def test_the_address_named_can_be_gone_to(tmp_path: Path, bind: str) -> None:
     with serving(tmp_path, SHIM_BIND=bind, SHIM_ALLOW_PUBLIC="1") as (url, _said):
         assert "OK" == requests.get(f"{url}/healthcheck", timeout=10).text
     assert url.startswith("http://[::1]:" if "::" in bind else "http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "address"),
+    [
+        (("127.0.0.1", 80), "http", "http://127.0.0.1:80"),
+        (("0.0.0.0", 80), "https", "https://127.0.0.1:80"),
+        (("::", 80, 0, 0), "https", "https://[::1]:80"),
+        ("/run/shim/socket", "http", "unix:/run/shim/socket"),
+        (b"\0shim", "http", "unix:@shim"),  # of the abstract name space
+    ],
+)
+def test_the_last_line_names_the_socket(
+    name: Any, scheme: str, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announce(Flask("any"), name, scheme)
+    assert f"nova-image-shim ready: {address}\n" == capsys.readouterr().out
 
 
 @pytest.mark.live
@@ -105,7 +92,7 @@ def test_a_start_that_is_refused_says_why(
 ) -> None:
     (tmp_path / "seed.json").write_text('{"users": [{"name": "a", "password": 1}]}')
     done = subprocess.run(
-        [str(COMMAND), "serve"],
+        [COMMAND, "serve"],
         cwd=tmp_path,
         env=clean_environ() | {"SHIM_BACKEND": "memory"} | environ,
         capture_output=True,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pymemcache.client.base import PooledClient
 
-from nova_image_shim.adapters.address import Server
+from nova_image_shim.adapters.address import Address, Server
 from nova_image_shim.adapters.limits.breaker import Breaker
 
 _log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Memcached:
 def open_client(server: Server, timeout_seconds: float = _TIMEOUT_SECONDS) -> PooledClient:
     """Return a client of one server, which connects with its first command."""
     return PooledClient(
-        server,
+        server if isinstance(server, Address) else str(server),
         connect_timeout=timeout_seconds,
         timeout=timeout_seconds,
         no_delay=True,

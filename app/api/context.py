@@ -7,12 +7,14 @@ from flask import g, request
 
 from nova_image_shim.adapters.address import without_version
 from nova_image_shim.adapters.image_port import Context
+from nova_image_shim.api import health
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 from nova_image_shim.web.current import compute_base, settings
 from nova_image_shim.web.errors import HTTPError
 
-_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
+# Bounded, because it is in every link of a list.
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?", re.ASCII)
 
 
 def api_version() -> str:
@@ -36,11 +38,13 @@ def require_own_project() -> None:
 
 
 def require_valid_host() -> None:
-    """Refuse a `Host` that cannot be part of a link."""
+    """Refuse a `Host` that cannot be part of a link, except for health checks: they have none."""
     if (header := request.headers.get("Host")) is None:
         return
     match = _HOST.fullmatch(header)
-    if not match or not 0 < int(match[2] or "1") < 2**16:
+    if match and 0 < int(match[2] or "1") < 2**16:
+        return
+    if request.blueprint != health.blueprint.name:
         message = "The Host header is malformed: it must be a name or address and a port"
         raise HTTPError(400, message)
 

@@ -87,6 +87,7 @@ def _list(*, detailed: bool) -> Response:
     links = _page_links(url, pairs, stored)
     tail = {"images_links": links} if links else {}
     response = answer(*to_json_list("images", stored.pages, tail))
+    response.headers["Cache-Control"] = "private, no-cache"  # it may be stored
     if age is not None:  # in seconds, of a list that was fetched for another request
         response.headers["Age"] = str(age)
     return response

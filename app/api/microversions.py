@@ -12,6 +12,7 @@ import microversion_parse
 from flask import Response, g, request
 
 from nova_image_shim.web.errors import HTTPError
+from nova_image_shim.web.responses import vary
 
 MOUNT = "v2.1"
 LOWEST, HIGHEST = (2, 1), (2, 35)
@@ -54,4 +55,4 @@ def add_version_headers(response: Response) -> None:
     if version := g.get("microversion"):
         response.headers[_HEADER] = f"compute {version}"
         response.headers[_LEGACY_HEADER] = version
-        response.vary.update((_HEADER, _LEGACY_HEADER))
+        vary(response, _HEADER, _LEGACY_HEADER)

@@ -40,7 +40,8 @@ def require_own_host(
     Raises:
         HTTPError: 403.
     """
-    name, bound = _name(host), _name(bind)
+    name = _name(host)
+    bound = _name(bind) or "localhost"  # without a name it is a Unix socket
     if is_loopback(name) or name == bound or name in names:
         return
     if not is_loopback(bound) and name and (_is_address(name) or "." not in name):

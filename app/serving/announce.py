@@ -1,6 +1,7 @@
-"""The lines on standard output when the service is ready, for people and for test harnesses."""
+"""Standard output: the lines for people and for test harnesses when the service is ready."""
 
 import contextlib
+import os
 import sys
 
 from flask import Flask
@@ -8,15 +9,37 @@ from flask import Flask
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown to users, not bound to
 
 
-def announce(app: Flask, address: tuple[str, int]) -> None:
+def open_standard_streams() -> None:
+    """Open closed standard streams on the null device; call before anything else is opened.
+
+    Otherwise a socket would get the number of a stream, and what is written to it.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "r+")  # noqa: SIM115, PTH123 - open until the process ends
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+
+
+def announce(app: Flask, name: tuple[str, int] | str | bytes, scheme: str) -> None:
     """Write a welcome, and `nova-image-shim ready: http://HOST:PORT` as the last line.
 
     The welcome of the embedded cloud, which the application brings, shows how to log in.
+
+    Args:
+        app: the application.
+        name: the listening socket's name: an address, or the path of a Unix socket, for which the
+            last line is `nova-image-shim ready: unix:/path`. An abstract one is bytes.
+        scheme: `http` or `https`.
     """
-    host = _LOOPBACK.get(address[0], address[0])
-    base = f"http://{f'[{host}]' if ':' in host else host}:{address[1]}"
-    welcome = app.extensions.get("welcome", lambda _base: [])
-    lines = [*welcome(base), f"nova-image-shim ready: {base}"]
-    with contextlib.suppress(OSError):  # standard output is closed
+    lines: list[str] = []
+    if isinstance(name, str | bytes):
+        base = f"unix:{os.fsdecode(name)}".replace("\0", "@")
+    else:
+        host, port = _LOOPBACK.get(name[0], name[0]), name[1]
+        base = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        lines += app.extensions.get("welcome", lambda _base: [])(base)
+    lines.append(f"nova-image-shim ready: {base}")
+    with contextlib.suppress(OSError):  # the reader has closed it
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from nova_image_shim.adapters.address import Address, Server, is_loopback
+from nova_image_shim.adapters.address import Address, Server, UnixSocket, is_loopback
 from nova_image_shim.settings import values
 from nova_image_shim.settings.brownout import Brownout
 from nova_image_shim.settings.environment import refused, unknown, without_effect
@@ -40,7 +40,7 @@ class Settings:
     """The service's own settings; README.md has the table."""
 
     backend: str = setting("SHIM_BACKEND", "glance", values.choice("glance", "memory"))
-    bind: Address = setting("SHIM_BIND", Address("127.0.0.1", 8774), values.bind)
+    bind: Address | UnixSocket = setting("SHIM_BIND", Address("127.0.0.1", 8774), values.bind)
     allow_public: bool = setting("SHIM_ALLOW_PUBLIC", default=False, parse=values.flag)
     workers: int = setting("WEB_CONCURRENCY", 0, values.integer(1, 128))
     threads: int = setting("SHIM_THREADS", 16, values.integer(1, 256))

@@ -3,13 +3,14 @@
 All raise `ValueError` with a text such as "must be a whole number from 1 to 256".
 """
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from nova_image_shim.adapters.address import Address, Server, memcached_server
+from nova_image_shim.adapters.address import Address, Server, UnixSocket, memcached_server
 from nova_image_shim.translation.times import parse_time
 
 _T = TypeVar("_T")
@@ -18,6 +19,7 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")  # a certificate's name in a directory
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
     ("0", "false", "no", "off"), False
 )
+_LONGEST_SOCKET_PATH = 107  # bytes; the kernel's limit
 
 
 def _explained(parse: Callable[[str], _T], allowed: str) -> Callable[[str], _T]:
@@ -26,7 +28,7 @@ def _explained(parse: Callable[[str], _T], allowed: str) -> Callable[[str], _T]:
     def parse_or_explain(text: str) -> _T:
         try:
             return parse(text)
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, OSError) as error:
             raise ValueError(allowed) from error
 
     return parse_or_explain
@@ -161,8 +163,20 @@ def _servers(text: str) -> tuple[Server, ...]:
     return tuple(memcached_server(server.strip()) for server in text.removesuffix(",").split(","))
 
 
+def _bind(text: str) -> Address | UnixSocket:
+    if not text.startswith("unix:/"):
+        return Address.parse(text)
+    path = Path("/", text.removeprefix("unix:").lstrip("/"))
+    is_free = path.parent.is_dir() and (path.is_socket() or not path.exists())
+    if not is_free or len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+        raise ValueError(text)
+    return UnixSocket(str(path))
+
+
 moment = _explained(parse_time, "must be an ISO 8601 date or time, in UTC unless it names a zone")
-bind = _explained(Address.parse, _HOST_AND_PORT)  # port 0 lets the system choose one
+bind = _explained(  # port 0 lets the system choose one
+    _bind, f"{_HOST_AND_PORT}, or unix:/path with up to 107 bytes in an existing folder"
+)
 address = _explained(_with_port, _HOST_AND_PORT)
 servers = _explained(
     _servers,

@@ -83,8 +83,9 @@ def compute_base() -> str:
     root = request.environ.get("SCRIPT_NAME", "").rstrip("/")
     if prefix := settings().compute_link_prefix:
         return f"{prefix}{root}"
-    # Not `request.host`, which is empty for a name with an underscore, as containers have.
-    host = request.headers.get("Host") or request.host
+    # `request.host` is empty for a name with an underscore, as containers have, and for a request
+    # without `Host` on a Unix socket.
+    host = request.headers.get("Host") or request.host or "localhost"
     return f"{request.scheme}://{host.removesuffix(_DEFAULT_PORTS[request.scheme])}{root}"
 
 

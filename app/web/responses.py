@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from flask import Response, request
 from werkzeug.datastructures import MIMEAccept
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.http import parse_accept_header
 
 from nova_image_shim.observability.trace import CURRENT
@@ -36,6 +37,18 @@ def no_content() -> Response:
     return Response(status=204, content_type=_wanted_type())
 
 
+def options() -> Response:
+    """Return the response to `OPTIONS`: 200 without a body, to anyone, as Nova's.
+
+    `Allow` has the methods of a path that there is.
+    """
+    response = Response()
+    del response.headers["Content-Type"]
+    if isinstance(request.routing_exception, MethodNotAllowed):
+        response.allow.update(request.routing_exception.valid_methods or ())
+    return response
+
+
 def _wanted_type() -> str:
     return _type_named_first(request.headers.get("Accept", ""))
 
@@ -57,6 +70,21 @@ def add_request_ids(response: Response) -> None:
     response.headers["X-Openstack-Request-Id"] = request_id
 
 
+def forbid_sharing(response: Response) -> None:
+    """Keep a response that depends on the token out of shared caches; call before `vary`.
+
+    A view may have set a `Cache-Control` of its own.
+    """
+    response.headers.setdefault("Cache-Control", "private, no-store")
+    response.headers.add("Vary", "X-Auth-Token")
+
+
+def vary(response: Response, *names: str) -> None:
+    """Add names of request headers to `Vary`; `response.vary` takes three times as long."""
+    given = response.headers.get("Vary")
+    response.headers["Vary"] = ", ".join([given, *names] if given else names)
+
+
 def compress(response: Response) -> None:
     """Compress a response over 1 KiB with the coding that the client prefers.
 
@@ -64,7 +92,7 @@ def compress(response: Response) -> None:
     """
     if response.mimetype not in _COMPRESSED_TYPES:
         return
-    response.vary.add("Accept-Encoding")
+    vary(response, "Accept-Encoding")
     is_small = (response.content_length or 0) <= _SMALLEST_BYTES
     if is_small or "Accept-Encoding" not in request.headers:
         return

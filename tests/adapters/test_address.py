@@ -2,7 +2,13 @@
 
 import pytest
 
-from nova_image_shim.adapters.address import Address, Server, memcached_server, without_version
+from nova_image_shim.adapters.address import (
+    Address,
+    Server,
+    UnixSocket,
+    memcached_server,
+    without_version,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +66,7 @@ def test_another_form_is_not_an_address(text: str) -> None:
         ("inet6:[::1]:80", Address("::1", 80)),
         ("inet6:[::1]", Address("::1", 11211)),
         ("inet6:[cache.example]:80", Address("cache.example", 80)),
-        ("unix:/run/memcached/memcached.sock", "unix:/run/memcached/memcached.sock"),
+        ("unix:/run/memcached/memcached.sock", UnixSocket("/run/memcached/memcached.sock")),
     ],
 )
 def test_a_memcached_server_is_read_in_every_form_of_auth_token(text: str, server: Server) -> None:

@@ -152,14 +152,85 @@ def test_the_root_in_any_form_lists_the_version(path: str, legacy_shim: str) -> 
     )
 
 
-@pytest.mark.parametrize(
-    ("line", "status"),
-    [(b"OPTIONS * HTTP/1.1", 404), (b"TRACE /v2/demo/images HTTP/1.1", 405)],
-)
-def test_an_uncommon_method_is_a_json_fault(line: bytes, status: int, legacy_shim: str) -> None:
+def test_an_uncommon_method_is_a_json_fault(legacy_shim: str) -> None:
+    line = b"TRACE /v2/demo/images HTTP/1.1"
     (answer,) = send_raw(legacy_shim, head_of(line, b"Host: shim.example"))
     (fault,) = answer.json().values()
-    assert (status, status) == (answer.status, fault["code"])
+    assert (405, 405) == (answer.status, fault["code"])
+
+
+@pytest.mark.parametrize(
+    ("paths", "allowed"),
+    [
+        ("/ // /v2 /v2/ /v1.1 /healthcheck /healthcheck/ready", {"GET", "HEAD"}),
+        ("/v2/demo/images //v1.1//alt//images.json?limit=x", {"GET", "HEAD"}),
+        (f"/v2/demo/images/detail /v2/demo/images/{IMAGE_ID}", {"GET", "HEAD", "DELETE"}),
+        ("/v2/demo/images/x/metadata", {"GET", "HEAD", "POST", "PUT"}),
+        ("/v2/demo/images/x/metadata/y", {"GET", "HEAD", "PUT", "DELETE"}),
+        ("* /x /v4/ /v2/demo/flavors /v2/demo/images/ /%ff /healthcheck/", None),
+        ("/identity/v3", {"GET", "HEAD", "POST"}),
+        ("/identity/v2.0/tenants", {"GET", "HEAD"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"HTTP/1.0\r\n",
+        b"HTTP/1.1\r\nConnection: close\r\nHost: shim.example\r\n",
+        b"HTTP/1.1\r\nConnection: close\r\nHost:\r\nX-Auth-Token: no such token\r\n",
+        b"HTTP/1.1\r\nConnection: close\r\nHost: a/b\r\nX-Auth-Token: demo\r\n",
+    ],
+)
+def test_options_is_answered_on_every_path_to_anyone(
+    paths: str, allowed: set[str] | None, rest: bytes, legacy_shim: str
+) -> None:
+    for path in paths.split():
+        (answer,) = send_raw(legacy_shim, f"OPTIONS {path} ".encode() + rest + b"\r\n")
+        assert (200, b"", "0") == (answer.status, answer.body, answer.headers["content-length"])
+        allow = answer.headers.get("allow")
+        assert allowed == (set(allow.split(", ")) if allow else None), path
+        unwanted = {"content-type", "www-authenticate", "cache-control", "vary"}
+        assert set() == unwanted & answer.headers.keys()
+
+
+LISTED, STORED = "private, no-cache", "private, no-store"
+BOTH = "X-Auth-Token, Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "cache_control", "vary"),
+    [
+        ("GET /v2/demo/images", 200, LISTED, BOTH),
+        ("HEAD /v1.1/demo/images/detail?limit=1", 200, LISTED, BOTH),
+        ("GET /v2/demo/images?limit=x", 400, STORED, BOTH),
+        ("GET /v2/alt/images", 400, STORED, BOTH),
+        (f"GET /v2/demo/images/{IMAGE_ID}", 200, STORED, BOTH),
+        (f"GET /v2/demo/images/{IMAGE_ID}/metadata", 200, STORED, BOTH),
+        ("GET /v2/demo/images/x", 404, STORED, BOTH),
+        ("DELETE /v2/demo/images/x/metadata/y", 404, STORED, BOTH),
+        ("POST /v2/demo/images/x/metadata", 415, STORED, BOTH),
+        ("PATCH /v2/demo/images", 405, STORED, BOTH),
+        ("GET /v2/demo/flavors", 404, STORED, BOTH),
+        *((f"GET {path}", 200, None, "Accept-Encoding") for path in ("/", "/v2", "/v1.1/")),
+        ("GET /x", 404, None, "Accept-Encoding"),
+        ("GET /healthcheck", 200, None, None),
+        ("GET /identity/v2.0/tenants", 200, None, BOTH),
+        ("GET /image/v2/images", 200, None, "Accept-Encoding"),
+    ],
+)
+def test_no_shared_cache_may_keep_what_a_token_opened(
+    call: str, status: int, cache_control: str | None, vary: str | None, memory_shim: str
+) -> None:
+    method, path = call.split()
+    data = b"x" if method == "POST" else None
+    headers = {"X-Auth-Token": "demo", "Content-Type": "application/xml"}
+    answer = requests.request(method, memory_shim + path, headers=headers, data=data, timeout=10)
+    told = [answer.headers.get(name) for name in ("Cache-Control", "Vary")]
+    assert (status, [cache_control, vary]) == (answer.status_code, told)
+    if cache_control:
+        refused = requests.request(method, memory_shim + path, timeout=10)
+        told = [refused.headers.get(name) for name in ("Cache-Control", "Vary")]
+        assert (401, [STORED, BOTH]) == (refused.status_code, told)
 
 
 @pytest.mark.parametrize("path", ["/", "/v2/", "/v2/demo/images", "/v2/x", "/x"])
@@ -177,6 +248,15 @@ def test_head_is_get_without_the_body(path: str, legacy_shim: str) -> None:
 def test_a_host_that_no_client_would_send_is_refused(header: bytes, legacy_shim: str) -> None:
     (answer,) = send_raw(legacy_shim, head_of(b"GET /v2/demo/images HTTP/1.1", header))
     assert BAD_HOST == (answer.status, answer.json())
+
+
+@pytest.mark.parametrize("header", [b"Host:", b"Host: ", b"Host: a/b", b"Host: \xc3\xa9"])
+@pytest.mark.parametrize("path", [b"/healthcheck", b"/healthcheck/ready"])
+def test_a_health_check_has_no_links_and_takes_any_host(
+    path: bytes, header: bytes, legacy_shim: str
+) -> None:
+    (answer,) = send_raw(legacy_shim, head_of(b"GET " + path + b" HTTP/1.1", header))
+    assert (200, b"OK") == (answer.status, answer.body)
 
 
 @pytest.mark.parametrize("second", [b"Host: a", b"Host: b"])

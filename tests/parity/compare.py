@@ -23,6 +23,7 @@ NO_ANSWER = 0
 
 HEADERS = (
     "Allow",
+    "Cache-Control",
     "Content-Encoding",
     "Content-Type",
     "Location",

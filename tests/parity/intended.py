@@ -38,10 +38,20 @@ class Reason(NamedTuple):
     elsewhere: str | None = None
 
 
+class Everywhere(NamedTuple):
+    """A difference that is intended in the answer to any request."""
+
+    field: str
+    nova: Any
+    here: Any
+    reason: str
+
+
 class File(NamedTuple):
     """The contents of `intended.yaml`."""
 
     reasons: dict[str, Reason]
+    everywhere: list[Everywhere]
     differences: dict[Key, Intended]
 
 
@@ -54,16 +64,18 @@ def load_intended() -> File:
     """
     data = yaml.safe_load(FILE.read_text())
     reasons = {name: Reason(**fields) for name, fields in data["reasons"].items()}
+    everywhere = [Everywhere(**entry) for entry in data["everywhere"]]
     differences: dict[Key, Intended] = {}
     for entry in data["differences"] or ():
         key = Key(entry.pop("request"), entry.pop("field"))
         if key in differences:
             raise IntendedError(f"duplicate entry: {key}")
         differences[key] = Intended(**entry)
-        if differences[key].reason not in reasons:
-            raise IntendedError(f"{key}: unknown reason {differences[key].reason}")
-    used = {difference.reason for difference in differences.values()}
+    used = {entry.reason for entry in everywhere}
+    used |= {difference.reason for difference in differences.values()}
+    if unknown := used - reasons.keys():
+        raise IntendedError(f"unknown reasons: {sorted(unknown)}")
     for name, reason in reasons.items():
         if (name in used) == (reason.elsewhere is not None):
             raise IntendedError(f"{name}: needs either entries or `elsewhere`, not both")
-    return File(reasons, differences)
+    return File(reasons, everywhere, differences)

@@ -9,7 +9,7 @@ import yaml
 
 from .compare import Differences
 from .exchange import Request
-from .intended import Intended, Key
+from .intended import Everywhere, Intended, Key
 
 
 class Comparison(NamedTuple):
@@ -18,6 +18,22 @@ class Comparison(NamedTuple):
     request: Request
     differences: Differences
     status: int
+
+
+def set_aside(
+    comparisons: list[Comparison], everywhere: list[Everywhere]
+) -> tuple[list[Comparison], list[str]]:
+    """Take out the differences that are intended everywhere.
+
+    Returns the comparisons with what is left, and a line for each that occurred nowhere.
+    """
+    expected = [(entry.field, (entry.nova, entry.here)) for entry in everywhere]
+    found = [item for each in comparisons for item in each.differences.items()]
+    left = [
+        each._replace(differences=dict(i for i in each.differences.items() if i not in expected))
+        for each in comparisons
+    ]
+    return left, [f"intended everywhere, found nowhere: {e}" for e in expected if e not in found]
 
 
 def judge(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> list[str]:

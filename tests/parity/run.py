@@ -24,7 +24,7 @@ from parity.compare import clean, differences, normal
 from parity.exchange import Request, load_requests, send
 from parity.intended import load_intended
 from parity.nova import nova
-from parity.report import Comparison, dump, judge, report
+from parity.report import Comparison, dump, judge, report, set_aside
 from parity.world import World
 
 # `alike`: configured so that the answers can be equal; Nova has Glance's address in its
@@ -146,13 +146,14 @@ def main() -> int:
     requests = load_requests()
     if arguments.ids:
         requests = [r for r in requests if r.id.startswith(tuple(arguments.ids))]
-    intended = load_intended().differences
+    _, everywhere, intended = load_intended()
     with RealCloud() as cloud, ExitStack() as stack:
         parity = Parity(cloud, stack)
         start = time.monotonic()
         comparisons = list(parity.compare_all(requests))
         seconds = time.monotonic() - start
-    wrong = judge(comparisons, intended)
+    comparisons, unused = set_aside(comparisons, everywhere)
+    wrong = [*judge(comparisons, intended), *([] if arguments.ids else unused)]
     if arguments.dump:
         arguments.dump.write_text(dump(comparisons))
     print("\n".join([*wrong, f"\nin {seconds:.0f} s:", report(comparisons, intended)]))

@@ -12,8 +12,8 @@ from project.test_readme import calls, table
 
 from parity.compare import ABSENT, TIME, differences, normal
 from parity.exchange import Answer, Request, RequestError, fill, load_requests
-from parity.intended import Intended, Key, load_intended
-from parity.report import Comparison, dump, judge, report
+from parity.intended import Everywhere, Intended, Key, load_intended
+from parity.report import Comparison, dump, judge, report, set_aside
 from parity.world import load_recipes
 
 ROOT = Path(__file__).parents[2]
@@ -207,6 +207,17 @@ def test_only_an_intended_difference_that_is_found_is_accepted() -> None:
         "unexpected: new  status\n    nova  404\n    here  405",
         "intended, but no longer found: gone  status",
     ] == judge(COMPARISONS, INTENDED)
+
+
+def test_what_is_intended_everywhere_is_set_aside_and_must_occur() -> None:
+    everywhere = [
+        Everywhere("status", 404, 405, "methods"),
+        Everywhere("status", 404, 409, "methods"),
+    ]
+    left, unused = set_aside(COMPARISONS, everywhere)
+    assert ["half", "otherwise"] == [each.request.id for each in left if each.differences]
+    assert {"body": ("a", {"y": 1, "x": 2})} == left[3].differences
+    assert ["intended everywhere, found nowhere: ('status', (404, 409))"] == unused
 
 
 def test_the_report_counts_requests() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.settings import setting_names
 
-from nova_image_shim.adapters.address import Address, is_loopback
+from nova_image_shim.adapters.address import Address, UnixSocket, is_loopback
 from nova_image_shim.settings import Keystone, Settings, SettingsError
 from nova_image_shim.settings.brownout import ALLOWED, Brownout
 from nova_image_shim.settings.settings import COMPAT
@@ -17,6 +17,7 @@ HERE = str(Path(__file__))
 EMPTY = str(Path(__file__).parents[1] / "cases" / "empty.conf")
 CLOUDS = str(Path(__file__).parents[1] / "cases" / "clouds.yaml")
 A_FOLDER = str(Path(__file__).parent)
+LONGEST = "s" * (107 - len("/tmp/"))
 SECRET = " the service user's secret "
 
 MEMORY = {"SHIM_BACKEND": "memory"}
@@ -115,6 +116,11 @@ GOOD = [
     ("SHIM_BIND", "[::]:8774", Address("::", 8774)),
     ("SHIM_BIND", "127.0.0.1:0", Address("127.0.0.1", 0)),
     ("SHIM_BIND", "nova_shim.example-1:8774", Address("nova_shim.example-1", 8774)),
+    ("SHIM_BIND", f"unix:{A_FOLDER}/socket", UnixSocket(f"{A_FOLDER}/socket")),
+    ("SHIM_BIND", f"unix://{A_FOLDER}//socket", UnixSocket(f"{A_FOLDER}/socket")),
+    ("SHIM_BIND", "unix://tmp/socket", UnixSocket("/tmp/socket")),
+    ("SHIM_BIND", f"unix:/tmp/{LONGEST}", UnixSocket(f"/tmp/{LONGEST}")),
+    ("SHIM_BIND", "unix:80", Address("unix", 80)),
     ("SHIM_METRICS_BIND", "127.0.0.1:9774", Address("127.0.0.1", 9774)),
     *one_of("SHIM_LOG_FORMAT", "text", "json"),
     ("SHIM_HEALTHCHECK_DISABLE_FILE", "/run/shim/disabled", Path("/run/shim/disabled")),
@@ -125,7 +131,7 @@ GOOD = [
     ("SHIM_FAKE_HOSTS", "Cloud.example, b_c", ("cloud.example", "b_c")),
     ("SHIM_MEMCACHED_SERVERS", "cache:11211", (Address("cache", 11211),)),
     ("SHIM_MEMCACHED_SERVERS", "[::1]:1, b_c:65535", (Address("::1", 1), Address("b_c", 65535))),
-    ("SHIM_MEMCACHED_SERVERS", "a, unix:/run/m,", (Address("a", 11211), "unix:/run/m")),
+    ("SHIM_MEMCACHED_SERVERS", "a, unix:/run/m,", (Address("a", 11211), UnixSocket("/run/m"))),
     ("SHIM_MOUNTS", "v2", ("v2",)),
     ("SHIM_MOUNTS", "v2.1, v2,v1.1", ("v1.1", "v2", "v2.1")),
     *[("SHIM_COMPAT", word, (word,)) for word in COMPAT],
@@ -187,16 +193,17 @@ NO_ADDRESS = (
 )  # fmt: skip
 NO_BIND = (
     *("keystone", ":80", "keystone:", "keystone:65536", "keystone:00", "a:x", "a b:1", "a/b:1"),
-    *("::1:80", "[::1]", "[x]:80", "http://a:80", "unix:/tmp/socket", "a:1:2"),
+    *("::1:80", "[::1]", "[x]:80", "http://a:80", "unix:x", "a:1:2"),
     *("[:::]:80", "[1.2.3.4]:80", "[::1::]:80", "[.]:80"),
 )
-NO_PORT = (*NO_BIND, "keystone:0")
+NO_PORT = (*NO_BIND, "keystone:0", "unix:/tmp/socket")
 NO_SERVER = (
     *("a:1,,b:1", ",a:1", ",", "a:1,,", "a:1 b:1", "a:1;b:1", "a:0", "a:65536", "a:", ":80", "a:x"),
     *("::1", "::1:11211", "fe80::1", "[::1", "[x]:80", "[1.2.3.4]:80", "[:::]:80", "[.]:80"),
     *("inet:", "inet:[]:1", "inet6:::1", "inet:a:b:1", "inet8:[a]:1", "http://a:80", "a/b:1"),
     *("unix:", "unix:relative", "a:1:2", "keystone:00", "\u0661"),
 )
+NO_SOCKET = ("unix:/", "unix:/tmp", "unix:/nowhere/socket", f"unix:{HERE}", f"unix:/tmp/{LONGEST}s")
 
 
 def refused(names: str, allowed: str, *values: str) -> list[tuple[str, str, str]]:
@@ -223,6 +230,7 @@ A_LOOPBACK_ADDRESS = (
 )
 AN_ADDRESS = "must be an address such as http://host:port/path, without user, query or fragment"
 HOST_AND_PORT = "must be host:port, with an IPv6 address in brackets"
+BIND = f"{HOST_AND_PORT}, or unix:/path with up to 107 bytes in an existing folder"
 A_FILE = "must be the path of an existing file"
 OR_CERTIFICATES = ", or of a directory of certificates that `openssl rehash` has prepared"
 SERVERS = "must be one or more of host, host:port, [IPv6]:port and unix:/path, separated by commas"
@@ -232,8 +240,8 @@ BAD = [
     *refused(" ".join(SWITCHES), "must be 1 (on) or 0 (off)", *NOT_ONE_OR_ZERO),
     *refused(" ".join(ADDRESSES), AN_ADDRESS, *NO_ADDRESS),
     *refused("SHIM_BACKEND", "must be glance or memory", "Glance", "swift", "memory,glance"),
-    *refused("SHIM_BIND", HOST_AND_PORT, *NO_BIND),
     *refused("SHIM_METRICS_BIND", HOST_AND_PORT, *NO_PORT),
+    *refused("SHIM_BIND", BIND, *NO_BIND, *NO_SOCKET),
     *refused("SHIM_LOG_FORMAT", "must be text or json", "JSON", "xml"),
     *refused(
         "SHIM_DEPRECATION SHIM_SUNSET",
@@ -481,6 +489,11 @@ def test_the_embedded_cloud_listens_on_loopback_unless_public_is_allowed(bind: s
         assert refusal == problems(environ) == problems(environ | {"SHIM_ALLOW_PUBLIC": "0"})
     assert address == Settings.from_environ(environ | {"SHIM_ALLOW_PUBLIC": "1"}).bind
     assert address == Settings.from_environ(CLOUD | {"SHIM_BIND": bind}).bind
+
+
+def test_a_unix_socket_is_no_public_address() -> None:
+    bind = Settings.from_environ(MEMORY | {"SHIM_BIND": "unix:/tmp/socket"}).bind
+    assert "unix:/tmp/socket" == str(bind)
 
 
 URI = "SHIM_WWW_AUTHENTICATE_URI"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from support.fakes import FakeKeystone
 from support.paths import ROOT
 
 CONFIG = ROOT / "tests" / "support" / "gunicorn_canary.py"
+COMMAND = Path(sys.executable).with_name("nova-image-shim")
+_READY = re.compile(r"nova-image-shim ready: (\S+)\n")
 
 
 def free_port() -> int:
@@ -84,6 +87,35 @@ def shim(log: Path, **environ: str) -> Iterator[str]:
     """Run the service as `live_shim` does, and yield its address."""
     with live_shim(log, **environ) as live:
         yield live.url
+
+
+@contextlib.contextmanager
+def serving(folder: Path, **environ: str) -> Iterator[tuple[str, list[str]]]:
+    """Run `nova-image-shim serve` away from the repository.
+
+    Yields the address that it names when it is ready, and its lines so far. Its log is in `log`.
+    """
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [COMMAND, "serve"],
+            cwd=folder,
+            env=clean_environ() | {"SHIM_BACKEND": "memory", "SHIM_BIND": "127.0.0.1:0"} | environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        said = []
+        assert process.stdout
+        for line in process.stdout:
+            said.append(line)
+            if match := _READY.fullmatch(line):
+                yield match[1], said
+                return
+        raise AssertionError((folder / "log").read_text())
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 def clean_environ() -> dict[str, str]:

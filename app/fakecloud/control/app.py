@@ -19,6 +19,7 @@ from nova_image_shim.fakecloud.control.csrf import require_own_page
 from nova_image_shim.fakecloud.control.faults import FaultInjector
 from nova_image_shim.settings import Settings
 from nova_image_shim.web.errors import register_errors
+from nova_image_shim.web.flask_app import create_flask
 from nova_image_shim.web.responses import json_response
 
 _MAX_BODY_BYTES = 64 * 2**20
@@ -54,9 +55,7 @@ def mount_control_plane(app: Flask, cloud: FakeCloud, settings: Settings) -> Non
 
 def create_control_app(cloud: FakeCloud, bind: str, hosts: Collection[str] = ()) -> Flask:
     """Return the application to mount at `/_fake`; `bind` and `hosts` decide the allowed `Host`."""
-    app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app = create_flask(__name__, _MAX_BODY_BYTES)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.extensions["fake_cloud"] = cloud
 
