@@ -1,4 +1,4 @@
-"""No shipped proxy repeats a write, and none loses one when an instance stops."""
+"""Behind each shipped proxy no write is repeated, and no stop or death of an instance is seen."""
 
 from __future__ import annotations
 
@@ -107,6 +107,20 @@ def test_a_write_of_a_killed_worker_fails_and_is_not_repeated(
     fault = FAULTS[front.name]
     assert fault == answer.json()
     assert next(iter(fault.values()))["code"] == answer.status_code
+
+
+def test_the_death_of_an_instance_loses_no_read(
+    front: Front, binds: tuple[str, str], slow_glance: SlowGlance, start: Callable[..., Any]
+) -> None:
+    slow_glance.seconds = 0.02  # reads are under way
+    load = Load(front.http + IMAGES, [], token_of("demo"))
+    with start(binds[0]) as one, start(binds[1]), load:
+        load.wait_for(50)
+        parent = psutil.Process(one.process.pid)
+        for process in [*parent.children(), parent]:
+            process.kill()
+        load.wait_for(100)
+    assert {"GET 200"} == set(load.outcomes), load.outcomes
 
 
 def test_stopping_instances_under_load_loses_and_repeats_no_write(
