@@ -4,23 +4,22 @@ pytest imports this module in every run, so the cloud itself is imported only on
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from nova_image_shim.fakecloud.testing import LegacyCloud
+    from nova_image_shim.fakecloud.testing import GivenSeed, LegacyCloud
 
 
 @pytest.fixture(scope="session")
-def legacy_cloud_seed() -> Path | None:
-    """Return the cloud's seed file; override it in `conftest.py` to use your own."""
+def legacy_cloud_seed() -> "GivenSeed":
+    """Return the path of the cloud's seed file, or its content; override it in `conftest.py`."""
     return None
 
 
 @pytest.fixture(scope="session")
-def legacy_cloud_server(legacy_cloud_seed: Path | None) -> "Iterator[LegacyCloud]":
+def legacy_cloud_server(legacy_cloud_seed: "GivenSeed") -> "Iterator[LegacyCloud]":
     """Serve one cloud for the whole session; tests use `legacy_cloud`."""
     try:
         from nova_image_shim.fakecloud.testing import serve_legacy_cloud  # noqa: PLC0415

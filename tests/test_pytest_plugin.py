@@ -1,5 +1,6 @@
 """The pytest plugin, used by other projects' tests in processes of their own."""
 
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from keystoneauth1.session import Session
 from support.live import clean_environ
 from support.paths import ROOT
 
+from nova_image_shim.fakecloud.document import ImageFileError
 from nova_image_shim.fakecloud.testing import LegacyCloud, serve_legacy_cloud
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -100,6 +102,44 @@ def test_login(legacy_cloud):
     assert (0, "1 passed") == (code, output.splitlines()[-1][:8]), output
 
 
+NO_SEED = (
+    "must be the path of a seed file, a list of images, an object with `images`, `projects` or "
+    "`users`, or None; not "
+)
+SEED = {"images": [{"id": "mine"}], "projects": [{"name": "acme"}]}
+
+
+@pytest.mark.parametrize("given", ["a string", "a path", "an object", "a list"])
+def test_a_seed_is_a_path_or_its_content(given: str, tmp_path: Path) -> None:
+    (path := tmp_path / "seed.json").write_text(json.dumps(SEED), encoding="utf-8")
+    seeds: dict[str, Any] = {"a string": str(path), "a path": path, "an object": SEED}
+    seed = seeds.get(given, SEED["images"])
+    with serve_legacy_cloud(seed) as cloud:
+        project = "demo" if given == "a list" else "acme"
+        assert (["mine"], project) == ([image["id"] for image in cloud.images()], cloud.username)
+        headers = {"X-Auth-Token": cloud.token}
+        answer = requests.get(f"{cloud.url}/v2/{project}/images", headers=headers, timeout=10)
+        assert ["mine"] == [image["id"] for image in answer.json()["images"]]
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        ([{"id": "a", "size": "x"}], "image 1 (id a): size: Not a valid integer."),
+        ({"projects": [{"name": 1}]}, "project 1 (name 1): name: Not a valid string."),
+        ({"image": []}, "image: Unknown field."),
+        ((), f"{NO_SEED}tuple"),
+        (7, f"{NO_SEED}int"),
+        (b"seed.yaml", f"{NO_SEED}bytes"),
+        (lambda: None, f"{NO_SEED}function"),
+    ],
+)
+def test_a_seed_that_cannot_be_used_is_refused(seed: Any, message: str) -> None:
+    with pytest.raises(ImageFileError) as refusal, serve_legacy_cloud(seed):
+        pass
+    assert f"legacy_cloud_seed: {message}" == str(refusal.value)
+
+
 def test_a_seed_without_users_is_refused(tmp_path: Path) -> None:
     (seed := tmp_path / "seed.yaml").write_text("users: []\n", encoding="utf-8")
     with (
@@ -132,7 +172,24 @@ def test_what_prevents_the_fixture_is_reported(
     assert (1, []) == (code, [text for text in texts if text not in output])
 
 
-def test_the_login_works_with_the_embedded_identity(legacy_cloud: LegacyCloud) -> None:
+def test_the_environment_leads_past_a_proxy(
+    legacy_cloud: LegacyCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    for name, value in (environ := legacy_cloud.environ()).items():
+        monkeypatch.setenv(name, value)
+    assert {"intranet.example,127.0.0.1,localhost"} == {environ["NO_PROXY"], environ["no_proxy"]}
+    assert 200 == requests.get(f"{legacy_cloud.url}/v2", timeout=10).status_code
+
+
+def test_the_login_works_with_the_embedded_identity(
+    legacy_cloud: LegacyCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     environ = legacy_cloud.environ()
     assert {
         "OS_AUTH_URL": f"{legacy_cloud.url}/identity/v3",
@@ -143,8 +200,10 @@ def test_the_login_works_with_the_embedded_identity(legacy_cloud: LegacyCloud) -
         "OS_TENANT_NAME": "demo",
         "OS_USER_DOMAIN_NAME": "Default",
         "OS_PROJECT_DOMAIN_NAME": "Default",
+        "no_proxy": "127.0.0.1,localhost",
+        "NO_PROXY": "127.0.0.1,localhost",
     } == environ
-    unused = ("OS_IDENTITY_API_VERSION", "OS_TENANT_NAME")
+    unused = ("OS_IDENTITY_API_VERSION", "OS_TENANT_NAME", "no_proxy", "NO_PROXY")
     login: Any = {
         name.removeprefix("OS_").lower(): environ[name] for name in environ if name not in unused
     }

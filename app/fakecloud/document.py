@@ -3,7 +3,7 @@
 import gc
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from yaml.constructor import ConstructorError
 NOT_TEXT = "Not a valid string."
 _MAX_BYTES = 64 * 2**20
 _TAG = "tag:yaml.org,2002:"
+_TEXT_KEYS = (f"{_TAG}str", f"{_TAG}merge")
 # What PyYAML raises for a bad file: besides its own errors, those of converting a value.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
@@ -53,7 +54,10 @@ class Document(NamedTuple):
 
     def _missing_quotes(self, error: ImageFileError) -> str:
         """Return ` (line 4, column 10: write it in quotes)` if that is the mistake, or nothing."""
-        node, is_key = _find(yaml.compose(self.text, Loader=_FastLoader), error.path)
+        root = None
+        with suppress(yaml.YAMLError):  # the loader in Python may read what the other does not
+            root = yaml.compose(self.text, Loader=_FastLoader)
+        node, is_key = _find(root, error.path)
         is_plain = isinstance(node, yaml.ScalarNode) and not node.style
         if not is_plain or not (is_key or str(error).endswith(NOT_TEXT)):
             return ""
@@ -67,9 +71,9 @@ def _find(node: Any, path: Sequence[Any]) -> tuple[Any, bool]:
         if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
             node = node.value[step]
         elif isinstance(node, yaml.MappingNode):
-            odd_keys = [key for key, _ in node.value if key.tag != f"{_TAG}str"]
+            odd_keys = [key for key, _ in node.value if key.tag not in _TEXT_KEYS]
             if not isinstance(step, str) or step in [key.value for key in odd_keys]:
-                return odd_keys[0], True
+                return next(iter(odd_keys), None), True
             node = next((value for key, value in node.value if key.value == step), None)
     return node, False
 

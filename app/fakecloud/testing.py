@@ -1,6 +1,7 @@
 """The embedded cloud inside a test's own process, for the pytest fixture `legacy_cloud`."""
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
-from nova_image_shim.fakecloud.seed import Seed, User, load_seed
+from nova_image_shim.fakecloud.document import Document, ImageFileError
+from nova_image_shim.fakecloud.seed import Seed, User, load_seed, to_seed
 from nova_image_shim.settings import Settings
+
+GivenSeed = str | os.PathLike[str] | list[Any] | dict[str, Any] | None
 
 
 class LegacyCloud(FakeCloud):
@@ -37,8 +41,12 @@ class LegacyCloud(FakeCloud):
         return self.identity.issue(self._user, self._project, ("password",)).id
 
     def environ(self) -> dict[str, str]:
-        """Return the environment variables with which OpenStack's clients log in."""
+        """Return the environment with which OpenStack's clients log in, without a proxy."""
+        others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        direct = ",".join(filter(None, [others, "127.0.0.1,localhost"]))
         return {
+            "no_proxy": direct,
+            "NO_PROXY": direct,
             "OS_AUTH_URL": self.auth_url,
             "OS_IDENTITY_API_VERSION": "3",
             "OS_USERNAME": self.username,
@@ -51,15 +59,19 @@ class LegacyCloud(FakeCloud):
 
 
 @contextlib.contextmanager
-def serve_legacy_cloud(seed: Path | None = None) -> Iterator[LegacyCloud]:
+def serve_legacy_cloud(seed: GivenSeed = None) -> Iterator[LegacyCloud]:
     """Serve a cloud in threads of this process, on a free loopback port.
 
+    Args:
+        seed: the path of a seed file, or its content; None for the one in this package.
+
     Raises:
-        ImageFileError: the seed file cannot be used; the text names the item and the reason.
+        ImageFileError: the seed cannot be used; the text names the item and the reason.
     """
+    found = _read(seed)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        cloud = LegacyCloud(load_seed(seed), f"http://127.0.0.1:{port}")
+        cloud = LegacyCloud(found, f"http://127.0.0.1:{port}")
         settings = Settings(backend="memory", bind=Address("127.0.0.1", port))
         app = create_cloud_app(settings, cloud)
         options: Any = {"request_handler": _QuietHandler, "fd": listener.fileno()}
@@ -72,6 +84,17 @@ def serve_legacy_cloud(seed: Path | None = None) -> Iterator[LegacyCloud]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _read(seed: GivenSeed) -> Seed:
+    if seed is None or isinstance(seed, str | os.PathLike):
+        return load_seed(None if seed is None else Path(seed))
+    if isinstance(seed, list | dict):
+        return to_seed(Document("legacy_cloud_seed", seed))
+    raise ImageFileError(
+        "legacy_cloud_seed: must be the path of a seed file, a list of images, an object with "
+        f"`images`, `projects` or `users`, or None; not {type(seed).__name__}"
+    )
 
 
 def _usual_user(users: Sequence[User]) -> User:

@@ -165,6 +165,7 @@ QUOTES = [
     ("- id: a\n  12: x", 2, 3),
     ("- id: a\n  tags: [lts, 24.04]", 2, 15),
     ("- id: a\n  members: {12: accepted}", 2, 13),
+    ("- {<<: {size: 1}, id: a, 7: x}", 1, 26),
 ]
 
 
@@ -189,6 +190,7 @@ def test_a_text_without_quotes_is_refused_with_its_line(
         "- {id: a, protected: 1}",
         "- {id: 'a/b'}",
         "- &a {name: 1}\n- {<<: *a, id: b}",
+        "- {<<: {7: x}, id: b}",
     ],
 )
 def test_other_mistakes_get_no_advice_about_quotes(text: str, tmp_path: Path) -> None:
