@@ -1,6 +1,6 @@
-"""Which `Host` the embedded cloud answers to: none that a site on the internet can have.
+"""Refuse a `Host` that a site on the internet can have.
 
-A page of a site whose name was made to point to this machine could otherwise log in and read all.
+Otherwise a page of a site whose name is made to point to this machine could use the cloud.
 """
 
 import ipaddress
@@ -17,11 +17,11 @@ _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 
 def guard_host(app: Flask, settings: Settings) -> None:
-    """Refuse requests with a foreign `Host`; a client without one, or a probe, is no browser."""
+    """Refuse requests with a foreign `Host`, except probes; a browser always sends one."""
 
     @app.before_request
     def refuse() -> None:
-        # What the client sent, not what a proxy, or a client that poses as one, says that it was.
+        # X-Forwarded-Host does not count: a page can set it.
         sent = request.environ.get("werkzeug.proxy_fix.orig", request.environ).get("HTTP_HOST")
         if sent is not None and request.path != "/healthcheck":
             hint = "; SHIM_FAKE_HOSTS allows other names"
