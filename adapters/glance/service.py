@@ -23,6 +23,7 @@ from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.address import without_version
+from nova_image_shim.adapters.glance.addresses import Addresses, names_image
 from nova_image_shim.adapters.glance.decoding import to_image, to_page
 from nova_image_shim.adapters.glance.errors import port_error
 from nova_image_shim.adapters.http.session import open_session
@@ -38,7 +39,12 @@ _REFUSALS_OF_MARKERS = (
     "Image with the given id ",
 )
 _SUCCESSES = {200, 204}
-_FAILURES = (ClientException, glanceclient_exc.BaseException, requests.RequestException)
+_FAILURES = (
+    ClientException,
+    glanceclient_exc.BaseException,
+    requests.RequestException,
+    ValueError,  # a catalog's address that is not a URL
+)
 _OPERATIONS = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
 _MAX_REQUEST_ID_LENGTH = 64  # `req-` and a UUID are 40
 _CONNECTIONS_PER_THREAD = 3  # a page, the previous page, and a spare one
@@ -82,22 +88,27 @@ class GlanceImageService(port.ImageService):
         self._session = open_session(
             self._transport, cacert=options.cacert, trust_env=options.trust_env
         )
+        self._addresses = Addresses()
 
     def endpoint(self, context: port.Context) -> str:
         """Return Glance's address: the configured one, or that of the caller's catalog.
 
         Raises:
-            ImageServiceFailed: the catalog has none for the region and interface.
+            ImageServiceUnavailable: the catalog has none for the region and interface.
         """
         found, where = self._options.endpoint, self._in_catalog
         try:
             if not found and context.auth:
                 found = context.auth.get_endpoint(self._session, **where, skip_discovery=True)
-        except ClientException as error:  # a token without a catalog
-            raise port.ImageServiceFailed(f"{type(error).__name__}: {error}") from error
-        if not found:
-            missing = f"{where['interface']} endpoint, region {where['region_name'] or 'any'}"
-            raise port.ImageServiceFailed(f"the token's catalog has no image service: {missing}")
+        except Exception as error:  # whatever keystoneauth raises on a catalog of another shape
+            raise port.ImageServiceUnavailable(
+                f"the token's catalog cannot be read: {type(error).__name__}: {error}"
+            ) from error
+        if not found or not isinstance(found, str):
+            raise port.ImageServiceUnavailable(
+                "the token's catalog has no image service: "
+                f"{where['interface']} endpoint, region {where['region_name'] or 'any'}"
+            )
         return without_version(found)
 
     def list_page(
@@ -126,10 +137,7 @@ class GlanceImageService(port.ImageService):
 
     def get(self, context: port.Context, image_id: str) -> port.Image:
         """Return one image, with one GET."""
-        try:
-            return to_image(self._call_client(context, "GET", image_id))
-        except port.ImageNotAuthorized as error:
-            raise port.ImageNotFound(error.text) from error
+        return to_image(self._call_client(context, "GET", image_id))
 
     def update(self, context: port.Context, image_id: str, changes: port.Changes) -> port.Image:
         """Change custom properties, with one PATCH."""
@@ -165,7 +173,17 @@ class GlanceImageService(port.ImageService):
             )
             return answer
 
-        return self._call(context, _OPERATIONS[method], send)
+        try:
+            return self._call(context, _OPERATIONS[method], send)
+        except port.ImageNotAuthorized as error:
+            if method != "GET":
+                raise
+            raise port.ImageNotFound(error.text) from error
+        except port.ImageNotFound as error:
+            if not names_image(error.text, image_id):  # it may come from a wrong address
+                list_one = partial(self.list_page, context, {}, limit=1)
+                self._addresses.require_glance(endpoint, list_one, context.deadline)
+            raise
 
     def _call(
         self, context: port.Context, operation: str, send: Callable[..., requests.Response]

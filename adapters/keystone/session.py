@@ -142,5 +142,8 @@ class KeystoneSession:
 
 
 def _require_complete(token: access.AccessInfo) -> None:
-    """Read everything that is read of a token later, so that no answer without it is cached."""
-    _ = (token.user_id, token.project_id, token.role_names, token.will_expire_soon())
+    """Read everything that is read of a token later, so that no other answer is cached."""
+    token.will_expire_soon()
+    for text in (token.user_id, token.project_id, *(token.role_names or ())):
+        if not isinstance(text, str | None):
+            raise TypeError(f"{text!r} is not text")

@@ -55,7 +55,7 @@ def make_context() -> Context:
     """Return the port's context for the current request.
 
     Raises:
-        ImageServiceFailed: the caller's catalog has no image service.
+        ImageServiceUnavailable: the caller's catalog has no image service.
     """
     trace, caller, found = CURRENT.get(), g.caller, services()
     if found.limiter and "slot" not in g:

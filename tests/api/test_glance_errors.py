@@ -4,7 +4,7 @@ import gzip
 import json
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -63,7 +63,7 @@ def over(
     service = GlanceImageService(GlanceOptions(endpoint=url, **(options or {})))
     conf = Settings(www_authenticate_uri="http://keystone.example:5000", **settings)
     client: FlaskClient = create_app(conf, service, authenticate).test_client()
-    return client.get
+    return client.open
 
 
 over_fake = cache(over)  # an application for the tests' one fake Glance, which takes long to build
@@ -95,11 +95,14 @@ STATUSES: list[tuple[int, Fault, Fault]] = [
     (503, UNAVAILABLE, UNAVAILABLE),
 ]
 NO_CONTENT = {204, 304}
+NAMED = f"No image found with ID {IMAGE_ID}"
 
 
 def error_of_glance(status: int, text: str = E) -> Callable[[Request], Response]:
     if status in NO_CONTENT:
         return says(status, b"")
+    if status == 404 and text == E:
+        text = NAMED
     return lambda _request: refusal(status, text)
 
 
@@ -120,6 +123,68 @@ def test_a_status_of_glance_has_its_fault(
     challenge = ['Keystone uri="http://keystone.example:5000"'] if status == 401 else []
     assert challenge == answer.headers.getlist("WWW-Authenticate")
     assert "Retry-After" not in answer.headers
+
+
+# A 404 that names no image: of an image that Glance's policy hides, or of a wrong address.
+
+NAMELESS: dict[str, Callable[[Request], Response]] = {
+    "Glance's": lambda _request: refusal(404, "The resource could not be found."),
+    "a page": says(404, b"<html><h1>Not Found</h1></html>", Content_Type="text/html"),
+    "nothing": says(404, b""),
+    "the path": lambda request: refusal(404, f"Cannot GET {request.path}"),
+    "another image": lambda _request: refusal(404, f"No image found with ID {IMAGE_ID}0"),
+}
+NOT_GLANCE: dict[str, tuple[Callable[[Request], Response], Fault]] = {
+    "404": (says(404, b""), FAILED),
+    "300": (says(300, {"versions": []}), FAILED),
+    "500": (error_of_glance(500), FAILED),
+    "503": (error_of_glance(503), UNAVAILABLE),
+    "401": (error_of_glance(401), UNAUTHORIZED),
+    "403": (error_of_glance(403), forbidden(E)),
+    "a page": (says(200, b"<html>Welcome</html>"), UNAVAILABLE),
+}
+PROBE = ("GET", "/v2/images", [("limit", "1")])
+
+
+def calls(glance: FakeGlance) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    return [(seen.method, seen.path, seen.query) for seen in glance.seen]
+
+
+@pytest.mark.parametrize("nameless", NAMELESS.values(), ids=NAMELESS)
+def test_a_nameless_404_is_a_missing_image_where_glance_lists_images(
+    nameless: Callable[[Request], Response], glance: FakeGlance
+) -> None:
+    ask = over(glance.url)
+    glance.answers.append(nameless)
+    assert NO_IMAGE == faulty(ask(SHOW))
+    one = ("GET", f"/v2/images/{IMAGE_ID}", [])
+    assert [one, PROBE] == calls(glance)
+    for path in (SHOW, METADATA):
+        glance.answers.append(nameless)
+        assert NO_IMAGE == faulty(ask(path))
+    assert [one, PROBE, one, one] == calls(glance)
+
+
+@pytest.mark.parametrize(("listed", "expected"), NOT_GLANCE.values(), ids=NOT_GLANCE)
+@pytest.mark.parametrize("path", SINGLES)
+def test_a_404_from_a_wrong_address_is_not_a_missing_image(
+    path: str, listed: Callable[[Request], Response], expected: Fault, glance: FakeGlance
+) -> None:
+    ask = over(glance.url)
+    glance.answers[:] = [says(404, b""), listed, says(404, b"")]
+    assert [expected, expected] == [faulty(ask(path)) for _ in range(2)]
+    assert 1 == calls(glance).count(PROBE)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_write_at_a_wrong_address_is_not_of_a_missing_image(
+    method: str, glance: FakeGlance
+) -> None:
+    image = says(200, {"id": IMAGE_ID, "a": "1"})
+    glance.answers[:] = [image, *[says(404, b"")] * 2]
+    ask = partial(over(glance.url), f"{METADATA}/a", method=method, json={"meta": {"a": "2"}})
+    assert FAILED == faulty(ask())
+    assert ["GET", "PATCH", "GET"] == [seen.method for seen in glance.seen]
 
 
 KNOWN_FORMS = ["0", "7", "120", "Wed, 21 Oct 2015 07:28:00 GMT"]
