@@ -4,6 +4,7 @@ import gzip
 import json
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 from functools import cache, partial
 from typing import Any
 from urllib.parse import urlencode
@@ -187,8 +188,15 @@ def test_a_write_at_a_wrong_address_is_not_of_a_missing_image(
     assert ["GET", "PATCH", "GET"] == [seen.method for seen in glance.seen]
 
 
-KNOWN_FORMS = ["0", "7", "120", "Wed, 21 Oct 2015 07:28:00 GMT"]
-NO_KNOWN_FORMS = ["", "soon", "-1", "1.5", "9" * 10, "7, 8", "x" * 5000]
+PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
+OLD_DATES = ["Wednesday, 21-Oct-15 07:28:00 GMT", "Wed Oct 21 07:28:00 2015", f"{PAST} <x>"]
+# What is passed on: the header, and in the body seconds.
+KNOWN_FORMS = {seconds: (seconds, seconds) for seconds in ("0", "7", "120")}
+KNOWN_FORMS |= dict.fromkeys((PAST, *OLD_DATES), (PAST, "0"))
+NO_KNOWN_FORMS = [
+    *("", "soon", "-1", "1.5", "9" * 10, "7, 8", "x" * 5000, "Wed, 99 Oct 2015 07:28:00 GMT"),
+    *("Wed, some other day in May", "Fri, 31 Dec 9999 23:59:59 -2300"),
+]
 
 
 @pytest.mark.parametrize("path", [LIST, SHOW, METADATA])
@@ -212,10 +220,19 @@ def test_when_to_try_again_is_passed_on_in_a_known_form(
 ) -> None:
     glance.answers.append(says(status, {"message": E}, Retry_After=retry_after))
     answer = over_fake(glance.url)(path)
-    told = [retry_after] if retry_after in KNOWN_FORMS else []
-    more = {"retryAfter": retry_after} if told and in_body else {}
+    header, seconds = KNOWN_FORMS.get(retry_after, (None, None))
+    more = {"retryAfter": seconds} if seconds and in_body else {}
     assert fault(name, status, message, **more) == faulty(answer)
-    assert told == answer.headers.getlist("Retry-After")
+    assert header == answer.headers.get("Retry-After")
+
+
+def test_a_date_to_try_again_is_seconds_in_the_body(glance: FakeGlance) -> None:
+    date = formatdate(time.time() + 3600, usegmt=True)
+    glance.answers.append(says(429, {"message": E}, Retry_After=date))
+    answer = over_fake(glance.url)(LIST)
+    assert date == answer.headers["Retry-After"]
+    assert answer.json
+    assert 3500 < int(answer.json["overLimit"]["retryAfter"]) <= 3600
 
 
 # Answers that cannot be understood
