@@ -21,6 +21,13 @@ ERRORS: dict[int, type[port.ImageServiceError]] = {
     503: port.ImageServiceUnavailable,
 }
 
+# How Glance's errors about a marker start: unknown, not visible, too long. The rest is the marker.
+REFUSALS_OF_MARKERS = (
+    "No image found with ID",  # the marker that follows may consist of blanks
+    "Forbidding request, image ",
+    "Image with the given id ",
+)
+
 # The errors whose text the client gets; that of the others goes to the log.
 _SHOWN = {port.ImageBadRequest, port.ImageNotAuthorized, port.ImageConflict}
 

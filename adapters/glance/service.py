@@ -19,31 +19,25 @@ import requests
 from glanceclient import exc as glanceclient_exc
 from glanceclient.common.http import SessionClient
 from keystoneauth1.exceptions import ClientException
-from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.address import without_version
 from nova_image_shim.adapters.glance.addresses import Addresses, names_image
 from nova_image_shim.adapters.glance.decoding import to_image, to_page
-from nova_image_shim.adapters.glance.errors import port_error
+from nova_image_shim.adapters.glance.errors import REFUSALS_OF_MARKERS, port_error
 from nova_image_shim.adapters.http.session import open_session
-from nova_image_shim.adapters.http.transport import BoundedTransport
+from nova_image_shim.adapters.http.transport import BoundedTransport, Bounds
 from nova_image_shim.adapters.limits.limiter import LimitExceeded
 
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"
 _OLDEST_FIRST = "&sort_key=created_at&sort_dir=asc&sort_key=id&sort_dir=asc"
-# How Glance's errors about a marker start: unknown, not visible, too long. The rest is the marker.
-_REFUSALS_OF_MARKERS = (
-    "No image found with ID",  # the marker that follows may consist of blanks
-    "Forbidding request, image ",
-    "Image with the given id ",
-)
 _SUCCESSES = {200, 204}
 _FAILURES = (
     ClientException,
     glanceclient_exc.BaseException,
     requests.RequestException,
     ValueError,  # a catalog's address that is not a URL
+    LimitExceeded,
 )
 _OPERATIONS = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
 _MAX_REQUEST_ID_LENGTH = 64  # `req-` and a UUID are 40
@@ -130,7 +124,7 @@ class GlanceImageService(port.ImageService):
         except port.ImageNotFound as error:  # no Glance v2 is at this address
             raise port.ImageServiceFailed(f"{url}: {error}") from error
         except (port.ImageBadRequest, port.ImageNotAuthorized) as error:
-            if marker and error.text.startswith(_REFUSALS_OF_MARKERS):
+            if marker and error.text.startswith(REFUSALS_OF_MARKERS):
                 raise port.MarkerNotFound(marker) from error
             raise
         return to_page(answer)
@@ -189,24 +183,24 @@ class GlanceImageService(port.ImageService):
         self, context: port.Context, operation: str, send: Callable[..., requests.Response]
     ) -> requests.Response:
         """Make one call within the request's time and slot, and raise the error it reports."""
+        count = context.share.take if context.share and operation == "list" else None
         try:
+            if count:
+                count(0)
             if context.slot:
                 context.slot.acquire()
         except LimitExceeded as error:
-            raise port.ImageServiceUnavailable(str(error), retry_after=error.retry_after) from error
+            raise self._unavailable(error) from error
         started = time.monotonic()
         if (left := context.deadline - started) <= 0:
             raise port.ImageServiceUnavailable("no time is left to call Glance")
         status, request_id = 0, ""
         try:
-            answer = send(**self._bounds(context, left))
+            answer = send(**self._request(context, left, count))
             status = answer.status_code
             request_id = answer.headers.get("X-OpenStack-Request-ID", "")[:_MAX_REQUEST_ID_LENGTH]
         except _FAILURES as error:
-            raise port.ImageServiceUnavailable(
-                f"{type(error).__name__}: {error}",
-                retry_after="1" if self._transport.breaker.is_open else None,
-            ) from error
+            raise self._unavailable(error) from error
         finally:
             seconds = time.monotonic() - started
             context.calls.append(port.Call(operation, status, seconds, request_id))
@@ -214,8 +208,23 @@ class GlanceImageService(port.ImageService):
             raise port_error(answer)
         return answer
 
-    def _bounds(self, context: port.Context, left: float) -> dict[str, Any]:
-        """Return what every request has: the caller's token, headers and time-outs."""
+    def _unavailable(self, error: Exception) -> port.ImageServiceUnavailable:
+        if isinstance(error, LimitExceeded):
+            return port.ImageServiceUnavailable(str(error), retry_after=error.retry_after)
+        retry_after = "1" if self._transport.breaker.is_open else None
+        text = f"{type(error).__name__}: {error}"
+        return port.ImageServiceUnavailable(text, retry_after=retry_after)
+
+    def _request(
+        self, context: port.Context, left: float, count: Callable[[int], None] | None
+    ) -> dict[str, Any]:
+        """Return what every request has: the caller's token, headers and bounds."""
+        bounds = Bounds(
+            connect=self._options.connect_timeout_seconds,
+            read=self._options.read_timeout_seconds,
+            total=None if left == math.inf else left,
+        )
+        bounds.count = count
         return {
             "auth": context.auth,
             "headers": {
@@ -223,11 +232,7 @@ class GlanceImageService(port.ImageService):
                 "Accept-Encoding": "identity",
                 "X-OpenStack-Request-ID": context.request_id,
             },
-            "timeout": Timeout(
-                connect=self._options.connect_timeout_seconds,
-                read=self._options.read_timeout_seconds,
-                total=None if left == math.inf else left,
-            ),
+            "timeout": bounds,
             "raise_exc": False,
         }
 

@@ -103,8 +103,9 @@ def _seconds(retry_after: str) -> str | None:
     """Return a `Retry-After` in seconds, None if it is neither seconds nor a date."""
     if retry_after.isdecimal():
         return retry_after
-    date = parse_date(retry_after)
-    return date and str(max(0, math.ceil((date - datetime.now(UTC)).total_seconds())))
+    if (date := parse_date(retry_after)) is None:
+        return None
+    return str(max(0, math.ceil((date - datetime.now(UTC)).total_seconds())))
 
 
 def register_error_handlers(app: Flask) -> None:

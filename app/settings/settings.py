@@ -28,10 +28,11 @@ COMPAT = (
 _HINT = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
 _SPARE_THREADS = 4
 _REMOVED = {
-    "SHIM_PREVIOUS_LINKS": "no-previous-links",
-    "SHIM_ALTERNATE_LINK_PROJECT": "no-alternate-project",
-    "SHIM_SHOW_IMAGE_SIZE": "no-image-size",
-    "SHIM_SHOW_DISK_CONFIG": "no-disk-config",
+    "SHIM_PREVIOUS_LINKS": "SHIM_COMPAT=no-previous-links replaces the value 0",
+    "SHIM_ALTERNATE_LINK_PROJECT": "SHIM_COMPAT=no-alternate-project replaces the value 0",
+    "SHIM_SHOW_IMAGE_SIZE": "SHIM_COMPAT=no-image-size replaces the value 0",
+    "SHIM_SHOW_DISK_CONFIG": "SHIM_COMPAT=no-disk-config replaces the value 0",
+    "SHIM_GLANCE_MAX_ANSWER_BYTES": "SHIM_MAX_LIST_BYTES replaces it, for a whole list",
 }
 
 
@@ -58,9 +59,7 @@ class Settings:
         "SHIM_GLANCE_READ_TIMEOUT", 30.0, values.seconds(3600)
     )
     request_timeout_seconds: float = setting("SHIM_REQUEST_TIMEOUT", 60.0, values.seconds(3600))
-    glance_max_answer_bytes: int = setting(
-        "SHIM_GLANCE_MAX_ANSWER_BYTES", 2**26, values.integer(2**10, 2**31)
-    )
+    max_list_bytes: int = setting("SHIM_MAX_LIST_BYTES", 2**26, values.integer(2**10, 2**31))
     trust_env: bool = setting("SHIM_TRUST_ENV", default=True, parse=values.flag)
 
     keystone_timeout_seconds: float = setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
@@ -156,9 +155,9 @@ class Settings:
 
 def _removed(environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a problem for each setting that an earlier release had."""
-    for name, word in _REMOVED.items():
+    for name, instead in _REMOVED.items():
         if environ.get(name, "").strip():
-            yield Problem(name, f"{name} was removed: SHIM_COMPAT={word} replaces the value 0")
+            yield Problem(name, f"{name} was removed: {instead}")
 
 
 def _config_file(environ: Mapping[str, str], problems: list[Problem]) -> ConfigFile:

@@ -55,7 +55,7 @@ UNAUTHORIZED = fault("unauthorized", 401, NOT_VERIFIED)
 
 def over(
     url: str, options: dict[str, Any] | None = None, **settings: Any
-) -> Callable[[str], TestResponse]:
+) -> Callable[..., TestResponse]:
     """Return what asks the application over the Glance at an address."""
 
     def authenticate(_request: FlaskRequest, _project_id: str | None) -> Caller:
@@ -158,7 +158,7 @@ def test_a_nameless_404_is_a_missing_image_where_glance_lists_images(
     ask = over(glance.url)
     glance.answers.append(nameless)
     assert NO_IMAGE == faulty(ask(SHOW))
-    one = ("GET", f"/v2/images/{IMAGE_ID}", [])
+    one: Any = ("GET", f"/v2/images/{IMAGE_ID}", [])
     assert [one, PROBE] == calls(glance)
     for path in (SHOW, METADATA):
         glance.answers.append(nameless)

@@ -192,6 +192,9 @@ def test_glances_address_may_end_in_its_version(
 
 
 NOWHERE = "http://127.0.0.1:9"
+ODD_URLS: tuple[Any, ...] = (
+    *(None, "", 5, [], {}, "x", "http://[::1", "http://h:x", "ftp://h", "http://a b"),
+)
 ODD_CATALOGS: dict[str, Any] = {
     "null": None,
     "text": "x",
@@ -210,7 +213,7 @@ ODD_CATALOGS: dict[str, Any] = {
         f"the URL {url!r}": [
             {"type": "image", "endpoints": [{"interface": "public", "region": "R", "url": url}]}
         ]
-        for url in (None, "", 5, [], {}, "x", "http://[::1", "http://h:x", "ftp://h", "http://a b")
+        for url in ODD_URLS
     },
 }
 
