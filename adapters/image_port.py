@@ -59,6 +59,13 @@ class Slot(Protocol):
         """Acquire the right, unless it is held already."""
 
 
+class Share(Protocol):
+    """A list's share of the room for lists."""
+
+    def take(self, count: int) -> None:
+        """Count bytes that were read, 0 for a list that begins, and wait for room for them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The caller and the limits of calls to the store."""
@@ -71,6 +78,7 @@ class Context:
     roles: frozenset[str] = frozenset()  # `admin` may see and change all images
     endpoint: str | None = None  # from `ImageService.endpoint`, if it is known already
     slot: Slot | None = None  # acquired by the store before each call
+    share: Share | None = None  # counts the bytes of lists
 
 
 @dataclass(frozen=True, slots=True)

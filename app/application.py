@@ -9,7 +9,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 
 from nova_image_shim.adapters.image_port import ImageService
-from nova_image_shim.adapters.limits.limiter import Limiter
+from nova_image_shim.adapters.limits.limiter import Limiter, Room
 from nova_image_shim.api import health, image_metadata, microversions, versions
 from nova_image_shim.api import images as image_calls
 from nova_image_shim.api.context import api_version, keep_project, require_valid_host
@@ -20,7 +20,14 @@ from nova_image_shim.lists.cache import Lists
 from nova_image_shim.observability.readiness import Readiness
 from nova_image_shim.observability.trace import CURRENT, Trace, log_access
 from nova_image_shim.settings import Settings
-from nova_image_shim.web.current import Services, install, release_slot, services, set_caller
+from nova_image_shim.web.current import (
+    Services,
+    install,
+    keep_room,
+    release_slot,
+    services,
+    set_caller,
+)
 from nova_image_shim.web.flask_app import create_flask
 from nova_image_shim.web.proxies import TrustedProxies
 from nova_image_shim.web.responses import add_request_ids, compress, forbid_sharing, options
@@ -37,18 +44,20 @@ def create_app(
     *,
     lists: Lists | None = None,
     limiter: Limiter | None = None,
+    room: Room | None = None,
     metrics: "Metrics | None" = None,
     checks: Mapping[str, Callable[[], object]] = MappingProxyType({}),
 ) -> Flask:
     """Return the application over an image store.
 
-    Without `lists` no list is cached, and without a limiter any number of requests may call the
-    store at once. `/healthcheck/ready` runs the checks, by name; one that raises has failed.
+    Without `lists` no list is cached, without a limiter any number of requests may call the store
+    at once, and without room lists may have any number of bytes. `/healthcheck/ready` runs the
+    checks, by name; one that raises has failed.
     """
     app = create_flask("nova_image_shim", settings.max_body_bytes, static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
     lists = lists or Lists(images, threads=settings.threads)
-    install(app, Services(settings, images, lists, Readiness(checks), limiter))
+    install(app, Services(settings, images, lists, Readiness(checks), limiter, room))
     register_error_handlers(app)
     _register_blueprints(app, settings)
     _register_steps(app, settings, authenticate, metrics)
@@ -142,6 +151,7 @@ def _after(settings: Settings, metrics: "Metrics | None") -> Callable[[Response]
         microversions.add_version_headers(response)
         if settings.compress:
             compress(response)
+        keep_room(response)
         trace = CURRENT.get()
         seconds = time.monotonic() - trace.started
         log_access(request, response, seconds)

@@ -14,7 +14,7 @@ from nova_image_shim.adapters.image_port import Context
 from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
 from nova_image_shim.adapters.keystone.session import KeystoneSession
 from nova_image_shim.adapters.keystone.token_validator import TokenValidator
-from nova_image_shim.adapters.limits.limiter import Limiter
+from nova_image_shim.adapters.limits.limiter import Limiter, Room
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.adapters.stores.process import ProcessStore, Store
 from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
@@ -67,6 +67,7 @@ def create_glance_app(settings: Settings, metrics: "Metrics | None" = None) -> F
         authenticate,
         lists=lists,
         limiter=limiter,
+        room=Room(settings.max_list_bytes, seconds=settings.queue_seconds, waiting=limiter.waiting),
         metrics=metrics,
         checks={"keystone": keystone.validate_own_token, "glance": call_glance},
     )
@@ -90,7 +91,7 @@ def _glance(settings: Settings) -> GlanceImageService:
         interface=keystone.interface,
         connect_timeout_seconds=settings.glance_connect_timeout_seconds,
         read_timeout_seconds=settings.glance_read_timeout_seconds,
-        max_answer_bytes=settings.glance_max_answer_bytes,
+        max_answer_bytes=settings.max_list_bytes,
         threads=settings.threads,
         trust_env=settings.trust_env,
         cacert=str(keystone.cacert) if keystone.cacert else None,

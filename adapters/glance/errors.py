@@ -2,6 +2,8 @@
 
 import html
 import re
+from datetime import UTC
+from email.utils import format_datetime, parsedate_to_datetime
 
 import orjson
 import requests
@@ -19,12 +21,19 @@ ERRORS: dict[int, type[port.ImageServiceError]] = {
     503: port.ImageServiceUnavailable,
 }
 
+# How Glance's errors about a marker start: unknown, not visible, too long. The rest is the marker.
+REFUSALS_OF_MARKERS = (
+    "No image found with ID",  # the marker that follows may consist of blanks
+    "Forbidding request, image ",
+    "Image with the given id ",
+)
+
 # The errors whose text the client gets; that of the others goes to the log.
 _SHOWN = {port.ImageBadRequest, port.ImageNotAuthorized, port.ImageConflict}
 
 _TEXT_LENGTH = 1000
 _PAGE_BYTES = 2**13  # of an HTML page, the rest is not read
-_RETRY_AFTER = re.compile(r"\d{1,9}|[A-Za-z]{3}, [A-Za-z0-9 :]{15,30}")
+_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _BREAK = re.compile(r"<br\s*/?>(?:\s*<br\s*/?>)*", re.IGNORECASE)
 # webob's text follows its heading, escaped; other pages have more markup there.
 _WORDS = re.compile(r"</h1>((?:[^<]|<br\s*/?>)*)", re.IGNORECASE)
@@ -90,6 +99,13 @@ def _html_parts(content: bytes) -> list[str]:
 
 
 def _retry_after(answer: requests.Response) -> str | None:
-    """Return the answer's `Retry-After` if it is seconds or an HTTP date."""
+    """Return the answer's `Retry-After` if it is seconds or an HTTP date, of any form."""
     value = answer.headers.get("Retry-After", "").strip()
-    return value if _RETRY_AFTER.fullmatch(value) else None
+    if _SECONDS.fullmatch(value):
+        return value
+    try:
+        date = parsedate_to_datetime(value)
+        date = date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return format_datetime(date, usegmt=True)

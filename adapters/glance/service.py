@@ -20,27 +20,26 @@ from glanceclient import exc as glanceclient_exc
 from glanceclient.common.http import SessionClient
 from keystoneauth1.exceptions import ClientException
 from keystoneauth1.session import Session
-from urllib3.util import Timeout
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.address import without_version
+from nova_image_shim.adapters.glance.addresses import Addresses, names_image
 from nova_image_shim.adapters.glance.decoding import to_image, to_page
-from nova_image_shim.adapters.glance.errors import port_error
+from nova_image_shim.adapters.glance.errors import REFUSALS_OF_MARKERS, port_error
 from nova_image_shim.adapters.http.session import open_session
-from nova_image_shim.adapters.http.transport import BoundedTransport
+from nova_image_shim.adapters.http.transport import BoundedTransport, Bounds
 from nova_image_shim.adapters.limits.limiter import LimitExceeded
 
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"
 _OLDEST_FIRST = "&sort_key=created_at&sort_dir=asc&sort_key=id&sort_dir=asc"
-# How Glance's errors about a marker start: unknown, not visible, too long. The rest is the marker.
-_REFUSALS_OF_MARKERS = (
-    "No image found with ID",  # the marker that follows may consist of blanks
-    "Forbidding request, image ",
-    "Image with the given id ",
-)
 _SUCCESSES = {200, 204}
-# OSError: the CA bundle has gone, too. ValueError: an address, or that of a redirect, is malformed.
-_FAILURES = (ClientException, glanceclient_exc.BaseException, OSError, ValueError)
+_FAILURES = (
+    ClientException,
+    glanceclient_exc.BaseException,
+    OSError,  # as requests raises them, and where the CA bundle has gone
+    ValueError,  # an address, or that of a redirect, is not a URL
+    LimitExceeded,
+)
 _OPERATIONS = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
 _MAX_REQUEST_ID_LENGTH = 64  # `req-` and a UUID are 40
 _CONNECTIONS_PER_THREAD = 3  # a page, the previous page, and a spare one
@@ -84,6 +83,7 @@ class GlanceImageService(port.ImageService):
         self._session = open_session(
             self._transport, cacert=options.cacert, trust_env=options.trust_env
         )
+        self._addresses = Addresses()
 
     @property
     def session(self) -> Session:
@@ -94,17 +94,21 @@ class GlanceImageService(port.ImageService):
         """Return Glance's address: the configured one, or that of the caller's catalog.
 
         Raises:
-            ImageServiceFailed: the catalog has none for the region and interface.
+            ImageServiceUnavailable: the catalog has none for the region and interface.
         """
         found, where = self._options.endpoint, self._in_catalog
         try:
             if not found and context.auth:
                 found = context.auth.get_endpoint(self._session, **where, skip_discovery=True)
-        except ClientException as error:  # a token without a catalog
-            raise port.ImageServiceFailed(f"{type(error).__name__}: {error}") from error
-        if not found:
-            missing = f"{where['interface']} endpoint, region {where['region_name'] or 'any'}"
-            raise port.ImageServiceFailed(f"the token's catalog has no image service: {missing}")
+        except Exception as error:  # whatever keystoneauth raises on a catalog of another shape
+            raise port.ImageServiceUnavailable(
+                f"the token's catalog cannot be read: {type(error).__name__}: {error}"
+            ) from error
+        if not found or not isinstance(found, str):
+            raise port.ImageServiceUnavailable(
+                "the token's catalog has no image service: "
+                f"{where['interface']} endpoint, region {where['region_name'] or 'any'}"
+            )
         return without_version(found)
 
     def list_page(
@@ -126,17 +130,14 @@ class GlanceImageService(port.ImageService):
         except port.ImageNotFound as error:  # no Glance v2 is at this address
             raise port.ImageServiceFailed(f"{url}: {error}") from error
         except (port.ImageBadRequest, port.ImageNotAuthorized) as error:
-            if marker and error.text.startswith(_REFUSALS_OF_MARKERS):
+            if marker and error.text.startswith(REFUSALS_OF_MARKERS):
                 raise port.MarkerNotFound(marker) from error
             raise
         return to_page(answer)
 
     def get(self, context: port.Context, image_id: str) -> port.Image:
         """Return one image, with one GET."""
-        try:
-            return to_image(self._call_client(context, "GET", image_id))
-        except port.ImageNotAuthorized as error:
-            raise port.ImageNotFound(error.text) from error
+        return to_image(self._call_client(context, "GET", image_id))
 
     def update(self, context: port.Context, image_id: str, changes: port.Changes) -> port.Image:
         """Change custom properties, with one PATCH."""
@@ -172,30 +173,40 @@ class GlanceImageService(port.ImageService):
             )
             return answer
 
-        return self._call(context, _OPERATIONS[method], send)
+        try:
+            return self._call(context, _OPERATIONS[method], send)
+        except port.ImageNotAuthorized as error:
+            if method != "GET":
+                raise
+            raise port.ImageNotFound(error.text) from error
+        except port.ImageNotFound as error:
+            if not names_image(error.text, image_id):  # it may come from a wrong address
+                list_one = partial(self.list_page, context, {}, limit=1)
+                self._addresses.require_glance(endpoint, list_one, context.deadline)
+            raise
 
     def _call(
         self, context: port.Context, operation: str, send: Callable[..., requests.Response]
     ) -> requests.Response:
         """Make one call within the request's time and slot, and raise the error it reports."""
+        count = context.share.take if context.share and operation == "list" else None
         try:
+            if count:
+                count(0)
             if context.slot:
                 context.slot.acquire()
         except LimitExceeded as error:
-            raise port.ImageServiceUnavailable(str(error), retry_after=error.retry_after) from error
+            raise self._unavailable(error) from error
         started = time.monotonic()
         if (left := context.deadline - started) <= 0:
             raise port.ImageServiceUnavailable("no time is left to call Glance")
         status, request_id = 0, ""
         try:
-            answer = send(**self._bounds(context, left))
+            answer = send(**self._request(context, left, count))
             status = answer.status_code
             request_id = answer.headers.get("X-OpenStack-Request-ID", "")[:_MAX_REQUEST_ID_LENGTH]
         except _FAILURES as error:
-            raise port.ImageServiceUnavailable(
-                f"{type(error).__name__}: {error}",
-                retry_after="1" if self._transport.breaker.is_open else None,
-            ) from error
+            raise self._unavailable(error) from error
         finally:
             seconds = time.monotonic() - started
             context.calls.append(port.Call(operation, status, seconds, request_id))
@@ -203,8 +214,23 @@ class GlanceImageService(port.ImageService):
             raise port_error(answer)
         return answer
 
-    def _bounds(self, context: port.Context, left: float) -> dict[str, Any]:
-        """Return what every request has: the caller's token, headers and time-outs."""
+    def _unavailable(self, error: Exception) -> port.ImageServiceUnavailable:
+        if isinstance(error, LimitExceeded):
+            return port.ImageServiceUnavailable(str(error), retry_after=error.retry_after)
+        retry_after = "1" if self._transport.breaker.is_open else None
+        text = f"{type(error).__name__}: {error}"
+        return port.ImageServiceUnavailable(text, retry_after=retry_after)
+
+    def _request(
+        self, context: port.Context, left: float, count: Callable[[int], None] | None
+    ) -> dict[str, Any]:
+        """Return what every request has: the caller's token, headers and bounds."""
+        bounds = Bounds(
+            connect=self._options.connect_timeout_seconds,
+            read=self._options.read_timeout_seconds,
+            total=None if left == math.inf else left,
+        )
+        bounds.count = count
         return {
             "auth": context.auth,
             "headers": {
@@ -212,11 +238,7 @@ class GlanceImageService(port.ImageService):
                 "Accept-Encoding": "identity",
                 "X-OpenStack-Request-ID": context.request_id,
             },
-            "timeout": Timeout(
-                connect=self._options.connect_timeout_seconds,
-                read=self._options.read_timeout_seconds,
-                total=None if left == math.inf else left,
-            ),
+            "timeout": bounds,
             "raise_exc": False,
         }
 

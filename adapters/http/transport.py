@@ -35,6 +35,12 @@ class UnreachableError(requests.ConnectionError):
     """No connection was tried, because the last ones failed."""
 
 
+class Bounds(Timeout):
+    """The time-outs of one call; `count` is called with the size of each piece of its answer."""
+
+    count: Callable[[int], None] | None = None
+
+
 class _Exchange(threading.local):
     """The current exchange of a thread: its deadline, and whether an answer has begun."""
 
@@ -105,8 +111,8 @@ class BoundedTransport(HTTPAdapter):
 
     Args:
         max_bytes: the most bytes of a body, decoded.
-        total_seconds: the most time for one exchange; a call's own
-            `urllib3.util.Timeout` may have a smaller total.
+        total_seconds: the most time for one exchange; a call's own `Bounds` may have a
+            smaller total.
         pool_maxsize: how many connections to one host are kept.
         repeat_get: whether a GET may be sent once more.
         record: called after each call with method, status (0 without an answer) and seconds.
@@ -136,6 +142,8 @@ class BoundedTransport(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Send a request and return its answer, body read.
 
+        Errors of `Bounds.count` end the exchange and are passed on.
+
         Raises:
             AnswerTooLargeError: the body is larger than allowed.
             UnreachableError: the breaker is open.
@@ -143,8 +151,8 @@ class BoundedTransport(HTTPAdapter):
         """
         if self.breaker.failures and (reason := self.breaker.refusal()):
             raise UnreachableError(reason, request=request)
-        timeout = kwargs.get("timeout")
-        own: Any = timeout.total if isinstance(timeout, Timeout) else None
+        bounds = kwargs.get("timeout")
+        own: Any = bounds.total if isinstance(bounds, Timeout) else None
         started = time.monotonic()
         _exchange.deadline = started + min(own or math.inf, self._total_seconds)
         _exchange.answered = False
@@ -171,7 +179,7 @@ class BoundedTransport(HTTPAdapter):
         try:
             response = super().send(request, *args, **kwargs)
             with response:
-                self._read(response)
+                self._read(response, kwargs.get("timeout"))
         except HTTPError as error:  # while the body was read
             self.breaker.succeeded()
             raise requests.exceptions.ChunkedEncodingError(error, request=request) from error
@@ -185,10 +193,13 @@ class BoundedTransport(HTTPAdapter):
             self.breaker.succeeded()
         return response
 
-    def _read(self, response: requests.Response) -> None:
+    def _read(self, response: requests.Response, bounds: object) -> None:
+        count = bounds.count if isinstance(bounds, Bounds) else None
         chunks: list[bytes] = []
         left = self._max_bytes
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            if count:
+                count(len(chunk))
             left -= len(chunk)
             if left < 0:
                 raise AnswerTooLargeError(f"the answer is over {self._max_bytes} bytes")

@@ -60,8 +60,11 @@ def forgetting(plugin: BaseAuthPlugin) -> Iterator[None]:
 
 
 def require_complete(token: AccessInfo) -> None:
-    """Read everything that is read of a token later, so that no answer without it is kept."""
-    _ = (token.user_id, token.project_id, token.role_names, token.will_expire_soon())
+    """Read everything that is read of a token later, so that no other answer is kept."""
+    token.will_expire_soon()
+    for text in (token.user_id, token.project_id, *(token.role_names or ())):
+        if not isinstance(text, str | None):
+            raise TypeError(f"{text!r} is not text")
 
 
 def v3_url(url: str) -> str:

@@ -30,11 +30,13 @@ def keep_project(_endpoint: str | None, values: dict[str, Any] | None) -> None:
 
 
 def require_own_project() -> None:
-    """Refuse a path whose project is not the token's, for admins too."""
+    """Refuse a path whose project is not the token's, for admins too, and an unscoped token."""
     path, own = g.tenant_id, g.caller.project_id
     if path is not None and path != own:
         mismatch = f"URL's project_id '{path}' doesn't match Context's project_id '{own}'"
         raise HTTPError(400, f"Malformed request URL: {mismatch}")
+    if g.caller.is_unscoped:
+        raise HTTPError(403, "The token is not scoped to a project.")
 
 
 def require_valid_host() -> None:

@@ -4,10 +4,13 @@ Source: nova at 12.0.0, nova/api/openstack/wsgi.py, Fault; the default texts are
 """
 
 import logging
+import math
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from flask import Flask, Response
 from marshmallow import ValidationError
+from werkzeug.http import parse_date
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
@@ -82,18 +85,27 @@ def fault_response(
 ) -> Response:
     """Return a fault: `{"FAULT": {"code": N, "message": "..."}}`.
 
-    Without a message it has the status's default. `retry_after` becomes the header and, for 413
-    and 429, `retryAfter` in the body.
+    Without a message it has the status's default. `retry_after`, seconds or a date, becomes the
+    header and, for 413 and 429, `retryAfter` in the body: seconds as text.
     """
     message = message or DEFAULT_MESSAGES.get(status, _ERRED)
     body: dict[str, object] = {"code": status, "message": message}
     response = Response(status=status, content_type=f"{JSON}; charset=UTF-8")
     if retry_after is not None:
         response.headers["Retry-After"] = retry_after
-        if status in {413, 429}:
-            body["retryAfter"] = retry_after
+        if status in {413, 429} and (seconds := _seconds(retry_after)) is not None:
+            body["retryAfter"] = seconds
     response.set_data(to_json({FAULT_NAMES.get(status, "computeFault"): body}))
     return response
+
+
+def _seconds(retry_after: str) -> str | None:
+    """Return a `Retry-After` in seconds, None if it is neither seconds nor a date."""
+    if retry_after.isdecimal():
+        return retry_after
+    if (date := parse_date(retry_after)) is None:
+        return None
+    return str(max(0, math.ceil((date - datetime.now(UTC)).total_seconds())))
 
 
 def register_error_handlers(app: Flask) -> None:

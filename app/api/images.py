@@ -97,7 +97,7 @@ def _list_request(context: Context, pairs: Pairs, *, detailed: bool) -> ListRequ
     """Return what a checked query requests; `SHIM_MAX_LIMIT` and the page size apply."""
     conf = settings()
     query = load_list_query(pairs) if pairs else ListQuery({})
-    limits = [limit for limit in (query.limit, conf.max_limit) if limit]
+    limits = filter(None, (query.limit, conf.max_limit))
     return ListRequest(
         caller=g.caller,
         endpoint=context.endpoint,

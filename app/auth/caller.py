@@ -30,6 +30,11 @@ class Caller:
     token: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
+    def is_unscoped(self) -> bool:
+        """Return whether the token is for no project, domain or system, so that it has no roles."""
+        return self.project_id is None and self.token.keys().isdisjoint({"domain", "system"})
+
+    @property
     def owner(self) -> Hashable:
         """Return a key that is equal for callers who see the same images in Glance."""
         scope = {

@@ -45,7 +45,7 @@ class KeystoneAuthenticate:
         auth: BaseAuthPlugin = AccessInfoPlugin(token)
         if self._service_auth:
             auth = ServiceTokenAuthWrapper(auth, self._service_auth)
-        roles = frozenset(token.role_names or ())
+        roles = frozenset(filter(None, token.role_names or ()))
         return Caller(token.user_id or "-", token.project_id, auth, roles, valid.data)
 
 

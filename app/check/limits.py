@@ -102,14 +102,14 @@ def _tasks(settings: Settings, root: Path) -> Iterator[Finding]:
 def _memory(settings: Settings, root: Path) -> Iterator[Finding]:
     """Compare the memory of the cgroup with the lists that all workers may hold at once."""
     allowed = _cgroup_limit("memory", root)
-    largest = settings.glance_max_answer_bytes // 2**20
+    largest = settings.max_list_bytes // 2**20
     needed = settings.worker_count * (_LISTS * largest + _PROCESS_MIB)
     if allowed is not None and allowed < needed * 2**20:
         yield warning(
             f"The cgroup may use {allowed // 2**20} MiB of memory, but {settings.worker_count} "
             f"workers with {_LISTS} lists of {largest} MiB each may need {needed} MiB.",
             f"Raise the limit (MemoryMax= in a systemd unit, the container's) to {needed} MiB, or "
-            "lower WEB_CONCURRENCY or SHIM_GLANCE_MAX_ANSWER_BYTES.",
+            "lower WEB_CONCURRENCY or SHIM_MAX_LIST_BYTES.",
         )
 
 

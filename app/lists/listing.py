@@ -83,7 +83,7 @@ class Listing:
         )
 
     def pages(self, executor: Executor) -> Iterator[list[Image]]:
-        """Yield the images page by page until there are `limit` of them or no more.
+        """Yield the images page by page, each once, until there are `limit` of them or no more.
 
         The executor fetches the next page while one is translated. A yielded list is emptied
         before the next one is, so that no more than two pages are held at a time.
@@ -97,11 +97,15 @@ class Listing:
         if request.query.impossible:
             return
         left, seen = request.limit, {request.marker}
+        listed: set[str] = set()
         images, following = self._page(request.first_page_size, left, request.marker)
         while True:
             if request.query.properties:
                 images = request.query.matching(images)
-            images = images[:left]
+            # An image may move from page to page while they are read.
+            new = {image["id"]: image for image in images if image["id"] not in listed}
+            listed.update(new)
+            images = list(new.values())[:left]
             left = left and left - len(images)
             if left == 0 or following is None:
                 yield images

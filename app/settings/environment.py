@@ -12,10 +12,11 @@ from nova_image_shim.settings.values import is_off
 _PREFIX = "SHIM_"
 _OLD_NAMES = {f"OS_{option.upper()}": setting for option, setting in OLD_OPTIONS.items()}
 _REMOVED = {
-    "SHIM_PREVIOUS_LINKS": "no-previous-links",
-    "SHIM_ALTERNATE_LINK_PROJECT": "no-alternate-project",
-    "SHIM_SHOW_IMAGE_SIZE": "no-image-size",
-    "SHIM_SHOW_DISK_CONFIG": "no-disk-config",
+    "SHIM_PREVIOUS_LINKS": "SHIM_COMPAT=no-previous-links replaces the value 0",
+    "SHIM_ALTERNATE_LINK_PROJECT": "SHIM_COMPAT=no-alternate-project replaces the value 0",
+    "SHIM_SHOW_IMAGE_SIZE": "SHIM_COMPAT=no-image-size replaces the value 0",
+    "SHIM_SHOW_DISK_CONFIG": "SHIM_COMPAT=no-disk-config replaces the value 0",
+    "SHIM_GLANCE_MAX_ANSWER_BYTES": "SHIM_MAX_LIST_BYTES replaces it, for a whole list",
 }
 # What Kubernetes adds to SERVICE_ in the names of the variables that describe a Service.
 _INJECTED = re.compile(
@@ -37,9 +38,9 @@ def given_in(environ: Mapping[str, str]) -> Given:
 
 def refused(environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a problem for each variable that the service cannot ignore safely."""
-    for name, word in _REMOVED.items():
+    for name, instead in _REMOVED.items():
         if environ.get(name, "").strip():
-            yield Problem(name, f"{name} was removed: SHIM_COMPAT={word} replaces the value 0")
+            yield Problem(name, f"{name} was removed: {instead}")
     text = environ.get("OS_INSECURE", "").strip()
     if text and not is_off(text):
         yield Problem("OS_INSECURE", f"OS_INSECURE={text!r} is refused: {VERIFIED}")

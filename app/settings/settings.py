@@ -59,9 +59,7 @@ class Settings:
         "SHIM_GLANCE_READ_TIMEOUT", 30.0, values.seconds(3600)
     )
     request_timeout_seconds: float = setting("SHIM_REQUEST_TIMEOUT", 60.0, values.seconds(3600))
-    glance_max_answer_bytes: int = setting(
-        "SHIM_GLANCE_MAX_ANSWER_BYTES", 2**26, values.integer(2**10, 2**31)
-    )
+    max_list_bytes: int = setting("SHIM_MAX_LIST_BYTES", 2**26, values.integer(2**10, 2**31))
     trust_env: bool = setting("SHIM_TRUST_ENV", default=True, parse=values.flag)
 
     keystone_timeout_seconds: float = setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))

@@ -3,17 +3,19 @@
 import argparse
 import codecs
 import sys
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
+from nova_image_shim.adapters.image_port import Image
 from nova_image_shim.translation.ascii_json import to_json
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 
 DESCRIPTION = """\
 Read a Glance v2 image, or a list of images, as JSON from standard input and write it to standard
-output as legacy Nova shows it. No service is contacted.
+output as legacy Nova shows it. The output of `openstack image show -f json` is accepted, too. No
+service is contacted.
 
 Exit status: 0 ok, 2 the input is not a Glance image.
 """
@@ -64,8 +66,20 @@ def _translated(options: argparse.Namespace, value: Any) -> dict[str, Any]:
     glance = (options.glance_url or base).rstrip("/")
     links = Links.under(base, options.mount, options.project, glance, project_in_alternate=True)
     translate_one = Translator(links).brief if options.brief else Translator(links).full
-    for number, image in enumerate(images, 1):
-        if not isinstance(image, dict) or not isinstance(image.get("id"), str):
-            raise _InvalidInputError(f"image {number} is not an object with an `id`")
-    output = [translate_one(image) for image in images]
+    output = [translate_one(_to_image(image, number)) for number, image in enumerate(images, 1)]
     return {"images": output} if images is found else {"image": output[0]}
+
+
+def _to_image(value: Any, number: int) -> Image:
+    """Return an image as Glance has it; python-openstackclient nests its custom properties."""
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+        raise _InvalidInputError(f"image {number} is not an object with an `id`")
+    properties = value.get("properties")
+    if isinstance(properties, str) and isinstance(value.get("tags"), str):
+        raise _InvalidInputError(
+            f"image {number} has its `properties` as text, as old releases of "
+            "python-openstackclient write them: use a newer one"
+        )
+    if isinstance(properties, dict):
+        value = properties | {key: value[key] for key in value if key != "properties"}
+    return cast(Image, value)

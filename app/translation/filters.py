@@ -18,11 +18,18 @@ STATUS_TO_GLANCE = {
     "unknown": "in:uploading,importing,deactivated",
 }
 
-# Parameters that control Glance's list, so properties with these names cannot be filtered.
-GLANCE_CONTROL_WORDS = frozenset(
+# No image can have a custom property of one of these names.
+IMPOSSIBLE_PROPERTIES = BASE_ATTRIBUTES | {"", "deleted", "deleted_at"}
+
+# Custom properties that Glance stores and cannot filter by: a parameter of such a name controls
+# the list, or is compared with an attribute of the database model and finds nothing.
+# Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, and dir(models.Image) of
+# glance/db/sqlalchemy/models.py; `is_public` was there until release 13.
+UNFILTERABLE_PROPERTIES = frozenset(
     """
-    limit marker sort sort_key sort_dir member_status tag changes-since deleted deleted_at
-    properties members
+    limit marker sort sort_key sort_dir member_status tag changes-since
+    members properties metadata registry keys values items iteritems get update save delete to_dict
+    is_public
     """.split()
 )
 
@@ -59,13 +66,19 @@ def to_glance_query(filters: Mapping[str, str]) -> GlanceQuery:
 
 def _add_property(query: GlanceQuery, name: str, value: str) -> bool:
     """Add a filter on a custom property; return False if no image can have that property."""
-    if not name or name in BASE_ATTRIBUTES or name in GLANCE_CONTROL_WORDS:
+    if name in IMPOSSIBLE_PROPERTIES:
         return False
-    if name.endswith(("_min", "_max")):  # Glance would treat them as bounds of a column
-        query.properties[name] = value
-    else:
+    if _is_filterable(name):
         query.params[name] = server_id_of(value) if name == "instance_uuid" else value
+    else:
+        query.properties[name] = value
     return True
+
+
+def _is_filterable(name: str) -> bool:
+    """Tell whether Glance compares a parameter of this name with the custom property."""
+    is_bound = name.endswith(("_min", "_max"))  # of a column
+    return not (is_bound or name.startswith("_") or name in UNFILTERABLE_PROPERTIES)
 
 
 def _literal(value: str) -> str:

@@ -29,8 +29,9 @@ def to_changes(
 ) -> tuple[Changes, int]:
     """Return the changes that write validated items, and the number of properties afterwards.
 
-    A list is stored as JSON text. A `kernel_id` or `ramdisk_id` of `none` or "" is neither
-    written nor removed. `replace_all` removes all other properties except Glance's own.
+    A list is stored as JSON, a number or boolean as Python writes it. A `kernel_id` or
+    `ramdisk_id` of `none` or "" is neither written nor removed. `replace_all` removes all other
+    properties except Glance's own.
 
     Raises:
         ReservedKey: an item would change one of Glance's own properties.
@@ -38,11 +39,12 @@ def to_changes(
     present = to_metadata(image, raw_mappings=True)
     written: dict[str, str] = {}
     for key, value in items.items():
+        text = to_json(value).decode() if isinstance(value, list) else str(value)
         if is_bookkeeping(key):
-            if present.get(key) != value:
+            if present.get(key) != text:
                 raise ReservedKey(key)
-        elif not (key in _BOOT_IMAGES and str(value).lower() in {"", "none"}):
-            written[key] = value if isinstance(value, str) else to_json(value).decode()
+        elif not (key in _BOOT_IMAGES and text.lower() in {"", "none"}):
+            written[key] = text
     others = [key for key in present if key not in items and not is_bookkeeping(key)]
     remove = others if replace_all else []
     added = {key: value for key, value in written.items() if key not in present}

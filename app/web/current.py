@@ -3,10 +3,10 @@
 import time
 from dataclasses import dataclass, replace
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 
 from nova_image_shim.adapters.image_port import Context, ImageService
-from nova_image_shim.adapters.limits.limiter import Limiter, Slot
+from nova_image_shim.adapters.limits.limiter import Limiter, Room, Share, Slot
 from nova_image_shim.auth.caller import Caller
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.observability.readiness import Readiness
@@ -19,13 +19,17 @@ _NAME = "nova_image_shim"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What an application consists of: `lists` are over `images`; no limiter means no limit."""
+    """What an application consists of: `lists` are over `images`.
+
+    No limiter means no limit of calls, and no room means none of the bytes of lists.
+    """
 
     settings: Settings
     images: ImageService
     lists: Lists
     readiness: Readiness
     limiter: Limiter | None = None
+    room: Room | None = None
 
 
 def install(app: Flask, services: Services) -> None:
@@ -41,7 +45,8 @@ def services() -> Services:
 
 def settings() -> Settings:
     """Return the running application's settings."""
-    return services().settings
+    found: Services = current_app.extensions[_NAME]
+    return found.settings
 
 
 def set_caller(caller: Caller) -> None:
@@ -55,11 +60,13 @@ def make_context() -> Context:
     """Return the port's context for the current request.
 
     Raises:
-        ImageServiceFailed: the caller's catalog has no image service.
+        ImageServiceUnavailable: the caller's catalog has no image service.
     """
     trace, caller, found = CURRENT.get(), g.caller, services()
     if found.limiter and "slot" not in g:
         g.slot = Slot(found.limiter)  # acquired at the first call to the image store
+    if found.room and "share" not in g:
+        g.share = Share(found.room)
     context = Context(
         project_id=caller.project_id or "",
         request_id=trace.client_request_id or trace.request_id,
@@ -68,6 +75,7 @@ def make_context() -> Context:
         calls=trace.calls,
         roles=caller.roles,
         slot=g.get("slot"),
+        share=g.get("share"),
     )
     return replace(context, endpoint=found.images.endpoint(context))
 
@@ -76,6 +84,15 @@ def release_slot() -> None:
     """Release the request's slot, if it has one: before a byte of the response is sent."""
     if slot := g.pop("slot", None):
         slot.release()
+    if share := g.pop("share", None):
+        share.end()
+
+
+def keep_room(response: Response) -> None:
+    """Hold what a list's response needs of its room until it is sent."""
+    if share := g.pop("share", None):
+        share.end(keep=response.content_length or 0)
+        response.call_on_close(share.end)
 
 
 def compute_base() -> str:

@@ -1,6 +1,10 @@
 """The Glance adapter keeps the port's promises over HTTP, and costs the calls that it must."""
 
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +15,9 @@ from support.fakes import FakeGlance, token_of
 from support.peers import hears, scripted, sends
 
 from adapters.test_memory import stocked
+from adapters.timing import Clock
 from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.glance.addresses import Addresses
 from nova_image_shim.adapters.glance.errors import port_error
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.image_port import Context, ImageService
@@ -78,7 +84,33 @@ class TestGlanceImageService(ImageServiceContract):
         service = self.stock()
         with pytest.raises(port.ImageNotFound, match="Glance answered 404"):
             service.get(self.context("demo"), image_id)
-        assert [("GET", f"/v2/images/{image_id}")] == self.calls()
+        assert ("GET", f"/v2/images/{image_id}") == self.calls()[0]
+
+
+def test_an_address_is_asked_once_a_minute_however_many_want_to_know() -> None:
+    clock, asked = Clock(), Counter[str]()
+    addresses = Addresses(clock)
+    start = threading.Barrier(8)
+
+    def list_one(address: str) -> None:
+        asked[address] += 1
+        if address == "wrong":
+            raise port.ImageServiceFailed("Glance answered 404", retry_after="7")
+
+    def require(address: str) -> tuple[str, str | None] | None:
+        start.wait(5)
+        try:
+            addresses.require_glance(address, partial(list_one, address))
+        except port.ImageServiceFailed as error:
+            return error.text, error.retry_after
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        for seconds in (0, 59, 1):
+            clock.now += seconds
+            found = list(pool.map(require, ["right", "wrong"] * 4))
+            assert [None, ("Glance answered 404", "7")] * 4 == found
+    assert {"right": 2, "wrong": 2} == asked
 
 
 TOKENS = {"X-Auth-Token": "callers-token", "X-Service-Token": "services-token"}

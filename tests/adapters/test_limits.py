@@ -10,7 +10,14 @@ import pytest
 
 from adapters.timing import Clock, soon
 from nova_image_shim.adapters.limits.breaker import Breaker
-from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded, Slot
+from nova_image_shim.adapters.limits.limiter import (
+    Limiter,
+    LimitExceeded,
+    ListTooLarge,
+    Room,
+    Share,
+    Slot,
+)
 from nova_image_shim.adapters.limits.single_flight import SingleFlight
 
 
@@ -121,6 +128,81 @@ def test_no_slot_is_lost_where_turns_come_as_the_waiting_ends() -> None:
         for _ in range(20):
             pool.submit(go)
     assert (3, 3, 0, 0) == (most, limiter._free, len(limiter._queue), limiter._waiting)
+
+
+MOST = 2**20
+
+
+def test_lists_never_wait_for_room_in_a_circle() -> None:
+    room = Room(MOST, seconds=60)
+    together = threading.Barrier(12)
+
+    def read(number: int) -> int:
+        share = Share(room)
+        share.take(0)
+        together.wait(5)  # each has begun, before any goes on
+        for _ in range(16):
+            share.take(MOST // 16 - number)
+            time.sleep(0)
+        share.end(keep=number)
+        share.end()
+        return share.size
+
+    with ThreadPoolExecutor(12) as pool:
+        assert [0] * 12 == list(pool.map(read, range(12)))
+    assert (4 * MOST, set()) == (room.free, room.growing)
+
+
+def shares(room: Room, *sizes: int) -> list[Share]:
+    found = [Share(room) for _ in sizes]
+    for share, size in zip(found, sizes, strict=True):
+        share.take(size)
+    return found
+
+
+def test_room_is_left_for_the_largest_list_to_reach_its_bound() -> None:
+    room = Room(MOST, seconds=0.01)
+    large, *others = shares(room, MOST // 2, *[MOST // 4] * 10)
+    for other in others[:2]:
+        other.take(MOST // 4)
+    with pytest.raises(LimitExceeded, match=r"^no room for a list within 0\.01 s$") as refused:
+        others[2].take(1)
+    assert ("1", MOST // 2) == (refused.value.retry_after, room.free)
+    large.take(MOST // 2)
+    others[3].end(keep=MOST // 8)
+    others[4].take(MOST // 8)
+    assert 0 == room.free
+
+
+def test_a_list_of_too_many_bytes_is_not_worth_another_attempt() -> None:
+    (share,) = shares(Room(MOST, seconds=60), MOST)
+    with pytest.raises(ListTooLarge, match=r"^the list is over 1048576 bytes$") as refused:
+        share.take(1)
+    assert refused.value.retry_after is None
+
+
+def test_a_share_whose_request_has_ended_takes_nothing() -> None:
+    room = Room(MOST, seconds=60)
+    full = shares(room, *[MOST] * 4)
+    late = Share(room)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(late.take, 0)
+        soon(lambda: bool(room.changed._waiters))  # type: ignore[attr-defined]
+        late.end()
+    assert isinstance(waiting.exception(), LimitExceeded)
+    for share in full:
+        share.end()
+    with pytest.raises(LimitExceeded, match="the request has ended"):
+        late.take(1)
+    assert (4 * MOST, set()) == (room.free, room.growing)
+
+
+def test_no_more_requests_wait_for_room_than_may() -> None:
+    limiter = limiter_of(1)
+    room = Room(MOST, seconds=60, waiting=limiter.waiting)
+    shares(room, *[MOST] * 4)
+    with pytest.raises(LimitExceeded, match="too many"):
+        Share(room).take(0)
 
 
 class Held:

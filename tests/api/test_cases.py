@@ -76,5 +76,5 @@ def test_a_query_is_checked_and_passed_on(
         assert ({"images": []}, []) == (answer.json(), lists)
     else:
         assert expect["glance_query"] == forwards[0]
-        most = expect["effective_limit"] or 1301
+        most = 0 if "client_filter" in expect else expect["effective_limit"] or 1301
         assert min(most, 1301 - ("marker" in forwards[0])) == len(answer.json()["images"])

@@ -4,7 +4,8 @@ import gzip
 import json
 import time
 from collections.abc import Callable
-from functools import cache
+from email.utils import formatdate
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -54,7 +55,7 @@ UNAUTHORIZED = fault("unauthorized", 401, NOT_VERIFIED)
 
 def over(
     url: str, options: dict[str, Any] | None = None, **settings: Any
-) -> Callable[[str], TestResponse]:
+) -> Callable[..., TestResponse]:
     """Return what asks the application over the Glance at an address."""
 
     def authenticate(_request: FlaskRequest, _project_id: str | None) -> Caller:
@@ -63,7 +64,7 @@ def over(
     service = GlanceImageService(GlanceOptions(endpoint=url, **(options or {})))
     conf = Settings(www_authenticate_uri="http://keystone.example:5000", **settings)
     client: FlaskClient = create_app(conf, service, authenticate).test_client()
-    return client.get
+    return client.open
 
 
 over_fake = cache(over)  # an application for the tests' one fake Glance, which takes long to build
@@ -95,11 +96,14 @@ STATUSES: list[tuple[int, Fault, Fault]] = [
     (503, UNAVAILABLE, UNAVAILABLE),
 ]
 NO_CONTENT = {204, 304}
+NAMED = f"No image found with ID {IMAGE_ID}"
 
 
 def error_of_glance(status: int, text: str = E) -> Callable[[Request], Response]:
     if status in NO_CONTENT:
         return says(status, b"")
+    if status == 404 and text == E:
+        text = NAMED
     return lambda _request: refusal(status, text)
 
 
@@ -122,8 +126,77 @@ def test_a_status_of_glance_has_its_fault(
     assert "Retry-After" not in answer.headers
 
 
-KNOWN_FORMS = ["0", "7", "120", "Wed, 21 Oct 2015 07:28:00 GMT"]
-NO_KNOWN_FORMS = ["", "soon", "-1", "1.5", "9" * 10, "7, 8", "x" * 5000]
+# A 404 that names no image: of an image that Glance's policy hides, or of a wrong address.
+
+NAMELESS: dict[str, Callable[[Request], Response]] = {
+    "Glance's": lambda _request: refusal(404, "The resource could not be found."),
+    "a page": says(404, b"<html><h1>Not Found</h1></html>", Content_Type="text/html"),
+    "nothing": says(404, b""),
+    "the path": lambda request: refusal(404, f"Cannot GET {request.path}"),
+    "another image": lambda _request: refusal(404, f"No image found with ID {IMAGE_ID}0"),
+}
+NOT_GLANCE: dict[str, tuple[Callable[[Request], Response], Fault]] = {
+    "404": (says(404, b""), FAILED),
+    "300": (says(300, {"versions": []}), FAILED),
+    "500": (error_of_glance(500), FAILED),
+    "503": (error_of_glance(503), UNAVAILABLE),
+    "401": (error_of_glance(401), UNAUTHORIZED),
+    "403": (error_of_glance(403), forbidden(E)),
+    "a page": (says(200, b"<html>Welcome</html>"), UNAVAILABLE),
+}
+PROBE = ("GET", "/v2/images", [("limit", "1")])
+
+
+def calls(glance: FakeGlance) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    return [(seen.method, seen.path, seen.query) for seen in glance.seen]
+
+
+@pytest.mark.parametrize("nameless", NAMELESS.values(), ids=NAMELESS)
+def test_a_nameless_404_is_a_missing_image_where_glance_lists_images(
+    nameless: Callable[[Request], Response], glance: FakeGlance
+) -> None:
+    ask = over(glance.url)
+    glance.answers.append(nameless)
+    assert NO_IMAGE == faulty(ask(SHOW))
+    one: Any = ("GET", f"/v2/images/{IMAGE_ID}", [])
+    assert [one, PROBE] == calls(glance)
+    for path in (SHOW, METADATA):
+        glance.answers.append(nameless)
+        assert NO_IMAGE == faulty(ask(path))
+    assert [one, PROBE, one, one] == calls(glance)
+
+
+@pytest.mark.parametrize(("listed", "expected"), NOT_GLANCE.values(), ids=NOT_GLANCE)
+@pytest.mark.parametrize("path", SINGLES)
+def test_a_404_from_a_wrong_address_is_not_a_missing_image(
+    path: str, listed: Callable[[Request], Response], expected: Fault, glance: FakeGlance
+) -> None:
+    ask = over(glance.url)
+    glance.answers[:] = [says(404, b""), listed, says(404, b"")]
+    assert [expected, expected] == [faulty(ask(path)) for _ in range(2)]
+    assert 1 == calls(glance).count(PROBE)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_write_at_a_wrong_address_is_not_of_a_missing_image(
+    method: str, glance: FakeGlance
+) -> None:
+    image = says(200, {"id": IMAGE_ID, "a": "1"})
+    glance.answers[:] = [image, *[says(404, b"")] * 2]
+    ask = partial(over(glance.url), f"{METADATA}/a", method=method, json={"meta": {"a": "2"}})
+    assert FAILED == faulty(ask())
+    assert ["GET", "PATCH", "GET"] == [seen.method for seen in glance.seen]
+
+
+PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
+OLD_DATES = ["Wednesday, 21-Oct-15 07:28:00 GMT", "Wed Oct 21 07:28:00 2015", f"{PAST} <x>"]
+# What is passed on: the header, and in the body seconds.
+KNOWN_FORMS = {seconds: (seconds, seconds) for seconds in ("0", "7", "120")}
+KNOWN_FORMS |= dict.fromkeys((PAST, *OLD_DATES), (PAST, "0"))
+NO_KNOWN_FORMS = [
+    *("", "soon", "-1", "1.5", "9" * 10, "7, 8", "x" * 5000, "Wed, 99 Oct 2015 07:28:00 GMT"),
+    *("Wed, some other day in May", "Fri, 31 Dec 9999 23:59:59 -2300"),
+]
 
 
 @pytest.mark.parametrize("path", [LIST, SHOW, METADATA])
@@ -147,10 +220,19 @@ def test_when_to_try_again_is_passed_on_in_a_known_form(
 ) -> None:
     glance.answers.append(says(status, {"message": E}, Retry_After=retry_after))
     answer = over_fake(glance.url)(path)
-    told = [retry_after] if retry_after in KNOWN_FORMS else []
-    more = {"retryAfter": retry_after} if told and in_body else {}
+    header, seconds = KNOWN_FORMS.get(retry_after, (None, None))
+    more = {"retryAfter": seconds} if seconds and in_body else {}
     assert fault(name, status, message, **more) == faulty(answer)
-    assert told == answer.headers.getlist("Retry-After")
+    assert header == answer.headers.get("Retry-After")
+
+
+def test_a_date_to_try_again_is_seconds_in_the_body(glance: FakeGlance) -> None:
+    date = formatdate(time.time() + 3600, usegmt=True)
+    glance.answers.append(says(429, {"message": E}, Retry_After=date))
+    answer = over_fake(glance.url)(LIST)
+    assert date == answer.headers["Retry-After"]
+    assert answer.json
+    assert 3500 < int(answer.json["overLimit"]["retryAfter"]) <= 3600
 
 
 # Answers that cannot be understood

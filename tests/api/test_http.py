@@ -26,6 +26,7 @@ from api.faults import NO_IMAGE, NO_PATH, Fault, bad
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask.testing import FlaskClient
     from gabbi.case import HTTPTestCase
 
 FILES = ("no-token", "root", "refused-paths", "accepted-paths", "hosts", "media-types", "queries")
@@ -397,3 +398,26 @@ def test_metadata_hold_keys_of_any_characters(odd_shim: str) -> None:
 def test_an_id_with_dots_is_found(encoded: str, image_id: str, odd_shim: str) -> None:
     (answer,) = send_raw(odd_shim, target(f"/v2/demo/images/{encoded}"))
     assert image_id == answer.json()["image"]["id"]
+
+
+def properties(count: int, repeat: int = 1) -> str:
+    return "&".join(f"property-{number}=x" for number in range(count) for _ in range(repeat))
+
+
+@pytest.mark.parametrize("path", ["/v2/demo/images", "/v1.1/demo/images/detail", "/v2.1/images"])
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (properties(50), (200, {"images": []})),
+        (properties(50, repeat=3), (200, {"images": []})),
+        (f"{properties(49)}&property-=x&type=a&server=b&x=y", (200, {"images": []})),
+        (properties(51), bad("Too many property filters")),
+        (f"{properties(50)}&property-name=x", bad("Too many property filters")),
+        (properties(520), bad("Too many property filters")),
+    ],
+)
+def test_a_list_has_at_most_50_property_filters(
+    client: FlaskClient, path: str, query: str, expected: Fault
+) -> None:
+    answer = client.get(f"{path}?{query}", headers={"X-Auth-Token": "demo"})
+    assert expected == (answer.status_code, answer.json)

@@ -1,6 +1,7 @@
 """Deletes and metadata writes, over the embedded store and over the Glance adapter and its wire."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -144,7 +145,40 @@ def test_a_write_changes_what_it_says(
     assert (after or answer) == shim.metadata()
 
 
-NO_TEXTS: tuple[Any, ...] = (1, 1.5, True, None, [], {"a": [None]}, 10**30)
+TEXTS: list[tuple[Any, str]] = [
+    *((431, "431"), (0, "0"), (-1, "-1"), (1.5, "1.5"), (1e30, "1e+30"), (10**30, str(10**30))),
+    *((True, "True"), (False, "False")),
+]
+
+
+@pytest.mark.parametrize("mount", ["v2", "v1.1"])
+@pytest.mark.parametrize("key", ["a", "new"])
+@pytest.mark.parametrize(("value", "text"), TEXTS)
+def test_a_number_or_boolean_is_stored_as_text(
+    shim: Shim, value: Any, text: str, key: str, mount: str
+) -> None:
+    path = f"/{mount}/demo/images/{IMAGE}/metadata"
+    many, one = {"metadata": {key: value}}, {"meta": {key: value}}
+    assert {"metadata": {**BEFORE, key: text}} == shim.client.post(path, json=many).json
+    assert {**BEFORE, key: text} == shim.metadata()
+    assert one == shim.client.put(f"{path}/{key}", json=one).json
+    assert {**BEFORE, key: text} == shim.metadata()
+    assert many == shim.client.put(path, json=many).json
+    assert {**KEPT, key: text} == shim.metadata()
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("PUT", ""), ("PUT", "/k")])
+@pytest.mark.parametrize(("value", "_text"), TEXTS)
+def test_v21_stores_text_only(shim: Shim, value: Any, _text: str, method: str, path: str) -> None:
+    wrapper = "meta" if path else "metadata"
+    url = f"/v2.1/demo/images/{IMAGE}/metadata{path}"
+    got = shim.client.open(url, method=method, json={wrapper: {"k": value}})
+    refused = f"Invalid input for field/attribute k. Value: {value}. {value!r} is not of type "
+    assert bad(f"{refused}'string'") == (got.status_code, got.json)
+    assert BEFORE == shim.metadata()
+
+
+NO_TEXTS: tuple[Any, ...] = (None, [], {"a": [None]}, math.nan, math.inf)
 REFUSED: list[Any] = [
     ("POST", "", b'{"metadata": {"a": "\xff"}}', bad("Malformed request body")),
     ("POST", "", b'{"metadata": {"a": "\\ud800"}}', bad("Malformed request body")),
@@ -164,6 +198,13 @@ REFUSED: list[Any] = [
         )
         for value in NO_TEXTS
     ),
+    (
+        "POST",
+        "",
+        {"metadata": {"k": 10**255}},
+        bad(f"Invalid input for field/attribute k. Value: {10**255}. {10**255} is too long"),
+    ),
+    ("PUT", "", {"metadata": {"os_glance_import_task": 5}}, NOT_AUTHORIZED),
     (
         "PUT",
         "/k",

@@ -171,6 +171,57 @@ def test_a_caller_has_the_roles_of_its_token(moody: MoodyKeystone, more: list[st
         assert frozenset({"member", *more}) == g.caller.roles
 
 
+@pytest.mark.parametrize("path", ["", "/detail", "/an-id", "/an-id/metadata"])
+def test_an_unscoped_token_is_refused_where_the_path_has_no_project(
+    path: str, moody: MoodyKeystone, glance: FakeGlance
+) -> None:
+    answer = ask(over(moody), f"/v2.1/images{path}", token_of("unscoped"))
+    expected = fault("forbidden", 403, "The token is not scoped to a project.")
+    assert (403, expected, []) == (answer.status_code, answer.json, glance.seen)
+
+
+@pytest.mark.parametrize("scope", ["domain", "system"])
+def test_a_token_of_a_domain_or_the_system_is_for_glance_to_judge(
+    scope: str, moody: MoodyKeystone
+) -> None:
+    moody.change = lambda data: data.update({scope: {"id": "default", "all": True}})
+    assert EMPTY == told(ask(over(moody), "/v2.1/images", token_of("unscoped")))
+
+
+ROLES: list[tuple[Any, tuple[int, Any]]] = [
+    ([], EMPTY),
+    (None, AWAY),
+    ([{"id": "1", "name": None}, {"id": "2", "name": "member"}], EMPTY),
+    ([{"id": "1"}], AWAY),
+    ([None], AWAY),
+    ([{"id": "1", "name": 5}], AWAY),
+    ([{"id": "1", "name": ["member"]}], AWAY),
+    ([{"id": "1", "name": {}}], AWAY),
+    ("member", AWAY),
+    (5, AWAY),
+]
+
+
+@pytest.mark.parametrize(("roles", "expected"), ROLES)
+@pytest.mark.parametrize("seconds", ["0", "60"])
+def test_odd_roles_are_ignored_or_refused(
+    seconds: str, roles: Any, expected: tuple[int, Any], moody: MoodyKeystone
+) -> None:
+    moody.change = lambda data: data.update(roles=roles)
+    assert expected == told(ask(over(moody, SHIM_CACHE_SECONDS=seconds)))
+
+
+@pytest.mark.parametrize("name", ["user", "project"])
+@pytest.mark.parametrize("value", [None, "x", 5, {}, {"id": 5}, {"id": ["x"]}, {"id": {}}])
+@pytest.mark.parametrize("path", ["/v2/demo/images", "/v2.1/images"])
+def test_an_odd_user_or_project_is_no_error_of_ours(
+    path: str, value: Any, name: str, moody: MoodyKeystone
+) -> None:
+    moody.change = lambda data: data.update({name: value})
+    status, _ = told(ask(over(moody, SHIM_CACHE_SECONDS="60"), path))
+    assert status in {400, 401, 403, 503}
+
+
 # Identity headers
 
 DENIED = FORGED | {"X-Identity-Status": "Invalid", "X-Service-Identity-Status": "Invalid"}

@@ -13,8 +13,8 @@ from support.fakes import FakeGlance, says, token_of
 from support.live import glance_environ
 
 from auth.over_keystone import (
+    AWAY,
     EMPTY,
-    ERRED,
     FORGED,
     IMAGE_ID,
     LOGIN,
@@ -214,7 +214,9 @@ def test_the_user_of_the_service_token_logs_in_in_check_as_in_the_service(
     token_file = tmp_path / "token"
     token_file.write_text(token_of("demo"))
     list(findings(glance_environ(moody) | environ, token_file))
-    assert [by_id(text)] * 2 == in_service == bodies(moody)
+    assert [by_id(text)] * 2 == in_service
+    # check lists an image with the service user's token beside it, too
+    assert [by_id(text)] * 3 == bodies(moody)
 
 
 def test_the_service_user_logs_in_once(moody: MoodyKeystone) -> None:
@@ -340,11 +342,11 @@ def test_glance_is_where_the_settings_or_the_callers_catalog_say(
     moody.change = image_endpoints(**{name: f"{glance.url}/{name}" for name in names})
     own = {"SHIM_GLANCE_ENDPOINT": f"{glance.url}/own"} if "SHIM_GLANCE_ENDPOINT" in environ else {}
     glance.answers.append(says(200, {"images": []}))
-    assert (EMPTY if found else (500, ERRED)) == told(ask(over(moody, **environ | own)))
+    assert (EMPTY if found else AWAY) == told(ask(over(moody, **environ | own)))
     assert ([f"/{found}/v2/images"] if found else []) == [seen.path for seen in glance.seen]
 
 
-@pytest.mark.parametrize("end", ["", "/", "/v2", "/v2/"])
+@pytest.mark.parametrize("end", ["", "/", "/v2", "/v2/", "/v1", "/v1.1", "/v2.0", "/v2.9/"])
 @pytest.mark.parametrize("configured", [False, True])
 def test_glances_address_may_end_in_its_version(
     end: str, configured: bool, moody: MoodyKeystone, glance: FakeGlance
@@ -361,16 +363,46 @@ def test_glances_address_may_end_in_its_version(
     assert f"{glance.url}/demo/images/an-id" == alternate
 
 
-@pytest.mark.parametrize("catalog", [[], None])
-@pytest.mark.parametrize("path", ["", "/detail", "/an-id", "/an-id/metadata"])
-def test_a_token_without_a_catalog_leads_to_no_glance(
-    catalog: list[Any] | None, path: str, moody: MoodyKeystone, glance: FakeGlance
-) -> None:
-    def change(data: Any) -> None:
-        data.pop("catalog")
-        if catalog is not None:
-            data["catalog"] = catalog
+NOWHERE = "http://127.0.0.1:9"
+ODD_URLS: tuple[Any, ...] = (
+    *(None, "", 5, [], {}, "x", "http://[::1", "http://h:x", "ftp://h", "http://a b"),
+)
+ODD_CATALOGS: dict[str, Any] = {
+    "null": None,
+    "text": "x",
+    "a number": 5,
+    "an object": {},
+    "empty": [],
+    "a null service": [None],
+    "a service of text": ["x"],
+    "no type": [{"endpoints": []}],
+    "null endpoints": [{"type": "image", "endpoints": None}],
+    "no endpoints": [{"type": "image"}],
+    "a null endpoint": [{"type": "image", "endpoints": [None]}],
+    "an empty endpoint": [{"type": "image", "endpoints": [{}]}],
+    "a null interface": [{"type": "image", "endpoints": [{"interface": None, "url": NOWHERE}]}],
+    **{
+        f"the URL {url!r}": [
+            {"type": "image", "endpoints": [{"interface": "public", "region": "R", "url": url}]}
+        ]
+        for url in ODD_URLS
+    },
+}
 
-    moody.change = change
-    answer = ask(over(moody), f"/v2/demo/images{path}")
-    assert (500, ERRED, []) == (answer.status_code, answer.json, glance.seen)
+
+@pytest.mark.parametrize("catalog", ODD_CATALOGS.values(), ids=ODD_CATALOGS)
+@pytest.mark.parametrize("path", ["", "/detail", "/an-id", "/an-id/metadata"])
+def test_an_odd_catalog_leads_to_no_glance(
+    catalog: Any, path: str, moody: MoodyKeystone, glance: FakeGlance
+) -> None:
+    moody.change = lambda data: data.update(catalog=catalog)
+    assert AWAY == told(ask(over(moody), f"/v2/demo/images{path}"))
+    assert [] == glance.seen
+
+
+def test_a_token_without_a_catalog_leads_to_no_glance(
+    moody: MoodyKeystone, glance: FakeGlance
+) -> None:
+    moody.change = lambda data: data.pop("catalog")
+    assert AWAY == told(ask(over(moody)))
+    assert [] == glance.seen

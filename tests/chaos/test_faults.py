@@ -130,7 +130,8 @@ def test_cell_of_glance(cell: Cell, world: World, service: Live) -> None:
     check(cell, service, answer)
     if cell.status == 200:
         shown = [image["id"] for image in answer.json()["images"]]
-        assert len(ALL if cell.call == "pages" else ALL[:2]) == len(shown)
+        last_is_lost = (cell.call, cell.fault) == ("pages", "an image twice")  # in its place
+        assert len(ALL if cell.call == "pages" else ALL[:2]) - last_is_lost == len(shown)
     writes = [request for request in world.glance.seen if request.method in WRITES]
     assert len(writes) <= 1  # never repeated
     assert 0 == world.stranger.connections

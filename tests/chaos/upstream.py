@@ -199,7 +199,10 @@ class Upstream:
         if name.isdigit():
             more = {"Retry_After": "7"} if name in {"413", "429", "503"} else {}
             more |= {"Location": f"{self.stranger}/v2/images"} if name[0] == "3" else {}
-            body = {"message": f"{E_TEXT}<br /><br />\n\n\n", "code": name, "title": "Oh"}
+            text = E_TEXT
+            if name == "404":  # one that does not name the image could come from anywhere
+                text = f"No image found with ID {urlsplit(request.target).path.rpartition('/')[2]}"
+            body = {"message": f"{text}<br /><br />\n\n\n", "code": name, "title": "Oh"}
             return [sends(wire(int(name), body, **more))], True
         if name in BODIES:
             return [sends(wire(200, BODIES[name]))], True

@@ -25,6 +25,7 @@ from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.realcloud import create_glance_app
 from nova_image_shim.settings import Keystone, Settings
+from nova_image_shim.settings.settings import COMPAT
 
 ROLES = [{"id": "1", "name": "member"}, {"id": "2", "name": "reader"}]
 TOKEN = {"auth_token": "a", "audit_ids": ["a"], "expires_at": "soon", "roles": ROLES}
@@ -113,6 +114,7 @@ def client(cached: Cached) -> FlaskClient:
 
 MANY = 8
 DETAIL = "/v2/demo/images/detail"
+MARKER = "70a599e0-31e7-49b7-b260-868f441e862b"
 
 
 def token(name: str) -> dict[str, str]:
@@ -180,6 +182,17 @@ def test_a_cached_list_needs_a_valid_token_of_its_project(
     client.get(DETAIL)
     del client.environ_base["HTTP_X_AUTH_TOKEN"]
     assert status == client.get(DETAIL, headers=headers).status_code
+
+
+@pytest.mark.parametrize("word", COMPAT)
+def test_each_word_of_shim_compat_has_lists_of_its_own(cached: Cached, word: str) -> None:
+    """Lists are cached as they are sent, so what shapes them is part of the key."""
+    paths = [DETAIL, f"{DETAIL}?limit=2", f"{DETAIL}?limit=2&marker={MARKER}"]
+    for settings in (cached.settings, replace(cached.settings, compat=(word,))):
+        cached.settings = settings
+        client = cached.client()
+        assert [None] * 3 == [client.get(path).headers.get("Age") for path in paths]
+        assert ["0"] * 3 == [client.get(path).headers.get("Age") for path in paths]
 
 
 QUERIES = [

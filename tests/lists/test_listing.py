@@ -252,3 +252,45 @@ def test_a_list_fails_rather_than_ends_early_if_an_image_is_deleted_meanwhile() 
     service.delete_markers = True
     answer = client.get("/v2/demo/images")
     assert UNAVAILABLE == answer.json
+
+
+class Pages(MemoryImageService):
+    """A store whose pages are scripted: ids, each page led to by the last id of the one before."""
+
+    def __init__(self, *pages: str) -> None:
+        super().__init__()
+        self.pages = list(pages)
+
+    def list_page(self, context: Any, query: Any, **kwargs: Any) -> port.Page:
+        ids = self.pages.pop(0)
+        images: Any = [{"id": image_id, "a_max": "1"} for image_id in ids]
+        return port.Page(images, ids[-1] if self.pages else None)
+
+
+@pytest.mark.parametrize(
+    ("pages", "query", "ids", "calls"),
+    [
+        (["ab", "bc"], "", "abc", 2),
+        (["abc", "dbe", "af"], "", "abcdef", 3),
+        (["aab", "c"], "", "abc", 2),
+        (["ab", "ba", "c"], "", "abc", 3),
+        (["ab", "b"], "", "ab", 2),
+        (["ab", "bc", "cd"], "limit=4", "abcd", 3),
+        (["ab", "bc", "cd"], "limit=3", "abc", 2),
+        (["ab", "bc", "cd"], "property-a_max=1&limit=3", "abc", 2),
+    ],
+)
+@pytest.mark.parametrize("path", ["images", "images/detail"])
+def test_an_image_that_moves_between_pages_is_listed_once(
+    path: str, pages: list[str], query: str, ids: str, calls: int
+) -> None:
+    service = Pages(*pages)
+    client = create_app(Settings(glance_page_size=2), service, accept_any_token).test_client()
+    answer = client.get(f"/v2/demo/{path}?{query}", headers={"X-Auth-Token": "demo"})
+    assert list(ids) == listed(answer)
+    assert len(pages) - calls == len(service.pages)
+    assert answer.json
+    following = [
+        link["href"].rpartition("marker=")[2] for link in answer.json.get("images_links", [])
+    ]
+    assert ([ids[-1]] if "limit" in query else []) == following

@@ -337,7 +337,15 @@ def test_a_silent_glance_causes_503_in_time(
 FILTERED: tuple[dict[str, Any], ...] = (
     {"owner": "demo", "name": "plain", "min_ram": 512, "image_type": "snapshot"},
     {"owner": "demo", "name": "in:a,b", "min_disk": 20, "instance_uuid": "aa640691-d1a7"},
-    {"owner": "demo", "name": "waiting", "status": "queued", "size_min": "big"},
+    {
+        "owner": "demo",
+        "name": "waiting",
+        "status": "queued",
+        "size_min": "big",
+        "metadata": "big",
+        "tag": "big",
+        "_x": "big",
+    },
     {"owner": "demo", "name": "off", "status": "deactivated", "os_type": "linux"},
 )
 EVERYTHING = {"plain", "in:a,b", "waiting", "off"}
@@ -379,6 +387,9 @@ def filtered(cloud: RealCloud) -> None:
         ({"property-os_type": "Linux"}, set()),
         ({"property-size_min": "big"}, {"waiting"}),
         ({"property-size_min": "5"}, set()),
+        ({"property-metadata": "big"}, {"waiting"}),
+        ({"property-tag": "big", "property-_x": "big"}, {"waiting"}),
+        ({"property-registry": "x"}, set()),
         ({"property-name": "plain"}, set()),
         ({"property-visibility": "public"}, set()),
         ({"foo": "bar", "is_public": "none", "sort_key": "x"}, EVERYTHING),

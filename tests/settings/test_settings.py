@@ -55,7 +55,7 @@ WHOLE_NUMBERS = {
     "WEB_CONCURRENCY": (1, 128),
     "SHIM_THREADS": (1, 256),
     "SHIM_GLANCE_PAGE_SIZE": (1, 10000),
-    "SHIM_GLANCE_MAX_ANSWER_BYTES": (1024, 2147483648),
+    "SHIM_MAX_LIST_BYTES": (1024, 2147483648),
     "SHIM_TOKEN_CACHE_SECONDS": (0, 86400),
     "SHIM_CACHE_SECONDS": (0, 3600),
     "SHIM_METADATA_LIMIT": (-1, 1000000),
@@ -306,19 +306,19 @@ def test_every_setting_with_a_rule_has_an_invalid_value_in_the_table() -> None:
 
 
 REMOVED = {
-    "SHIM_PREVIOUS_LINKS": "no-previous-links",
-    "SHIM_ALTERNATE_LINK_PROJECT": "no-alternate-project",
-    "SHIM_SHOW_IMAGE_SIZE": "no-image-size",
-    "SHIM_SHOW_DISK_CONFIG": "no-disk-config",
+    "SHIM_PREVIOUS_LINKS": "SHIM_COMPAT=no-previous-links replaces the value 0",
+    "SHIM_ALTERNATE_LINK_PROJECT": "SHIM_COMPAT=no-alternate-project replaces the value 0",
+    "SHIM_SHOW_IMAGE_SIZE": "SHIM_COMPAT=no-image-size replaces the value 0",
+    "SHIM_SHOW_DISK_CONFIG": "SHIM_COMPAT=no-disk-config replaces the value 0",
+    "SHIM_GLANCE_MAX_ANSWER_BYTES": "SHIM_MAX_LIST_BYTES replaces it, for a whole list",
 }
 
 
 @pytest.mark.parametrize("value", ["0", "1"])
 def test_a_removed_setting_is_an_error_that_names_the_new_one(value: str) -> None:
-    assert [
-        f"{name} was removed: SHIM_COMPAT={word} replaces the value 0"
-        for name, word in REMOVED.items()
-    ] == problems(CLOUD | dict.fromkeys(REMOVED, value))
+    assert [f"{name} was removed: {instead}" for name, instead in REMOVED.items()] == problems(
+        CLOUD | dict.fromkeys(REMOVED, value)
+    )
 
 
 def test_all_problems_are_reported_at_once() -> None:

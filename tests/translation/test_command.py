@@ -74,6 +74,48 @@ def test_a_list_is_translated(wrap: Any, translated: Callable[..., Any]) -> None
     assert {"images": []} == translated(wrap([]))
 
 
+# As `openstack image show -f json` writes it, properties that Glance has as attributes included.
+SHOWN = {
+    "checksum": None,
+    "container_format": "bare",
+    "created_at": "2024-02-01T12:00:00Z",
+    "disk_format": "raw",
+    "file": "/v2/images/a/file",
+    "id": "a",
+    "min_disk": 1,
+    "min_ram": 2,
+    "name": "é",
+    "owner": "me",
+    "protected": False,
+    "schema": "/v2/schemas/image",
+    "size": 7,
+    "status": "active",
+    "updated_at": "2024-02-01T12:00:00Z",
+    "visibility": "shared",
+}
+NESTED = {"os_distro": "x", "os_hidden": False, "os_hash_algo": "sha512", "stores": "fs", "a": None}
+FLAT = SHOWN | NESTED | {"tags": ["t"]}
+
+
+def test_an_image_as_openstackclient_shows_it_is_translated(
+    translated: Callable[..., Any],
+) -> None:
+    shown = SHOWN | {"properties": NESTED, "tags": ["t"]}
+    expected = Translator(LINKS).full(FLAT)  # type: ignore[arg-type]
+    assert {"os_distro": "x", "a": None} == expected["metadata"]
+    assert {"image": expected} == translated(shown)
+    assert {"images": [expected]} == translated([shown])
+
+
+@pytest.mark.parametrize("value", ["x", "", None])
+def test_a_property_called_properties_is_one_property(
+    value: str | None, translated: Callable[..., Any]
+) -> None:
+    image = IMAGE | {"properties": value, "tags": []}
+    metadata = translated(image)["image"]["metadata"]
+    assert {"os_distro": "x", "properties": value} == metadata
+
+
 def test_links_follow_the_options(translated: Callable[..., Any]) -> None:
     links = Links.under(
         "https://nova.example/x", "v2.1", "p 1", "https://glance.example", project_in_alternate=True
@@ -95,6 +137,10 @@ def test_links_follow_the_options(translated: Callable[..., Any]) -> None:
         (b"null", "image 1 is not an object with an `id`\n"),
         (b"{}", "image 1 is not an object with an `id`\n"),
         (b'{"images": [{"id": "a"}, {"id": 5}]}', "image 2 is not an object with an `id`\n"),
+        (
+            b'{"id": "a", "tags": "", "properties": "os_distro=\'x\'"}',
+            "image 1 has its `properties` as text, as old releases of ",
+        ),
         (b'[{"id": "a"}, 5]', "image 2 is not an object with an `id`\n"),
     ],
 )

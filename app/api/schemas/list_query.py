@@ -10,6 +10,7 @@ from nova_image_shim.lists.query import ListQuery, Pairs
 from nova_image_shim.translation.filters import FILTERS
 from nova_image_shim.translation.times import parse_time, restore_plus
 
+_MAX_PROPERTY_FILTERS = 50  # Glance joins a table for each
 _INTEGER = re.compile(r"\s*([+-]?[0-9]+)\s*", re.ASCII)
 
 
@@ -100,4 +101,6 @@ def load_list_query(pairs: Pairs) -> ListQuery:
         values.pop(name, None)  # so that the name has the position of its last value
         values[name] = value
     query: ListQuery = _LIST_QUERY.load(values)
+    if sum(name.startswith("property-") for name in values) > _MAX_PROPERTY_FILTERS:
+        raise ValidationError("Too many property filters")
     return query

@@ -4,6 +4,7 @@ The messages are those of Nova 12.0.0 and, for values, those of jsonschema in la
 """
 
 import json
+import math
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
@@ -49,13 +50,18 @@ class Items(fields.Field[dict[str, Any]]):
             self.check_value(key, value)
 
     def check_value(self, key: str, value: Any) -> None:
-        """Accept up to 255 characters, and a list for a key that is shown as one."""
+        """Accept up to 255 characters as text, and a list for a key that is shown as one."""
         if key in JSON_PROPERTIES and isinstance(value, list):
             return
-        if not isinstance(value, str):
+        if not self.is_text(value):
             raise self.make_error("value_type", name=key, value=value)
-        if len(value) > _MAX_LENGTH:
+        if len(str(value)) > _MAX_LENGTH:
             raise self.make_error("long_value", name=key, value=value)
+
+    def is_text(self, value: Any) -> bool:
+        """Tell whether a value can be stored: numbers and booleans are, as text."""
+        is_finite = not isinstance(value, float) or math.isfinite(value)
+        return isinstance(value, str | int | float) and is_finite
 
 
 class MetadataRules:

@@ -21,7 +21,7 @@ _ONE_ITEM = [
 
 
 class _StrictItems(Items):
-    """Metadata items whose keys match a pattern."""
+    """Metadata items whose keys match a pattern and whose values are text."""
 
     default_error_messages = {  # noqa: RUF012 - as marshmallow has it
         "null": INVALID_INPUT + "{value!r} is not of type 'object'",
@@ -38,6 +38,10 @@ class _StrictItems(Items):
         if bad:
             keys, verb = ", ".join(map(repr, bad)), "does" if len(bad) == 1 else "do"
             raise self.make_error("keys", value=items, keys=keys, verb=verb, pattern=_KEY)
+
+    def is_text(self, value: Any) -> bool:
+        """Tell whether a value is text."""
+        return isinstance(value, str)
 
 
 class _StrictBody(Schema):
