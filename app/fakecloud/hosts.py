@@ -12,6 +12,7 @@ from flask import Flask, request
 from nova_image_shim.adapters.address import is_loopback
 from nova_image_shim.settings import Settings
 from nova_image_shim.web.errors import HTTPError
+from nova_image_shim.web.proxies import SENT_HOST
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
@@ -22,8 +23,8 @@ def guard_host(app: Flask, settings: Settings) -> None:
     @app.before_request
     def refuse() -> None:
         # X-Forwarded-Host does not count: a page can set it.
-        sent = request.environ.get("werkzeug.proxy_fix.orig", request.environ).get("HTTP_HOST")
-        if sent is not None and request.path != "/healthcheck":
+        sent = request.environ.get(SENT_HOST, request.environ.get("HTTP_HOST"))
+        if sent is not None and not request.path.startswith("/healthcheck"):
             hint = "; SHIM_FAKE_HOSTS allows other names"
             require_own_host(sent, str(settings.bind), settings.fake_hosts, "the cloud", hint)
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+SENT_HOST = "nova_image_shim.sent_host"  # the `Host` of the connection, in WSGI's environment
 _SCHEMES = ("http", "https")
 _X_FORWARDED = {
     name: f"HTTP_X_FORWARDED_{name.upper()}" for name in ("proto", "host", "prefix", "for")
@@ -39,6 +40,7 @@ class TrustedProxies:
         entry = self._entry(environ)
         if (scheme := entry.get("proto", "").lower()) in _SCHEMES:
             environ["wsgi.url_scheme"] = scheme
+        environ[SENT_HOST] = environ.get("HTTP_HOST")
         if host := entry.get("host"):
             environ["HTTP_HOST"] = host
         if _is_path(prefix := entry.get("prefix", "")):

@@ -43,7 +43,7 @@ class FaultInjector:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, by a fault if a rule matches."""
-        if environ["PATH_INFO"] == "/healthcheck":
+        if environ["PATH_INFO"] in {"/healthcheck", "/healthcheck/live"}:
             return self._app(environ, start_response)
         entry = self._journal.begin(environ)
         start = _recording(entry, start_response)
