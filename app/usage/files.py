@@ -35,7 +35,7 @@ _FORMATS: dict[bytes, Callable[[Any], Any] | str] = {
     b"\xfe\xff": "iconv -f UTF-16 -t UTF-8",
 }
 # A line of a container's log file in Kubernetes: time, stream, P if it goes on or F, text.
-_CRI = re.compile(rb"\S{20,40} (stdout|stderr) ([PF])\S* (.*)", re.DOTALL)
+_CRI = re.compile(rb"\d\S{19,39} (stdout|stderr) ([PF])\S* (.*)", re.DOTALL)
 
 
 def distinct(names: Iterable[str]) -> list[str]:

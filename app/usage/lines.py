@@ -69,7 +69,7 @@ def _from_quotes(found: re.Match[bytes] | None, depth: int) -> Calls | None:
 
 def _from_json(found: re.Match[bytes], depth: int) -> Calls | None:
     try:
-        value = _parsed(found.string[found.start() :].rstrip(b", \r\n"))
+        value = _parsed(found.string[found.start() :])
     except (ValueError, RecursionError):
         return _from_quotes(_HEADER.search(found.string, found.end()), depth)
     return _from_value(value, depth)
@@ -78,8 +78,8 @@ def _from_json(found: re.Match[bytes], depth: int) -> Calls | None:
 def _parsed(text: bytes) -> Any:
     try:
         return orjson.loads(text)
-    except ValueError:  # the standard library accepts lone surrogates
-        return json.loads(text.decode(errors="replace"))
+    except ValueError:  # lone surrogates, or a comma behind an entry of a list
+        return json.loads(text.decode(errors="replace").rstrip(", \r\n"))
 
 
 def _from_value(value: Any, depth: int) -> Calls | None:

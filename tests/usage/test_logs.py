@@ -176,7 +176,6 @@ def test_what_a_client_sends_does_not_hide_its_call(
     ]
 
 
-# What a client made the service log elsewhere: it is not a call.
 @pytest.mark.parametrize("form", FORMATTERS)
 def test_a_line_of_another_logger_cannot_forge_a_call(form: str) -> None:
     forged = million.line(ROW, FORMATTERS["text"])
@@ -201,7 +200,7 @@ def test_a_lone_surrogate_in_an_id_hides_no_call(
 def test_a_time_may_have_a_t_a_fraction_and_a_zone(between: str, rest: str, form: str) -> None:
     moment = f"2026-09-21{between}14:13:20{rest}"
     line = re.sub(
-        r"2026-09-21.14:13:20[^\s\"]*", moment, million.line(ROW, FORMATTERS[form]), count=1
+        r"[\d-]{10}.[\d:]{8}[^\s\"]*", moment, million.line(ROW, FORMATTERS[form]), count=1
     )
     assert ["2026-09-21 14:13:20"] == [record.time for record in read(line.encode()) or ()]
 
