@@ -13,6 +13,7 @@ def environ(cloud: RealCloud, folder: Path, more: str = "") -> dict[str, str]:
     """Return settings that leave everything to a copy of Glance's own file."""
     copy = folder / "glance-api.conf"
     copy.write_text((cloud.folder / "glance" / "glance-api.conf").read_text() + more)
+    copy.chmod(0o600)  # it has a password
     return {"SHIM_CONFIG_FILE": str(copy), "WEB_CONCURRENCY": "1"}
 
 
