@@ -18,7 +18,7 @@ _LONGEST_FIELD = 128
 _NAME = ACCESS_LOGGER.encode()
 # A prefix, such as the journal's, is ignored.
 _TEXT = re.compile(
-    rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d{3} \d+ INFO "
+    rb"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)\.\d{3}(?:[+-]\d\d:\d\d)? \d+ INFO "
     + re.escape(_NAME)
     + rb' \[\S+ \S+ (\S+) (.+?)\] \S+ "\S+ \S+ \S+" status: (\d{3}) len: \S+ time: \S+ '
     rb"glance_calls: \d+ glance_time: \S+ keystone_calls: \d+ "
@@ -32,7 +32,7 @@ class AccessRecord(NamedTuple):
     """One call, from its access line.
 
     Args:
-        time: `YYYY-MM-DD HH:MM:SS`, local time of the machine that wrote the line.
+        time: `YYYY-MM-DD HH:MM:SS`, UTC; in logs of older releases local time.
         client, version: the client's family and version, which is empty if unknown.
         project, user: ids, `-` for an unknown caller.
         call: such as `images.detail`.
@@ -86,7 +86,8 @@ def read(line: bytes) -> AccessRecord | None:
         )
         family, _, version = client.partition("/")
         listed = 0 if images == "-" else int(images)
-        return AccessRecord(time[:19], family, version, project, user, call, int(status), listed)
+        time = time[:19].replace("T", " ")
+        return AccessRecord(time, family, version, project, user, call, int(status), listed)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

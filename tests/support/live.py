@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +36,15 @@ class Live:
 
 
 @contextlib.contextmanager
-def live_shim(log: Path, **environ: str) -> Iterator[Live]:
+def live_shim(
+    log: Path, stderr: int = subprocess.STDOUT, wrapper: Sequence[str] = (), /, **environ: str
+) -> Iterator[Live]:
     """Run the service under gunicorn, and search its output for secrets when it ends.
 
     Args:
         log: the file for its standard output and error.
+        stderr: a descriptor for its standard error, if it is not the file.
+        wrapper: a command that runs the command after it.
         environ: settings; without SHIM_BIND it gets a free port.
     """
     environ = {"SHIM_BIND": f"127.0.0.1:{free_port()}"} | environ
@@ -48,11 +52,11 @@ def live_shim(log: Path, **environ: str) -> Iterator[Live]:
     answers = log.with_name(f"{log.name}.answers")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", CONFIG],
+            [*wrapper, sys.executable, "-m", "gunicorn", "-c", CONFIG],
             cwd=ROOT,
             env=clean_environ() | environ | {"CANARY_ANSWERS": str(answers)},
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
         )
     try:
         _wait_until_up(process, f"{url}/healthcheck", log)
@@ -85,6 +89,19 @@ def shim(log: Path, **environ: str) -> Iterator[str]:
         yield live.url
 
 
+def workers_of(master: int) -> set[int]:
+    """Return the process ids of gunicorn's workers."""
+    return set(map(int, Path(f"/proc/{master}/task/{master}/children").read_text().split()))
+
+
+def until(holds: Callable[[], object], seconds: float = 15) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+
+
 def clean_environ() -> dict[str, str]:
     """Return this process's environment without the service's settings."""
     ours = ("SHIM_", "OS_", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS")
@@ -108,7 +125,7 @@ def glance_environ(keystone: FakeKeystone) -> dict[str, str]:
 def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             if requests.get(url, timeout=5).ok:
                 return
         time.sleep(0.02)

@@ -87,7 +87,7 @@ def log(tmp_path: Path) -> Path:
 def moment(hours: int) -> str:
     """Return the time of the log's first line and some hours, as the log has it."""
     text = million.line(ROW | {"created": START + 3600 * hours}, million.FORMATTERS[0])
-    return text.partition(".")[0]
+    return text.partition(".")[0].replace("T", " ")
 
 
 def entry(*values: Any) -> dict[str, Any]:
