@@ -60,11 +60,11 @@ if settings.metrics_bind:
 
     def child_exit(server, worker):
         """Keep the counts of a worker that has ended, and drop its gauges."""
-        metrics_port.forget(worker.pid)
+        metrics_port.files.forget(worker.pid)
 
     def on_exit(server):
         """Remove the metrics files."""
-        metrics_port.close()
+        metrics_port.files.close()
 
 
 def on_starting(server):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from nova_image_shim.observability.metrics_files import reserve_files
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def application() -> Flask:
 
 
 def _metrics(settings: Settings) -> "Metrics | None":
-    if not settings.metrics_bind:
+    if not (settings.metrics_bind and reserve_files()):
         return None
     from nova_image_shim.observability.metrics import Metrics  # noqa: PLC0415 - has an effect
 
