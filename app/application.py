@@ -18,7 +18,7 @@ from nova_image_shim.api.paths import LegacyPaths, is_below_mount, is_unroutable
 from nova_image_shim.auth.caller import Authenticate
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.observability.readiness import Readiness
-from nova_image_shim.observability.trace import CURRENT, Trace, log_access
+from nova_image_shim.observability.trace import CURRENT, Trace, end_trace, log_access
 from nova_image_shim.settings import Settings
 from nova_image_shim.web.current import (
     Services,
@@ -105,6 +105,7 @@ def _register_steps(
         release_slot()
         if metrics:
             metrics.end()
+        end_trace()
 
 
 def _before(

@@ -7,6 +7,7 @@ import os
 
 from gunicorn.glogging import Logger
 
+from nova_image_shim.observability.log_writer import start_writing
 from nova_image_shim.observability.logs import logging_config
 from nova_image_shim.observability.metrics_port import port_at
 from nova_image_shim.serving.announce import announce, open_standard_streams
@@ -84,12 +85,12 @@ if settings.metrics_bind:
         metrics_port.hand_over(server.cfg.env_orig)
 
     def child_exit(server, worker):
-        """Drop the gauges of a worker that has exited."""
-        metrics_port.forget(worker.pid)
+        """Keep the counts of a worker that has ended, and drop its gauges."""
+        metrics_port.files.forget(worker.pid)
 
     def on_exit(server):
         """Remove the metrics files."""
-        metrics_port.close()
+        metrics_port.files.close()
 
 
 def on_starting(server):
@@ -114,7 +115,8 @@ def when_ready(server):
 
 
 def post_worker_init(worker):
-    """Answer Prometheus in each worker, and announce readiness once the first one has loaded."""
+    """Start the worker's threads, and announce readiness once the first one has loaded."""
+    start_writing()
     if settings.metrics_bind:
         metrics_port.serve()
     if worker.age == 1:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask
 
+from nova_image_shim.observability.metrics_files import reserve_files
 from nova_image_shim.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def application() -> Flask:
 
 
 def _metrics(settings: Settings) -> "Metrics | None":
-    if not settings.metrics_bind:
+    if not (settings.metrics_bind and reserve_files()):
         return None
     from nova_image_shim.observability.metrics import Metrics  # noqa: PLC0415 - has an effect
 

@@ -90,7 +90,8 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
             LimitExceeded: too many requests wait for Keystone.
             KeystoneUnavailable: Keystone did not answer.
         """
-        key = f"tokens/{hashlib.sha256(token.encode()).hexdigest()}"
+        # The seconds are in the key, because another process may believe tokens for longer.
+        key = f"tokens/{self._cache_seconds}/{hashlib.sha256(token.encode()).hexdigest()}"
         if self._cache_seconds and (known := self._store.get(key)):
             return orjson.loads(known)  # type: ignore[no-any-return]
 

@@ -42,6 +42,7 @@ class KeystoneAuthenticate:
         if valid is None:
             raise Unauthenticated
         token = valid.access
+        trace.token = token.auth_token or ""
         auth: BaseAuthPlugin = AccessInfoPlugin(token)
         if self._service_auth:
             auth = ServiceTokenAuthWrapper(auth, self._service_auth)

@@ -19,6 +19,7 @@ from nova_image_shim.fakecloud.identity.identity import Identity
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.fakecloud.services import register_services
 from nova_image_shim.fakecloud.welcome import welcome
+from nova_image_shim.observability.trace import CURRENT
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _authenticate_by(identity: Identity) -> Authenticate:
         token = identity.validate(request.headers.get("X-Auth-Token", "").strip())
         if token is None:
             raise Unauthenticated
+        CURRENT.get().token = token.id
         project_id = token.project.id if token.project else None
         return Caller(token.user.id, project_id, roles=frozenset(token.roles))
 

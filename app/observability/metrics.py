@@ -1,22 +1,26 @@
 """Prometheus metrics of each request.
 
 prometheus_client decides on import whether values are in memory or in files that all workers
-share, so import this module only after `MetricsPort.open` has set the folder for those files.
+share, so import this module only after `MetricsFiles.open` has set the folder for those files.
 """
 
 import platform
-from functools import lru_cache
+import threading
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from nova_image_shim.observability.log_writer import LogWriter
 from nova_image_shim.observability.trace import Trace
 
 _NAMESPACE = "nova_image_shim"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _IMAGES = (0, 1, 10, 25, 100, 250, 1000, 2500, 10_000, 100_000)
 _PAGES = (1, 2, 3, 5, 10, 25, 100)
+_MOST_LABEL_SETS = {Counter: 4000, Histogram: 250}  # that the reserved files have room for
+_OTHER = "other"  # every label beyond that
 
 
 class Metrics:
@@ -58,8 +62,12 @@ class Metrics:
             *("version", "python", "backend"),
             mode="livemax",
         ).labels(version("nova-image-shim"), platform.python_version(), backend).set(1)
+        self._dropped_lines = self._counter("log_lines_dropped", "Log lines that were not written.")
+        self._seen_dropped = LogWriter.dropped
+        self._lock = threading.Lock()
+        self._room = dict(_MOST_LABEL_SETS)
         # Cached, because `labels` converts each label to text and takes a lock on every call.
-        self._child = lru_cache(maxsize=4096)(lambda metric, *labels: metric.labels(*labels))
+        self._child = cache(self._new_child)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, **self._common)
@@ -70,6 +78,11 @@ class Metrics:
 
     def _gauge(self, name: str, text: str, *labels: str, mode: Any = "livesum") -> Gauge:
         return Gauge(name, text, labels, multiprocess_mode=mode, **self._common)
+
+    def _new_child(self, metric: Counter | Histogram, *labels: object) -> Any:
+        self._room[type(metric)] -= 1
+        has_room = self._room[type(metric)] >= 0
+        return metric.labels(*labels if has_room else [_OTHER] * len(labels))
 
     def begin(self) -> None:
         """Count one more busy thread."""
@@ -97,3 +110,11 @@ class Metrics:
             child(self._token_lookups, "hit" if trace.token_cached else "miss").inc()
         if trace.brownout:
             child(self._refusals, family).inc()
+        if self._seen_dropped != LogWriter.dropped:
+            self._count_dropped_lines()
+
+    def _count_dropped_lines(self) -> None:
+        with self._lock:
+            dropped = LogWriter.dropped - self._seen_dropped
+            self._seen_dropped += dropped
+        self._dropped_lines.inc(dropped)

@@ -6,78 +6,64 @@ The master starts no thread, since forking a process with threads is unsafe. The
 port does not serve metrics.
 """
 
+import io
+import logging
 import os
-import shutil
 import socket
-import tempfile
 import threading
 from functools import cache
-from pathlib import Path
 from socketserver import BaseServer, ThreadingMixIn
+from typing import TextIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import WSGIApplication
 
 from nova_image_shim.adapters.address import Address
+from nova_image_shim.observability.metrics_files import Collector, MetricsFiles
 
-_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own
+_log = logging.getLogger(__name__)
+
 _SOCKET_VARIABLE = "NOVA_IMAGE_SHIM_METRICS_FD"
 _SCRAPE_SECONDS = 10
 _BACKLOG = 16
 
 
 class MetricsPort:
-    """The port and the folder of metric files, for the lifetime of gunicorn's master."""
+    """The port and the files behind it, for the lifetime of gunicorn's master."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._socket: socket.socket | None = None
-        self._own_folder: str | None = None
+        self.files = MetricsFiles()
 
     def open(self, uid: int, gid: int) -> None:
-        """Listen, and prepare the folder that PROMETHEUS_MULTIPROC_DIR names, or a temporary one.
-
-        A temporary one belongs to the user and group that the workers run as.
+        """Listen, and prepare the files for workers of that user and group.
 
         Raises:
-            OSError: the address is in use or not local, or the folder cannot be created.
+            OSError: the address is in use or not local.
         """
         self._socket = _inherited_socket() or _listen(self._address)
-        if configured := os.environ.get(_FOLDER_VARIABLE):
-            Path(configured).mkdir(parents=True, exist_ok=True)
-            for file in Path(configured).glob("*.db"):  # left by an earlier run
-                file.unlink()
-        else:
-            self._own_folder = tempfile.mkdtemp(prefix="nova-image-shim-metrics-")
-            os.environ[_FOLDER_VARIABLE] = self._own_folder
-            os.chown(self._own_folder, uid, gid)
+        self.files.open(uid, gid)
 
     def hand_over(self, environ: dict[str, str]) -> None:
         """Pass the socket in the environment of the gunicorn that is to replace this one."""
         assert self._socket is not None, "open() comes first"
         self._socket.set_inheritable(True)
         environ[_SOCKET_VARIABLE] = str(self._socket.fileno())
+        self.files.hand_over(environ)
 
     def serve(self) -> None:
-        """Start answering scrapes, in a worker."""
+        """Start answering scrapes, in a worker, unless the port is not open."""
         from prometheus_client import CollectorRegistry, make_wsgi_app  # noqa: PLC0415
-        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
 
-        assert self._socket is not None, "open() comes first"
+        if (
+            self._socket is None
+        ):  # the address is new since a reload, and the master's start is over
+            _log.warning("metrics are not served at %s before a restart", self._address)
+            return
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(Collector())
         server = _Server(self._socket, make_wsgi_app(registry))
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-
-    def forget(self, pid: int) -> None:
-        """Drop the gauges of a worker that has exited; its counters stay."""
-        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
-
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-    def close(self) -> None:
-        """Remove the folder if it is a temporary one."""
-        if self._own_folder:
-            shutil.rmtree(self._own_folder, ignore_errors=True)
 
 
 @cache
@@ -100,9 +86,14 @@ def _listen(address: Address) -> socket.socket:
 
 class _Handler(WSGIRequestHandler):
     timeout = _SCRAPE_SECONDS  # ends the thread of a silent client
+    wbufsize = -1  # a worker that ends must not leave a status line without its headers
 
     def log_message(self, *_args: object) -> None:
         """Log nothing: a scrape is not a client's request."""
+
+    def get_stderr(self) -> TextIO:
+        """Return where the library prints a traceback: nowhere, the collector logs the error."""
+        return io.StringIO()
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -116,3 +107,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.server_name, self.server_port = listener.getsockname()[:2]
         self.setup_environ()
         self.set_app(app)
+
+    def handle_error(self, *_args: object) -> None:
+        """Log in one line that a scrape failed; the library prints a traceback."""
+        _log.warning("a scrape could not be answered", exc_info=True)

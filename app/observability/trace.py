@@ -19,7 +19,6 @@ _log = logging.getLogger(ACCESS_LOGGER)
 
 # oslo.middleware's rule for an id that another service may send.
 _REQUEST_ID = re.compile(r"req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
-_MAX_AGENT_LENGTH = 256
 _MAX_GLANCE_IDS = 16
 UNROUTED = "none"
 _NO_CLIENT = client_of("")
@@ -31,7 +30,7 @@ class Trace:
 
     request_id: str  # ours, returned in both request-id headers
     client_request_id: str = ""  # the client's if it sent a valid one
-    token: str = ""  # held only to redact it from log lines
+    token: str = ""  # accepted by Keystone; held only to redact it from log lines
     user_agent: str = ""
     client: Client = _NO_CLIENT
     user_id: str = "-"  # the caller's; `-` before authentication
@@ -52,11 +51,10 @@ class Trace:
         """Start the trace of a request."""
         environ = request.environ
         inbound = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
-        agent = environ.get("HTTP_USER_AGENT", "")[:_MAX_AGENT_LENGTH]
+        agent = environ.get("HTTP_USER_AGENT", "")
         return cls(
             request_id=f"req-{uuid.uuid4()}",
             client_request_id=inbound if _REQUEST_ID.fullmatch(inbound) else "",
-            token=environ.get("HTTP_X_AUTH_TOKEN", "").strip(),
             user_agent=agent,
             client=client_of(agent),
             call=_call_of(request.endpoint),
@@ -65,6 +63,11 @@ class Trace:
 
 _NO_REQUEST = Trace("-")
 CURRENT: ContextVar[Trace] = ContextVar("trace", default=_NO_REQUEST)
+
+
+def end_trace() -> None:
+    """Forget the request that has ended: the thread's next lines are not about it."""
+    CURRENT.set(_NO_REQUEST)
 
 
 def count_keystone_call(method: str, status: int, seconds: float) -> None:
@@ -90,10 +93,10 @@ def log_access(request: Request, response: Response, seconds: float) -> None:
     trace, environ = CURRENT.get(), request.environ
     ids = [call.request_id for call in trace.calls[:_MAX_GLANCE_IDS] if call.request_id]
     fields: dict[str, Any] = {
-        "remote": request.remote_addr or "-",
+        "remote": as_word(request.remote_addr or ""),
         "method": request.method,
-        "target": environ.get("RAW_URI") or request.full_path,
-        "protocol": environ.get("SERVER_PROTOCOL", "-"),
+        "target": as_word(environ.get("RAW_URI") or request.full_path),
+        "protocol": as_word(environ.get("SERVER_PROTOCOL", "")),
         "status": response.status_code,
         "length": response.headers.get("Content-Length", "-"),
         "seconds": seconds,
@@ -103,10 +106,18 @@ def log_access(request: Request, response: Response, seconds: float) -> None:
         "call": trace.call,
         "images": "-" if trace.images is None else trace.images,
         "client": str(trace.client),
-        "glance_request_ids": ",".join(ids) or "-",
+        "glance_request_ids": as_word(",".join(ids)),
         "user_agent": trace.user_agent.replace('"', "'"),
     }
-    _log.info(ACCESS_LINE, fields)
+    # Not `info`, which searches the stack for its caller.
+    _log.handle(_log.makeRecord(_log.name, logging.INFO, __file__, 0, ACCESS_LINE, (fields,), None))
+
+
+def as_word(text: str) -> str:
+    """Return a text as one word of a line: blanks and quotation marks as in URLs, `-` for none."""
+    if " " in text or '"' in text:
+        text = text.replace(" ", "%20").replace('"', "%22")
+    return text or "-"
 
 
 # The User-Agent is last because clients choose it freely: it cannot imitate another field there.

@@ -14,7 +14,10 @@ import socket
 import time
 from typing import Any
 
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
+
+from nova_image_shim.observability.redaction import redact_unread
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +109,15 @@ class _BoundedWorker(ThreadWorker):  # type: ignore[misc] # the library has no t
         super().finish_request(conn, fs)
         if self.pending_conns and self.pending_conns[-1] is conn:
             conn.timeout = time.monotonic() + self.head_seconds
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Refuse a request that cannot be read; log and response quote no token from it."""
+        if isinstance(exc, ParseException):
+            for name, value in vars(exc).items():
+                if isinstance(value, str | bytes):
+                    text = value if isinstance(value, str) else value.decode("latin-1")
+                    setattr(exc, name, redact_unread(text))
+        super().handle_error(req, client, addr, exc)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Start or stop accepting connections, and stop listening when the worker ends.

@@ -128,7 +128,7 @@ def _merged(several: Collection[Calls]) -> Calls | None:
 # What a line begins with, after any prefix, and what reads it: the first that matches.
 _FORMS: dict[str, tuple[bytes, Callable[[re.Match[bytes], int], Calls | None]]] = {
     "text": (
-        rb"(" + _TIME + rb") \d+ INFO " + _NAME + rb" \[\S+ \S+ (\S+) (.{1,512}?)\] \S+ "
+        rb"(" + _TIME + rb") \d+ INFO " + _NAME + rb" \[\S+ \S+ (\S+) (.{1,4096}?)\] \S+ "
         rb'"\S+ \S+ \S+" status: (\d{3}) len: \S+ time: \S+ '
         rb"glance_calls: \d+ glance_time: \S+ keystone_calls: \d+ "
         rb"call: (\S+) images: (\d+|-) client: (\S+) ",

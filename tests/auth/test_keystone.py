@@ -12,7 +12,7 @@ import pytest
 import requests
 from adapters.timing import Clock
 from flask import Flask, g
-from support.fakes import FakeGlance, FakeKeystone, says, serve, token_of
+from support.fakes import FakeGlance, FakeKeystone, project_of, says, serve, token_of
 from support.live import free_port
 from support.peers import Step, drips, hears, scripted, waits
 from werkzeug.serving import make_server
@@ -43,6 +43,8 @@ from nova_image_shim.adapters.limits.limiter import Limiter
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.auth.keystone import KeystoneAuthenticate, open_keystone
+from nova_image_shim.observability.logs import RequestFormatter
+from nova_image_shim.observability.trace import ACCESS_LOGGER
 
 
 def raw(method: str, base: str, path: str, headers: dict[str, str]) -> requests.Response:
@@ -307,11 +309,12 @@ def watched(
     keystone: FakeKeystone,
     limiter: Limiter,
     clock: Callable[[], float] = time.monotonic,
+    store: ProcessStore | None = None,
     **environ: str,
 ) -> Flask:
     """Return an application whose tokens are validated below a limiter and a clock of the test."""
     settings = settings_of(keystone, **environ)
-    store, seconds = ProcessStore(clock=clock), settings.token_cache_seconds
+    store, seconds = store or ProcessStore(clock=clock), settings.token_cache_seconds
     validator = TokenValidator(open_keystone(settings), store, seconds, limiter)
     return create_app(settings, MemoryImageService(), KeystoneAuthenticate(validator))
 
@@ -327,6 +330,51 @@ def test_a_token_is_believed_for_as_long_as_set(moody: MoodyKeystone) -> None:
     moody.mood = None
     assert [200, 200, 401, 200] == [*found, ask(app).status_code]
     assert 3 == moody.validations()
+
+
+def test_a_token_is_not_believed_for_longer_because_another_process_does(
+    moody: MoodyKeystone,
+) -> None:
+    store = ProcessStore()
+    for number, seconds in enumerate(("60", "60", "30"), start=1):
+        app = watched(moody, Watched(), store=store, SHIM_TOKEN_CACHE_SECONDS=seconds)
+        assert 200 == ask(app).status_code
+        assert min(number, 2 if seconds == "30" else 1) == moody.validations()
+
+
+@pytest.mark.parametrize(
+    ("token", "accepted", "agent"),
+    [
+        ("0123456789abcdef0123456789abcdef", True, "***"),
+        ("0123456789abcdef0123456789abcdef", False, "0123456789abcdef0123456789abcdef"),
+        ("nova_image_shim.access", False, "nova_image_shim.access"),
+        ("127.0.0.1", False, "127.0.0.1"),
+        ("127.0.0.1", True, "***"),
+    ],
+)
+def test_a_token_is_taken_out_of_what_a_client_sent_once_keystone_accepts_it(
+    token: str,
+    accepted: bool,
+    agent: str,
+    moody: MoodyKeystone,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def judge(request: Request) -> Response:
+        if accepted and request.method == "GET":
+            return says(200, moody._token("demo"))(request)
+        return FakeKeystone.usual(moody, request)
+
+    moody.mood = judge
+    monkeypatch.setattr(caplog.handler, "formatter", RequestFormatter())
+    with caplog.at_level("INFO", ACCESS_LOGGER):
+        assert (200 if accepted else 401) == ask(
+            over(moody), token=token, user_agent=token
+        ).status_code
+    (line,) = [line for line in caplog.text.splitlines() if " call: images.index " in line]
+    assert " nova_image_shim.access [- req-" in line
+    assert '] 127.0.0.1 "GET /v2/demo/images' in line
+    assert line.endswith(f'agent: "{agent}"')
 
 
 def end(data: Any) -> None:
@@ -378,7 +426,7 @@ def at_once(app: Flask, *tokens: str) -> list[tuple[int, Any]]:
     """Send a request with each token, all at the same time."""
 
     def one(token: str) -> tuple[int, Any]:
-        return told(ask(app, f"/v2/{token.partition('-token-')[0]}/images", token))
+        return told(ask(app, f"/v2/{project_of(token)}/images", token))
 
     with ThreadPoolExecutor(len(tokens)) as executor:
         return list(executor.map(one, tokens))

@@ -16,12 +16,10 @@ import psutil
 import pytest
 import requests
 from support.fakes import FakeGlance, FakeKeystone, serve, token_of
-from support.live import Live, glance_environ, live_shim
+from support.live import Live, glance_environ, live_shim, until
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
-
-from .traffic import until
 
 trustme = pytest.importorskip("trustme", reason="trustme is not installed; run `make chaos`")
 

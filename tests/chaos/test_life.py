@@ -14,12 +14,12 @@ import psutil
 import pytest
 import requests
 from support.fakes import FakeKeystone, serve, token_of
-from support.live import Live, glance_environ, live_shim
+from support.live import Live, glance_environ, live_shim, until
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete
 
-from .traffic import SlowGlance, Traffic, nginx, until
+from .traffic import SlowGlance, Traffic, nginx
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(

@@ -15,9 +15,7 @@ import psutil
 import pytest
 import requests
 import yaml
-from support.live import Live, live_shim
-
-from .traffic import until
+from support.live import Live, live_shim, until
 
 LIMITS = yaml.safe_load(Path(__file__).with_name("limits.yaml").read_text())
 SETTINGS = {"SHIM_BACKEND": "memory", "SHIM_CLIENT_TIMEOUT": "2", "SHIM_REQUEST_TIMEOUT": "3"}

@@ -11,9 +11,7 @@ import pytest
 import requests
 import yaml
 from support.fakes import FakeGlance, FakeKeystone, serve, token_of
-from support.live import Live, glance_environ, live_shim
-
-from .traffic import until
+from support.live import Live, glance_environ, live_shim, until
 
 RELOADS = yaml.safe_load(Path(__file__).with_name("reloads.yaml").read_text())
 TOKENS = {"memory": "demo", "glance": token_of("demo")}

@@ -5,14 +5,14 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import requests
 from support.fakes import FakeGlance, token_of
-from support.live import free_port
+from support.live import free_port, until
 from support.paths import ROOT
 from werkzeug.wrappers import Request, Response
 
@@ -137,11 +137,3 @@ def _answers(url: str) -> bool:
     with contextlib.suppress(requests.RequestException):
         return requests.get(url, timeout=5).ok
     return False
-
-
-def until(holds: Callable[[], object], seconds: float = 30) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

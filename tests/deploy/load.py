@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any, Self
 
 import requests
-from chaos.traffic import until
+from support.live import until
 
 READERS = 4
 

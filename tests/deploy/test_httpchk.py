@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from chaos.traffic import until
 from real.processes import Daemon, free_ports, listens
+from support.live import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 import requests
-from chaos.traffic import SlowGlance, until
+from chaos.traffic import SlowGlance
 from real.processes import free_ports
 from support.fakes import FakeKeystone, serve, token_of
-from support.live import Live, glance_environ, live_shim
+from support.live import Live, glance_environ, live_shim, until
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.fakecloud.image_file import complete

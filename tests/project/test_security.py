@@ -23,7 +23,8 @@ from nova_image_shim.fakecloud.image_file import complete
 CANARY = token_of("canary-4f1d2c")
 SERVICE_CANARY = token_of("service")
 PASSWORD = "canary-password-9b7e&%\"'"
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \d+ [A-Z]+ [\w.]+ \[[^\n]*\] ")
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00"
+LINE = re.compile(rf"{TIME} \d+ [A-Z]+ [\w.]+ \[[^\n]*\] ")
 
 
 @dataclass

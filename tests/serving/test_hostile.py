@@ -221,6 +221,38 @@ def test_a_request_of_two_meanings_or_no_bound_is_refused_and_the_last(
     assert requests.get(f"{live.url}/healthcheck", timeout=10).ok
 
 
+FORMS = {
+    "Fernet": b"gAAAAABm" + b"x-_Y" * 40 + b"==",
+    "JWS": b"eyJhbGciOiJFUzI1NiJ9.eyJzdWIi" + b"o" * 80 + b"." + b"s-_" * 28,
+    "UUID": b"0123456789abcdef0123456789abcdef",
+}
+MALFORMED: dict[str, Callable[[bytes], bytes]] = {
+    "no colon": lambda token: request(b"X-Auth-Token=" + token),
+    "no name": lambda token: request(b": " + token),
+    "a blank before the colon": lambda token: request(b"X-Auth-Token " + token + b" : x"),
+    "in the name": lambda token: request(b"X-Auth-Token(" + token + b"): x"),
+    "in the expectation": lambda token: request(b"Expect: " + token),
+    "in the version": lambda token: request(line=b"GET /v2/ HTTP/" + token),
+    "instead of the version": lambda token: request(line=b"GET /v2/ " + token),
+    "in the method": lambda token: request(line=b"GET" + token + b" /v2/ HTTP/1.1"),
+    "in the target": lambda token: request(line=b"GET v2/" + token + b" HTTP/1.1"),
+    "in the line": lambda token: request(line=b"X-Auth-Token:" + token),
+    "in the coding": lambda token: request(b"Transfer-Encoding: " + token),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("where", MALFORMED)
+def test_a_token_in_a_request_that_cannot_be_read_is_not_repeated(
+    where: str, form: str, live: Live
+) -> None:
+    answer = raw(live, MALFORMED[where](FORMS[form]))
+    assert [status >= 400 for status in statuses(answer)] in ([True], [])
+    assert FORMS[form] not in answer
+    assert FORMS[form].upper() not in answer
+    assert FORMS[form].decode() not in live.log.read_text()
+
+
 def test_what_stands_in_a_body_is_no_request(live: Live) -> None:
     inner = request(b"Content-Length: %d" % len(SMUGGLED)) + SMUGGLED
     chunk = request(CHUNKED) + b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from chaos.traffic import Traffic, until
+from chaos.traffic import Traffic
 from support.fakes import FakeKeystone
-from support.live import COMMAND, clean_environ, free_port, glance_environ, serving
+from support.live import COMMAND, clean_environ, free_port, glance_environ, serving, until
 from support.paths import ROOT
 
 pytestmark = pytest.mark.live
@@ -60,7 +60,7 @@ def test_it_serves_with_closed_streams(command: str, closed: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("command", "status"), [("check", 2), ("translate <images", 0), ("usage images", 1)]
+    ("command", "status"), [("check", 2), ("translate <images", 0), ("usage images", 2)]
 )
 def test_a_command_with_a_closed_output_ends_as_usual(
     command: str, status: int, tmp_path: Path
@@ -107,11 +107,11 @@ def test_a_unix_socket_is_for_its_group_and_trusts_no_header(tmp_path: Path) -> 
         # gunicorn trusts every peer on a Unix socket.
         forged = ask(
             path,
-            b"GET /v2/ HTTP/1.0\r\nHost: a\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: on\r\n"
+            b"GET /v2/ HTTP/1.0\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: on\r\n"
             b"X-Forwarded-Protocol: ssl\r\nScript-Name: /evil\r\nSCRIPT_NAME: /v2\r\n"
             b"PATH_INFO: /healthcheck\r\nREMOTE_USER: admin\r\n\r\n",
         )
-        assert bare.partition("\r\n\r\n")[2].replace("localhost", "a") in forged
+        assert bare.partition("\r\n\r\n")[2] in forged
     assert not Path(path).exists()
 
 

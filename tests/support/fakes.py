@@ -124,8 +124,13 @@ _STATUS_OF = {
 
 
 def token_of(project: str) -> str:
-    """Return a project's token, which both fakes accept."""
-    return f"{project}-token-0123456789abcdef"
+    """Return a project's token, which both fakes accept; it has the form of a Fernet token."""
+    return f"gAAAAA{project}-token-0123456789abcdef"
+
+
+def project_of(token: str) -> str:
+    """Return the project of a token."""
+    return token.removeprefix("gAAAAA").partition("-token-")[0]
 
 
 @dataclass
@@ -141,7 +146,7 @@ class FakeGlance(Fake):
         self.service = MemoryImageService()
 
     def usual(self, request: Request) -> Response:
-        project = request.headers["X-Auth-Token"].partition("-token-")[0]
+        project = project_of(request.headers["X-Auth-Token"])
         context = port.Context(project, "req-fake")
         try:
             return self._route(request, context)
@@ -217,7 +222,7 @@ class FakeKeystone(Fake):
         return response
 
     def _validate(self, token: str) -> Response:
-        project = token.partition("-token-")[0]
+        project = project_of(token)
         if token != token_of(project):
             message = {"error": {"code": 404, "message": "Could not recognize Fernet token"}}
             return Response(json.dumps(message), 404, content_type="application/json")

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +39,15 @@ class Live:
 
 
 @contextlib.contextmanager
-def live_shim(log: Path, before: Sequence[str] = (), /, **environ: str) -> Iterator[Live]:
+def live_shim(
+    log: Path, wrapper: Sequence[str] = (), stderr: int = subprocess.STDOUT, /, **environ: str
+) -> Iterator[Live]:
     """Run the service under gunicorn, and search its output for secrets when it ends.
 
     Args:
         log: the file for its standard output and error.
-        before: a program that runs the service in its own process, such as `prlimit`.
+        wrapper: a command that runs the command after it, such as `prlimit`.
+        stderr: a descriptor for its standard error, if it is not the file.
         environ: settings; without SHIM_BIND it gets a free port.
     """
     environ = {"SHIM_BIND": f"127.0.0.1:{free_port()}"} | environ
@@ -52,11 +55,11 @@ def live_shim(log: Path, before: Sequence[str] = (), /, **environ: str) -> Itera
     answers = log.with_name(f"{log.name}.answers")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*before, sys.executable, "-m", "gunicorn", "-c", CONFIG],
+            [*wrapper, sys.executable, "-m", "gunicorn", "-c", CONFIG],
             cwd=ROOT,
             env=clean_environ() | environ | {"CANARY_ANSWERS": str(answers)},
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
         )
     try:
         _wait_until_up(process, f"{url}/healthcheck", log)
@@ -118,6 +121,19 @@ def serving(folder: Path, **environ: str) -> Iterator[tuple[str, list[str]]]:
         process.communicate(timeout=20)
 
 
+def workers_of(master: int) -> set[int]:
+    """Return the process ids of gunicorn's workers."""
+    return set(map(int, Path(f"/proc/{master}/task/{master}/children").read_text().split()))
+
+
+def until(holds: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+
+
 def clean_environ() -> dict[str, str]:
     """Return this process's environment without the service's settings."""
     ours = ("SHIM_", "OS_", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS")
@@ -141,7 +157,7 @@ def glance_environ(keystone: FakeKeystone) -> dict[str, str]:
 def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(requests.ConnectionError, requests.ReadTimeout):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             if requests.get(url, timeout=5).ok:
                 return
         time.sleep(0.02)

@@ -102,7 +102,7 @@ def use(row: dict[str, Any]) -> tuple[Any, ...]:
     """Return a row as the table has it."""
     client = client_of(row["agent"])
     listed = 0 if row["images"] == "-" else row["images"]
-    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["created"]))
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(row["created"]))
     return (*client, row["project"], row["user"], row["status"], listed, moment)
 
 
