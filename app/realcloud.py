@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask
@@ -11,7 +12,12 @@ from keystoneauth1.plugin import BaseAuthPlugin
 
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.image_port import Context
-from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
+from nova_image_shim.adapters.keystone.login import (
+    ServiceTokenAuth,
+    SharedLogin,
+    load_plugin,
+    log_in,
+)
 from nova_image_shim.adapters.keystone.session import KeystoneSession
 from nova_image_shim.adapters.keystone.token_validator import TokenValidator
 from nova_image_shim.adapters.limits.limiter import Limiter, Room
@@ -107,8 +113,9 @@ def _authenticate(
     validator = TokenValidator(keystone, store, settings.token_cache_seconds, limiter)
     if not settings.send_service_token:
         return KeystoneAuthenticate(validator)
-    credentials = (settings.service_user or settings.keystone).credentials()
-    return KeystoneAuthenticate(validator, ServiceTokenAuth(keystone.session, credentials))
+    plugin = load_plugin((settings.service_user or settings.keystone).credentials())
+    login = SharedLogin(plugin, partial(log_in, plugin, keystone.session), limiter.waiting)
+    return KeystoneAuthenticate(validator, ServiceTokenAuth(login))
 
 
 def _limiter(name: str, settings: Settings) -> Limiter:

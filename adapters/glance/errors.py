@@ -7,8 +7,11 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 import orjson
 import requests
+from glanceclient import exc as glanceclient_exc
+from keystoneauth1.exceptions import ClientException
 
 from nova_image_shim.adapters import image_port as port
+from nova_image_shim.adapters.limits.limiter import LimitExceeded
 
 ERRORS: dict[int, type[port.ImageServiceError]] = {
     400: port.ImageBadRequest,
@@ -20,6 +23,15 @@ ERRORS: dict[int, type[port.ImageServiceError]] = {
     429: port.ImageServiceBusy,
     503: port.ImageServiceUnavailable,
 }
+
+# What a call to Glance may raise.
+FAILURES = (
+    ClientException,
+    glanceclient_exc.BaseException,
+    OSError,  # as requests raises them, and where the CA bundle has gone
+    ValueError,  # an address, or that of a redirect, is not a URL
+    LimitExceeded,
+)
 
 # How Glance's errors about a marker start: unknown, not visible, too long. The rest is the marker.
 REFUSALS_OF_MARKERS = (

@@ -16,16 +16,13 @@ from urllib.parse import quote, urlencode
 
 import orjson
 import requests
-from glanceclient import exc as glanceclient_exc
 from glanceclient.common.http import SessionClient
-from keystoneauth1.exceptions import ClientException
-from keystoneauth1.session import Session
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.address import without_version
 from nova_image_shim.adapters.glance.addresses import Addresses, names_image
 from nova_image_shim.adapters.glance.decoding import to_image, to_page
-from nova_image_shim.adapters.glance.errors import REFUSALS_OF_MARKERS, port_error
+from nova_image_shim.adapters.glance.errors import FAILURES, REFUSALS_OF_MARKERS, port_error
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport, Bounds
 from nova_image_shim.adapters.limits.limiter import LimitExceeded
@@ -33,13 +30,6 @@ from nova_image_shim.adapters.limits.limiter import LimitExceeded
 JSON_PATCH = "application/openstack-images-v2.1-json-patch"
 _OLDEST_FIRST = "&sort_key=created_at&sort_dir=asc&sort_key=id&sort_dir=asc"
 _SUCCESSES = {200, 204}
-_FAILURES = (
-    ClientException,
-    glanceclient_exc.BaseException,
-    OSError,  # as requests raises them, and where the CA bundle has gone
-    ValueError,  # an address, or that of a redirect, is not a URL
-    LimitExceeded,
-)
 _OPERATIONS = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
 _MAX_REQUEST_ID_LENGTH = 64  # `req-` and a UUID are 40
 _CONNECTIONS_PER_THREAD = 3  # a page, the previous page, and a spare one
@@ -65,7 +55,10 @@ class GlanceOptions:
 
 
 class GlanceImageService(port.ImageService):
-    """The image store that is a real Glance v2; errors and arguments are the port's."""
+    """The image store that is a real Glance v2; errors and arguments are the port's.
+
+    `session` is the one of every call.
+    """
 
     def __init__(self, options: GlanceOptions) -> None:
         self._options = options
@@ -80,15 +73,9 @@ class GlanceImageService(port.ImageService):
             pool_maxsize=options.threads * _CONNECTIONS_PER_THREAD,
             repeat_get=True,
         )
-        self._session = open_session(
-            self._transport, cacert=options.cacert, trust_env=options.trust_env
-        )
+        transport, trust_env = self._transport, options.trust_env
+        self.session = open_session(transport, cacert=options.cacert, trust_env=trust_env)
         self._addresses = Addresses()
-
-    @property
-    def session(self) -> Session:
-        """Return the session of every call."""
-        return self._session
 
     def endpoint(self, context: port.Context) -> str:
         """Return Glance's address: the configured one, or that of the caller's catalog.
@@ -99,7 +86,7 @@ class GlanceImageService(port.ImageService):
         found, where = self._options.endpoint, self._in_catalog
         try:
             if not found and context.auth:
-                found = context.auth.get_endpoint(self._session, **where, skip_discovery=True)
+                found = context.auth.get_endpoint(self.session, **where, skip_discovery=True)
         except Exception as error:  # whatever keystoneauth raises on a catalog of another shape
             raise port.ImageServiceUnavailable(
                 f"the token's catalog cannot be read: {type(error).__name__}: {error}"
@@ -126,7 +113,7 @@ class GlanceImageService(port.ImageService):
         if oldest_first:
             url += _OLDEST_FIRST
         try:
-            answer = self._call(context, "list", partial(self._session.get, url))
+            answer = self._call(context, "list", partial(self.session.get, url))
         except port.ImageNotFound as error:  # no Glance v2 is at this address
             raise port.ImageServiceFailed(f"{url}: {error}") from error
         except (port.ImageBadRequest, port.ImageNotAuthorized) as error:
@@ -163,7 +150,7 @@ class GlanceImageService(port.ImageService):
         **request: Any,
     ) -> requests.Response:
         endpoint = context.endpoint or self.endpoint(context)
-        client = _Client(self._session, endpoint_override=endpoint)
+        client = _Client(self.session, endpoint_override=endpoint)
         url = f"/v2/images/{quote(image_id, safe='')}"
 
         def send(headers: dict[str, str], **kwargs: Any) -> requests.Response:
@@ -194,8 +181,10 @@ class GlanceImageService(port.ImageService):
             if count:
                 count(0)
             if context.slot:
+                if context.auth:  # which may have to log in: nobody holds a slot meanwhile
+                    context.auth.get_headers(self.session)
                 context.slot.acquire()
-        except LimitExceeded as error:
+        except FAILURES as error:
             raise self._unavailable(error) from error
         started = time.monotonic()
         if (left := context.deadline - started) <= 0:
@@ -205,11 +194,11 @@ class GlanceImageService(port.ImageService):
             answer = send(**self._request(context, left, count))
             status = answer.status_code
             request_id = answer.headers.get("X-OpenStack-Request-ID", "")[:_MAX_REQUEST_ID_LENGTH]
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._unavailable(error) from error
         finally:
-            seconds = time.monotonic() - started
-            context.calls.append(port.Call(operation, status, seconds, request_id))
+            took = time.monotonic() - started
+            context.calls.append(port.Call(operation, status, took, request_id))
         if status not in _SUCCESSES:
             raise port_error(answer)
         return answer

@@ -1,7 +1,7 @@
 """The service user's login: from its credentials to a keystoneauth plugin."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from keystoneauth1 import loading
@@ -11,6 +11,7 @@ from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session
 
 from nova_image_shim.adapters.address import without_version
+from nova_image_shim.adapters.limits.single_flight import SingleFlight
 
 _V3_PLUGINS = {"password": "v3password"}
 
@@ -72,21 +73,54 @@ def v3_url(url: str) -> str:
     return f"{without_version(url)}/v3"
 
 
+class SharedLogin:
+    """A login for which all requests that need it at the same time make one call to Keystone.
+
+    Request it before acquiring a slot, so that those that wait for the call hold none.
+
+    Args:
+        plugin: has the token.
+        log_in: makes the call; see `log_in`.
+        waiting: bounds how many requests wait for it.
+    """
+
+    def __init__(
+        self,
+        plugin: Any,
+        log_in: Callable[[], AccessInfo],
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.plugin = plugin
+        self._log_in = log_in
+        self._flights: SingleFlight[AccessInfo] = SingleFlight(waiting)
+
+    def token(self) -> AccessInfo:
+        """Return the token; one that is valid is used again.
+
+        Raises:
+            LimitExceeded: too many requests wait for it.
+            Exception: what `log_in` raised.
+        """
+        known: AccessInfo | None = self.plugin.auth_ref
+        if known and not known.will_expire_soon(self.plugin.MIN_TOKEN_LIFE_SECONDS):
+            return known
+        return self._flights.do("login", self._log_in)[0]
+
+
 class ServiceTokenAuth(BaseAuthPlugin):
     """The token of a service user, obtained over Keystone's own session.
 
     The session passed to a plugin is the one that calls Glance, with Glance's time-outs.
     """
 
-    def __init__(self, session: Session, credentials: Mapping[str, str]) -> None:
+    def __init__(self, login: SharedLogin) -> None:
         super().__init__()
-        self._plugin = load_plugin(credentials)
-        self._session = session
+        self._login = login
 
     def get_token(self, _session: Session) -> str | None:
-        """Return the token; see `log_in`."""
-        return log_in(self._plugin, self._session).auth_token
+        """Return the token; see `SharedLogin.token`."""
+        return self._login.token().auth_token
 
     def invalidate(self) -> bool:
         """Forget the token, which Glance no longer accepts."""
-        return bool(self._plugin.invalidate())
+        return bool(self._login.plugin.invalidate())

@@ -12,6 +12,7 @@ from keystonemiddleware import auth_token
 from keystonemiddleware.auth_token._exceptions import InvalidToken  # what fetch_token has to raise
 
 from nova_image_shim.adapters.keystone.errors import KeystoneUnavailable
+from nova_image_shim.adapters.keystone.login import SharedLogin
 from nova_image_shim.adapters.keystone.session import KeystoneSession
 from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded
 from nova_image_shim.adapters.limits.single_flight import SingleFlight
@@ -57,6 +58,7 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
         self._store = store
         self._cache_seconds = cache_seconds
         self._limiter = limiter
+        self._login = SharedLogin(keystone.plugin, keystone.own_token, limiter.waiting)
         self._flights: SingleFlight[dict[str, Any]] = SingleFlight(limiter.waiting)
 
     def validate(self, environ: Mapping[str, str]) -> ValidToken | None:
@@ -96,6 +98,7 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
             return orjson.loads(known)  # type: ignore[no-any-return]
 
         def fetch() -> dict[str, Any]:
+            self._login.token()
             with self._limiter.slot():
                 data = self._keystone.validate(token, allow_expired=allow_expired)
             if data is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nova_image_shim import realcloud
 from nova_image_shim.adapters.address import without_version
-from nova_image_shim.adapters.keystone.login import ServiceTokenAuth
+from nova_image_shim.adapters.keystone.login import load_plugin, log_in
 from nova_image_shim.check.catalog import endpoint_of
 from nova_image_shim.check.clock import clock_findings
 from nova_image_shim.check.failures import public_address, reason_of
@@ -89,7 +89,7 @@ def _cloud_findings(settings: Settings, wire: Wire, token_file: Path | None) -> 
 
     if other := settings.service_user:
         wire.begin(login_step(session, other, "[service_user]"))
-        ServiceTokenAuth(session, other.credentials()).get_token(session)
+        log_in(load_plugin(other.credentials()), session)
         yield ok("The user of [service_user] can log in.")
 
     origin = "SHIM_GLANCE_ENDPOINT" if settings.glance_endpoint else "Glance's endpoint"

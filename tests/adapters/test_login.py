@@ -1,15 +1,22 @@
 """What the service user logs in with: every value reaches Keystone byte for byte."""
 
 import json
+import threading
+from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from keystoneauth1 import access
+from keystoneauth1.fixture import V3Token
 from support.fakes import FakeKeystone
-from support.live import glance_environ
+from support.live import glance_environ, until
 
-from nova_image_shim.adapters.keystone.login import v3_url
+from nova_image_shim.adapters.keystone.login import SharedLogin, v3_url
+from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded
 from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.command import findings
 from nova_image_shim.settings import Settings
@@ -96,3 +103,42 @@ def test_an_escaped_dollar_of_a_configuration_file_is_one(
 )
 def test_any_form_of_keystones_address_leads_to_v3(url: str) -> None:
     assert "http://k:5000/identity/v3" == v3_url(url)
+
+
+@dataclass
+class SlowPlugin:
+    """A login that takes until `free` is set."""
+
+    auth_ref: Any = None
+    MIN_TOKEN_LIFE_SECONDS: int = 120
+    calls: int = 0
+    free: threading.Event = field(default_factory=threading.Event)
+
+    def log_in(self) -> Any:
+        self.calls += 1
+        self.free.wait(10)
+        self.auth_ref = access.create(body={"token": V3Token()}, auth_token="own")
+        return self.auth_ref
+
+
+def test_requests_that_wait_for_a_login_hold_no_slot_and_are_bounded() -> None:
+    plugin, limiter = SlowPlugin(), Limiter("Keystone", slots=1, queue=3, seconds=10)
+    login = SharedLogin(plugin, plugin.log_in, limiter.waiting)
+
+    def validate() -> str | None:
+        try:
+            token = login.token()
+        except LimitExceeded:
+            return None
+        with limiter.slot():
+            return str(token.auth_token)
+
+    with ThreadPoolExecutor(6) as pool:
+        waiting = [pool.submit(validate) for _ in range(6)]
+        until(lambda: 2 == sum(done.done() for done in waiting))  # one calls, three wait
+        with limiter.slot():  # free for whoever has a token
+            plugin.free.set()
+    assert {None: 2, "own": 4} == Counter(done.result() for done in waiting)
+    assert 1 == plugin.calls
+    assert "own" == login.token().auth_token
+    assert 1 == plugin.calls

@@ -107,9 +107,9 @@ def test_a_unix_socket_is_for_its_group_and_trusts_no_header(tmp_path: Path) -> 
         # gunicorn trusts every peer on a Unix socket.
         forged = ask(
             path,
-            b"GET /v2/ HTTP/1.0\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: on\r\n"
-            b"X-Forwarded-Protocol: ssl\r\nScript-Name: /evil\r\nSCRIPT_NAME: /v2\r\n"
-            b"PATH_INFO: /healthcheck\r\nREMOTE_USER: admin\r\n\r\n",
+            b"GET /v2/ HTTP/1.0\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n"
+            b"X-Forwarded-Ssl: on\r\nX-Forwarded-Protocol: ssl\r\nScript-Name: /evil\r\n"
+            b"SCRIPT_NAME: /v2\r\nPATH_INFO: /healthcheck\r\nREMOTE_USER: admin\r\n\r\n",
         )
         assert bare.partition("\r\n\r\n")[2] in forged
     assert not Path(path).exists()
