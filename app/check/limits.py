@@ -17,8 +17,9 @@ from nova_image_shim.check.findings import Finding, Level, warning
 from nova_image_shim.settings import Settings
 
 _OTHER_THREADS = 8  # the main one, metrics, logs, readiness
-_LISTS = 4  # of the largest size, that all lists of a process hold at once
-_PROCESS_MIB = 128  # without lists
+_LISTS = 4  # of the largest size, that a process may read at once
+_MEMORY_PER_BYTE = 2.5  # of what Glance sends
+_PROCESS_MIB = 128  # at rest, with cached lists
 _CGROUP_FILES = {
     "pids": ("pids.max",),
     "memory": ("memory.max", "memory.limit_in_bytes"),  # of version 2 and 1
@@ -103,7 +104,7 @@ def _memory(settings: Settings, root: Path) -> Iterator[Finding]:
     """Compare the memory of the cgroup with the lists that all workers may hold at once."""
     allowed = _cgroup_limit("memory", root)
     largest = settings.max_list_bytes // 2**20
-    needed = settings.worker_count * (_LISTS * largest + _PROCESS_MIB)
+    needed = settings.worker_count * round(_LISTS * largest * _MEMORY_PER_BYTE + _PROCESS_MIB)
     if allowed is not None and allowed < needed * 2**20:
         yield warning(
             f"The cgroup may use {allowed // 2**20} MiB of memory, but {settings.worker_count} "

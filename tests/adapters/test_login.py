@@ -117,7 +117,7 @@ class SlowPlugin:
     def log_in(self) -> Any:
         self.calls += 1
         self.free.wait(10)
-        self.auth_ref = access.create(body={"token": V3Token()}, auth_token="own")
+        self.auth_ref = access.create(body=V3Token(), auth_token="own")
         return self.auth_ref
 
 

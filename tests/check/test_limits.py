@@ -31,8 +31,8 @@ FILES = (
 )
 TASKS = "The cgroup may run 432 tasks, but 2 workers of 100 threads may need 433 during a reload."
 MEMORY = (
-    "The cgroup may use 767 MiB of memory, but 2 workers with 4 lists of 64 MiB each may need "
-    "768 MiB."
+    "The cgroup may use 1535 MiB of memory, but 2 workers with 4 lists of 64 MiB each may need "
+    "1536 MiB."
 )
 VERSION_2 = {"proc/self/cgroup": f"0::/{UNIT}\n"}
 VERSION_1 = {"proc/self/cgroup": f"8:pids:/{UNIT}\n4:memory:/{UNIT}\n1:cpu,cpuacct:/\n0::/\n"}
@@ -57,16 +57,16 @@ GROUP, MIB = "sys/fs/cgroup", 2**20
         (VERSION_1 | {f"{GROUP}/pids/{UNIT}/pids.max": "432\n"}, [TASKS]),
         # A container of version 1 sees the path of the host, and its own cgroup at the top.
         (VERSION_1 | {f"{GROUP}/pids/pids.max": "432\n"}, [TASKS]),
-        (VERSION_2 | {f"{GROUP}/{UNIT}/memory.max": f"{768 * MIB}\n"}, []),
-        (VERSION_2 | {f"{GROUP}/{UNIT}/memory.max": f"{768 * MIB - 1}\n"}, [MEMORY]),
-        (VERSION_1 | {f"{GROUP}/memory/{UNIT}/memory.limit_in_bytes": f"{767 * MIB}"}, [MEMORY]),
+        (VERSION_2 | {f"{GROUP}/{UNIT}/memory.max": f"{1536 * MIB}\n"}, []),
+        (VERSION_2 | {f"{GROUP}/{UNIT}/memory.max": f"{1536 * MIB - 1}\n"}, [MEMORY]),
+        (VERSION_1 | {f"{GROUP}/memory/{UNIT}/memory.limit_in_bytes": f"{1535 * MIB}"}, [MEMORY]),
         (VERSION_1 | {f"{GROUP}/memory/{UNIT}/memory.limit_in_bytes": f"{2**63 - 4096}"}, []),
         (
             VERSION_2
             | {
                 "proc/self/limits": LIMITS.format(4096),
                 f"{GROUP}/{UNIT}/pids.max": "432",
-                f"{GROUP}/{UNIT}/memory.max": f"{767 * MIB}",
+                f"{GROUP}/{UNIT}/memory.max": f"{1535 * MIB}",
             },
             [TASKS, MEMORY],
         ),
