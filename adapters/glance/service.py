@@ -8,7 +8,7 @@ decoding of errors, which fails on Glance's JSON errors.
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -168,7 +168,7 @@ class GlanceImageService(port.ImageService):
             raise port.ImageNotFound(error.text) from error
         except port.ImageNotFound as error:
             if not names_image(error.text, image_id):  # it may come from a wrong address
-                list_one = partial(self.list_page, context, {}, limit=1)
+                list_one = partial(self.list_page, replace(context, share=None), {}, limit=1)
                 self._addresses.require_glance(endpoint, list_one, context.deadline)
             raise
 

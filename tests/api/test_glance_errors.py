@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from functools import cache, partial
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -177,15 +177,29 @@ def test_a_404_from_a_wrong_address_is_not_a_missing_image(
     assert 1 == calls(glance).count(PROBE)
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize(
+    ("path", "method", "calls_before"),
+    [
+        (f"{METADATA}/a", "PUT", ["GET", "PATCH"]),
+        (f"{METADATA}/a", "DELETE", ["GET", "PATCH"]),
+        (SHOW, "DELETE", ["DELETE"]),
+    ],
+)
+@pytest.mark.parametrize(("is_glance", "expected"), [(True, NO_IMAGE), (False, FAILED)])
 def test_a_write_at_a_wrong_address_is_not_of_a_missing_image(
-    method: str, glance: FakeGlance
+    is_glance: bool,
+    expected: Fault,
+    path: str,
+    method: str,
+    calls_before: list[str],
+    glance: FakeGlance,
 ) -> None:
-    image = says(200, {"id": IMAGE_ID, "a": "1"})
-    glance.answers[:] = [image, *[says(404, b"")] * 2]
-    ask = partial(over(glance.url), f"{METADATA}/a", method=method, json={"meta": {"a": "2"}})
-    assert FAILED == faulty(ask())
-    assert ["GET", "PATCH", "GET"] == [seen.method for seen in glance.seen]
+    image = [says(200, {"id": IMAGE_ID, "a": "1"})] * (len(calls_before) - 1)
+    listed = says(200, {"images": []}) if is_glance else says(404, b"")
+    glance.answers[:] = [*image, says(404, b""), listed]
+    assert expected == faulty(over(glance.url)(path, method=method, json={"meta": {"a": "2"}}))
+    assert [*calls_before, "GET"] == [seen.method for seen in glance.seen]
+    assert PROBE == calls(glance)[-1]
 
 
 PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
