@@ -1,6 +1,6 @@
 """nova-image-shim: the legacy Nova v2 image API on top of any Glance v2.
 
-`docs/architecture.md` shows the packages, and the path of a request through them.
+`docs/explanation/architecture.md` shows the packages, and the path of a request through them.
 """
 
 from typing import TYPE_CHECKING, Any

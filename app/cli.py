@@ -6,25 +6,35 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import resources
+from importlib.metadata import version
 
 import nova_image_shim.check.command as check
 import nova_image_shim.translation.command as translate
 import nova_image_shim.usage.command as usage
 from nova_image_shim.serving.announce import open_standard_streams
 
+_NAME = "nova-image-shim"
 _BOTH = """
-All settings are environment variables; README.md lists them. When it is ready, the service writes
-`nova-image-shim ready: http://HOST:PORT` (or https://..., or unix:/path) to standard output; the
-log is on standard error.
+Settings are environment variables. Those that are invalid stop the start, all of them reported at
+once. When it is ready, the service writes `nova-image-shim ready: http://HOST:PORT` (or
+https://..., or unix:/path) to standard output; the log is on standard error.
 The server is gunicorn, which also reads GUNICORN_CMD_ARGS.
 """
 _SERVE = f"""\
 Serve the image API of a real cloud, on top of its Keystone and Glance.
+
+The service user's login is required: in OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and the other OS_*
+variables, in the clouds.yaml that OS_CLOUD names a cloud of, or in a nova.conf (SHIM_CONFIG_FILE).
+`nova-image-shim check` tests it before the first start.
 {_BOTH}"""
 _FAKE = f"""\
 Serve the image API of an embedded cloud in memory, with an identity, an image API and a control
 plane, to test clients against. It needs no settings, and it is NOT secure.
 {_BOTH}"""
+_EPILOG = """\
+`nova-image-shim COMMAND --help` describes a command. All settings, with their defaults, are in
+docs/reference/settings.md and deploy/settings.env of the source distribution.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,8 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "nova-image-shim", description="Serve Nova's legacy image API on top of Glance v2."
+        _NAME,
+        description="Serve Nova's legacy image API on top of Glance v2.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version(_NAME)}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add = partial(commands.add_parser, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, text, description, backend in (

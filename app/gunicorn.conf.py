@@ -1,4 +1,4 @@
-"""gunicorn's configuration; the settings come from the environment, see README.md.
+"""gunicorn's configuration; the settings come from the environment, see docs/reference/settings.md.
 
 The file is in the package so that it is installed; a symlink puts it where gunicorn looks for it.
 """

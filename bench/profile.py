@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 REQUESTS = {("shim", "25"): 1500, ("floor", "25"): 1500, ("shim", "1000"): 150}
 WARM_UP = 20
-REST = "all else of the service"
+REST = "rest of the service"
 
 # The first match in a file's path is the owner.
 OWNERS = {
-    "the call's bounds": ("/adapters/http/", "/adapters/limits/"),
+    "limits of calls": ("/adapters/http/", "/adapters/limits/"),
     "requests and urllib3": ("/requests/", "/urllib3/"),
     "Python's own HTTP and sockets": ("/http/", "/email/", "/socket.py", "/selectors.py"),
     "keystoneauth": ("/keystoneauth1/",),
     "Flask and Werkzeug": ("/flask/", "/werkzeug/"),
-    "the token's verdict": (
+    "token validation": (
         "/keystonemiddleware/",
         "/adapters/keystone/",
         "/adapters/stores/",
@@ -43,9 +43,9 @@ OWNERS = {
         "/oslo_",
     ),
     "JSON in and out": ("/ascii_json.py", "/adapters/glance/", "/bench/floor.py"),
-    "translating": ("/app/translation/", "/app/lists/", "/bench/entries.py"),
-    "the metrics": ("/prometheus_client/", "/app/observability/metrics.py"),
-    "the log": ("/logging/", "/app/observability/"),
+    "translation": ("/app/translation/", "/app/lists/", "/bench/entries.py"),
+    "metrics": ("/prometheus_client/", "/app/observability/metrics.py"),
+    "log": ("/logging/", "/app/observability/"),
     REST: ("/app/", "/adapters/"),
 }
 
@@ -116,7 +116,7 @@ def _owner(file: str) -> str:
     for owner, parts in OWNERS.items():
         if any(part in file for part in parts):
             return owner
-    return "Python's library besides"
+    return "rest of Python's library"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write the results as tables into docs/performance.md, between its two markers."""
+"""Write the results as tables into docs/explanation/performance.md, between its two markers."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ CPU_OF = ("CPU ms of Glance", *(f"of {NAMES.get(name, f'the {name}')}" for name 
 
 
 def write_report(found: Found, folder: Path) -> None:
-    """Write the tables to `folder`/performance.md and draw the plot next to it."""
+    """Write the tables to performance.md in `folder`/explanation, and the plot to images."""
     from bench.plot import draw  # noqa: PLC0415 - matplotlib is not needed to read a report
 
-    (folder / "performance.json").write_text(dump(summary(found)))
-    path = folder / "performance.md"
+    (folder / "explanation" / "performance.json").write_text(dump(summary(found)))
+    path = folder / "explanation" / "performance.md"
     head, _, rest = path.read_text().partition(BEGIN)
     tail = rest.partition(END)[2]
     path.write_text(head + BEGIN + "\n" + "\n".join(lines(found)) + "\n" + END + tail)
@@ -53,7 +53,7 @@ def lines(found: Found) -> Iterator[str]:
     yield ""
     yield "### Targets"
     yield ""
-    yield from table(("ratio", "found", "bound", ""), _target_rows(found))
+    yield from table(("ratio", "measured", "limit", ""), _target_rows(found))
     yield "### CPU time per request, one client, ms"
     yield ""
     everyone = contestants(found)
@@ -71,10 +71,10 @@ def lines(found: Found) -> Iterator[str]:
     yield "### Memory of one worker in MiB, and its start-up time"
     yield ""
     memory = ((name.replace("_", " "), f"{value:.1f}") for name, value in found["memory"].items())
-    yield from table(("", "found"), memory)
+    yield from table(("", "measured"), memory)
     yield "### Against the real Glance, one client"
     yield ""
-    times = (f"{NAMES.get(name, name)}, times that" for name in WAITING)
+    times = (f"{NAMES.get(name, name)}, relative to it" for name in WAITING)
     header = ("images", "Glance p50 ms", *times, *CPU_OF)
     yield from table(header, _glance_rows(found))
     yield "### Time in the application by owner of the code: ms per request, under cProfile"
@@ -82,7 +82,7 @@ def lines(found: Found) -> Iterator[str]:
     yield from table(("", *found["profile"]), _profile_rows(found["profile"]))
     yield "### 32 clients polling 1000 images of the real Glance"
     yield ""
-    yield from table(("lists kept for", *POLLING.values()), _polling_rows(found))
+    yield from table(("lists cached for", *POLLING.values()), _polling_rows(found))
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:

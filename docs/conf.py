@@ -15,6 +15,6 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 html_theme = "furo"
-html_title = project
-html_copy_source = False
+html_title = f"{project} {release}"
 html_show_sphinx = False
+html_theme_options = {"top_of_page_buttons": ["view"]}  # the page's source, copied to the site

@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,29 @@ def test_help_tells_what_there_is(
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert (0, True) == (end.value.code, word in capsys.readouterr().out)
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert (0, f"nova-image-shim {version('nova-image-shim')}\n") == (
+        end.value.code,
+        capsys.readouterr().out,
+    )
+
+
+def test_the_package_is_a_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nova_image_shim", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (0, "usage: nova-image-shim [-h] [--version] COMMAND ...") == (
+        done.returncode,
+        done.stdout.partition("\n")[0],
+    )
 
 
 BASE = "http://cloud:1"

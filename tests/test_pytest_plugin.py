@@ -18,7 +18,8 @@ from nova_image_shim.fakecloud.document import ImageFileError
 from nova_image_shim.fakecloud.testing import LegacyCloud, serve_legacy_cloud
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-EXAMPLE, SEED_FIXTURE = BLOCK.findall((ROOT / "docs" / "fake-cloud.md").read_text("utf-8"))
+PAGE = ROOT / "docs" / "reference" / "pytest-fixture.md"
+EXAMPLE, SEED_FIXTURE = BLOCK.findall(PAGE.read_text("utf-8"))
 
 
 def run_pytest(

@@ -44,7 +44,7 @@ class _Session(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
-        self.auth = lambda request: request  # requests reads ~/.netrc only where there is no auth
+        self.auth = lambda request: request  # without auth, requests reads ~/.netrc
         self._merged = lru_cache(_MAX_HOSTS)(self._merge)
 
     def merge_environment_settings(  # type: ignore[override] # none of our calls brings proxies

@@ -19,7 +19,7 @@ _V3_PLUGINS = {"password": "v3password"}
 def load_plugin(credentials: Mapping[str, str]) -> BaseAuthPlugin:
     """Return the plugin that logs in with credentials, at Keystone's v3 API.
 
-    Every value reaches Keystone unchanged. There is no version discovery, because its result
+    Every value reaches Keystone unchanged. Versions are not discovered, because the result
     during an outage would be remembered. The credentials are `auth_type`,
     and the plugin's options by keystoneauth's names.
     """

@@ -28,7 +28,7 @@ class MemoryImageService(port.ImageService):
         self._now = now
 
     def endpoint(self, context: port.Context) -> None:  # noqa: ARG002
-        """Return None: there is no Glance."""
+        """Return None: Glance is not used."""
         return
 
     def list_page(
@@ -58,7 +58,7 @@ class MemoryImageService(port.ImageService):
         """Return an image that the caller may see."""
         stored = self.store.images.get(image_id)
         if stored is None or not is_visible(context, stored):
-            raise port.ImageNotFound(f"there is no image {image_id}")
+            raise port.ImageNotFound(f"image {image_id} does not exist")
         return stored.image
 
     def update(self, context: port.Context, image_id: str, changes: port.Changes) -> port.Image:
@@ -95,7 +95,7 @@ class MemoryImageService(port.ImageService):
 def _require_owner(context: port.Context, stored: StoredImage) -> None:
     image = stored.image
     if not is_visible(context, stored):
-        raise port.ImageNotFound(f"there is no image {image['id']}")
+        raise port.ImageNotFound(f"image {image['id']} does not exist")
     if not (is_admin(context) or image["owner"] == context.project_id):
         raise port.ImageNotAuthorized("You are not permitted to modify this image.")
 

@@ -52,7 +52,7 @@ class ImageStore:
         """Replace an image by what a function returns, with no other write in between.
 
         Raises:
-            ImageNotFound: there is no such image. Errors of the function are passed on.
+            ImageNotFound: the image does not exist. Errors of the function are passed on.
         """
         with self._lock:
             changed = change(self.get(image_id))
@@ -65,7 +65,7 @@ class ImageStore:
         """Remove an image, unless a check of it raises.
 
         Raises:
-            ImageNotFound: there is no such image. Errors of the check are passed on.
+            ImageNotFound: the image does not exist. Errors of the check are passed on.
         """
         with self._lock:
             check(self.get(image_id))
@@ -74,7 +74,7 @@ class ImageStore:
     def get(self, image_id: str) -> StoredImage:
         """Return an image, whoever owns it, or raise `ImageNotFound`."""
         if image_id not in self.images:
-            raise ImageNotFound(f"there is no image {image_id}")
+            raise ImageNotFound(f"image {image_id} does not exist")
         return self.images[image_id]
 
     def all(self) -> list[dict[str, Any]]:

@@ -52,13 +52,13 @@ def read_body() -> None:
 
 @blueprint.get("/images/<image_id>/metadata")
 def index(image_id: str) -> Response:
-    """List an image's metadata: 200 `{"metadata": {...}}`; 404 if there is no such image."""
+    """List an image's metadata: 200 `{"metadata": {...}}`; 404 if the image does not exist."""
     return answer(to_json({"metadata": _metadata_of(get_image(make_context(), image_id))}))
 
 
 @blueprint.get("/images/<image_id>/metadata/<key>")
 def show(image_id: str, key: str) -> Response:
-    """Show one item: 200 `{"meta": {KEY: value}}`; 404 if there is no such image or key."""
+    """Show one item: 200 `{"meta": {KEY: value}}`; 404 if the image or key does not exist."""
     items = _metadata_of(get_image(make_context(), image_id))
     if key not in items:
         raise HTTPError(404)
@@ -70,7 +70,7 @@ def create(image_id: str) -> Response:
     """Add or overwrite items: 200 with all of the image's metadata.
 
     Faults: 400 for an invalid body, 403 for one of Glance's keys, another project's image or too
-    many items, 404 if there is no such image, 415 for an unsupported body type.
+    many items, 404 if the image does not exist, 415 for an unsupported body type.
     """
     items = _rules().load_metadata(g.body)
     return answer(to_json({"metadata": _metadata_of(_write(image_id, items))}))
@@ -94,7 +94,7 @@ def update(image_id: str, key: str) -> Response:
 
 @blueprint.delete("/images/<image_id>/metadata/<key>")
 def delete(image_id: str, key: str) -> Response:
-    """Remove one item: 204; 404 if there is no such image or key, 403 if it is not the caller's."""
+    """Remove one item: 204; 404 for an unknown image or key, 403 for another project's image."""
     if key in RESERVED:  # an attribute, not metadata
         raise HTTPError(404, "Invalid metadata key")
     if is_bookkeeping(key):

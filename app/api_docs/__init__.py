@@ -54,7 +54,7 @@ def index() -> Response:
 
 @blueprint.get("/docs/<asset>")
 def show_asset(asset: str) -> Response:
-    """Send one of the page's files: 200, 304 if it is unchanged, 404 if there is no such file."""
+    """Send one of the page's files: 200, 304 if it is unchanged, 404 if it does not exist."""
     if asset not in _ASSETS:
         raise NotFound
     response = send_from_directory(str(_ASSETS[asset]), asset, conditional=False)

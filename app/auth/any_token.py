@@ -9,7 +9,7 @@ def accept_any_token(request: Request, project_id: str | None) -> Caller:
     """Accept any token for the project in the path; without one, the token is the project's id.
 
     Raises:
-        Unauthenticated: there is no token.
+        Unauthenticated: the token is missing.
     """
     token = request.headers.get("X-Auth-Token", "").strip()
     if not token:

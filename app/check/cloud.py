@@ -65,7 +65,7 @@ def _build_embedded(settings: Settings) -> None:
 
 
 def _cloud_findings(settings: Settings, wire: Wire, token_file: Path | None) -> Iterator[Finding]:
-    # Keystone has to validate every token, so there is no cache.
+    # Keystone has to validate every token, so nothing is cached.
     fresh = replace(settings, token_cache_seconds=0, memcached_servers=())
     keystone, glance, authenticate = realcloud.open_cloud(fresh)
     user, session = settings.keystone, keystone.session

@@ -17,7 +17,7 @@ from nova_image_shim.fakecloud.items import Text, describe, load_items
 TOKEN_SECONDS = 3600
 _UNIQUE = ("id", "name")
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}")
-# What may follow the version in a path where there is no project.
+# What may follow the version in a path without a project.
 OWN_WORDS = ("images", "extensions", "limits", "flavors", "servers")
 # An id is part of a path, a name of a login; neither needs more than Keystone's own length.
 _ID = Regexp(
@@ -132,7 +132,7 @@ class _User(Schema):
         """Refuse roles in a project that does not exist."""
         for project in roles:
             if project not in self._project_ids:
-                raise ValidationError({project: ["There is no project with this id."]})
+                raise ValidationError({project: ["No project has this id."]})
 
     @post_load
     def fill(self, user: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Listing:
         before the next one is, so that no more than two pages are held at a time.
 
         Raises:
-            MarkerNotFound: there is no image with the request's own marker.
+            MarkerNotFound: the image of the request's own marker does not exist.
             ImageServiceUnavailable: the pages repeat, or the image on which one page ended is
                 gone: a list with a gap must not pass for a complete one.
         """

@@ -45,7 +45,7 @@ def find_clouds_file(environ: Mapping[str, str]) -> Path:
     folders = [Path.cwd(), Path(home, "openstack"), Path("/etc/openstack")]
     paths = [folder / f"clouds.{suffix}" for folder in folders for suffix in ("yaml", "yml")]
     if not (found := [path for path in paths if is_file(path)]):
-        raise SourceError(f"there is no clouds.yaml in {', '.join(map(str, folders))}")
+        raise SourceError(f"no clouds.yaml is in {', '.join(map(str, folders))}")
     return found[0]
 
 

@@ -37,7 +37,7 @@ _STOP_MARGIN_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The service's own settings; README.md has the table."""
+    """The service's own settings; docs/reference/settings.md describes them."""
 
     backend: str = setting("SHIM_BACKEND", "glance", values.choice("glance", "memory"))
     bind: Address | UnixSocket = setting("SHIM_BIND", Address("127.0.0.1", 8774), values.bind)

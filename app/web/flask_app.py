@@ -17,7 +17,7 @@ def create_flask(name: str, max_body_bytes: int, **options: Any) -> Flask:
         MAX_CONTENT_LENGTH=max_body_bytes,
         MAX_FORM_MEMORY_SIZE=0,  # no call accepts a form
         MAX_FORM_PARTS=0,
-        SECRET_KEY=None,  # there are no sessions
+        SECRET_KEY=None,  # sessions are not used
         TRUSTED_HOSTS=None,  # `Host` is checked here, and names with underscores are allowed
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )

@@ -1,9 +1,5 @@
-"""Read the table of faults from `faults.yaml`, and write it to docs/faults.md.
+"""The table of faults in `faults.yaml`: as cells to run, and as Markdown for the documentation."""
 
-Run `python tests/chaos/table.py` to write it; a test fails if it is out of date.
-"""
-
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +7,6 @@ from typing import Any
 import yaml
 
 FILE = Path(__file__).parent / "faults.yaml"
-DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
-BEGIN = "<!-- tables: made of tests/chaos/faults.yaml by tests/chaos/table.py -->"
 NOT_POSSIBLE = "-"
 
 
@@ -95,26 +89,15 @@ def render() -> str:
 
 def _table(data: dict[str, Any], service: str) -> list[str]:
     calls = columns(data, service)
-    lines = [f"\n## {service.capitalize()}\n"]
+    lines = [f"\n### {service.capitalize()}\n"]
     lines += [f"- **{call}**: {meaning}" for call, meaning in calls.items()]
     head = [f"{service.capitalize()} …", *calls, "within"]
     lines += ["", f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
     for row in data[service]:
-        name = row.get("means") or f"answers {row['fault']}"
+        name = row.get("means") or f"returns {row['fault']}"
         if "means" in row and str(row["fault"]).isdigit():
-            name = f"answers {row['fault']}: {row['means']}"
+            name = f"returns {row['fault']}: {row['means']}"
         within = row["within"]
         within = f"`{within}`" if within.startswith("SHIM_") else within
         lines.append(f"| {' | '.join([name, *(entry(row, call) for call in calls), within])} |")
     return lines
-
-
-def written() -> str:
-    """Return the document with the current tables."""
-    prose = DOCUMENT.read_text().partition(BEGIN)[0]
-    return f"{prose}{BEGIN}\n{render()}\n"
-
-
-if __name__ == "__main__":
-    DOCUMENT.write_text(written())
-    sys.stdout.write(f"{DOCUMENT} is written\n")

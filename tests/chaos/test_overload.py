@@ -27,7 +27,7 @@ GLANCE_SECONDS = 0.1
 MEGABYTE = 2**20
 LIST = "/v2/demo/images/detail"
 
-# The bounds that docs/faults.md promises.
+# The bounds that docs/reference/faults.md promises.
 P95_SECONDS = 3.0
 GROWTH_MEGABYTES = 60
 BACK_SECONDS = 5.0

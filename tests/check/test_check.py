@@ -40,7 +40,7 @@ def found(environ: dict[str, str]) -> list[tuple[Level, str, str]]:
 
 
 def test_every_problem_in_the_settings_is_an_error() -> None:
-    fix = "Fix it in the environment; README.md has the table of settings."
+    fix = "Fix it in the environment; docs/reference/settings.md describes them all."
     assert [
         (Level.ERROR, "SHIM_THREADS='x' must be a whole number from 1 to 256.", fix),
         (Level.ERROR, "SHIM_COMPRESS='2' must be 1 (on) or 0 (off).", fix),

@@ -1,4 +1,4 @@
-"""docs/clients.md lists exactly the tested clients."""
+"""docs/reference/clients.md lists exactly the tested clients."""
 
 import re
 
@@ -10,5 +10,5 @@ ROW = re.compile(r"^\| (.+?) \| (Python|Node|Go|Ruby)\b", re.MULTILINE)
 
 
 def test_every_client_has_a_row() -> None:
-    rows = ROW.findall((ROOT / "docs" / "clients.md").read_text())
+    rows = ROW.findall((ROOT / "docs" / "reference" / "clients.md").read_text())
     assert [(client.name, client.language) for client in (*CLIENTS, *MORE_CLIENTS)] == rows

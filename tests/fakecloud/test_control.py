@@ -21,7 +21,6 @@ from nova_image_shim.fakecloud.control.app import create_control_app
 from nova_image_shim.fakecloud.control.journal import Journal
 from nova_image_shim.fakecloud.control.rules import RuleSchema
 from nova_image_shim.fakecloud.seed import load_seed
-from nova_image_shim.fakecloud.testing import LegacyCloud
 from nova_image_shim.settings import Settings
 
 JSON = "application/json"
@@ -212,7 +211,7 @@ def test_a_change_sets_the_update_time(client: FlaskClient) -> None:
 def test_a_protected_image_can_be_deleted(client: FlaskClient) -> None:
     client.post("/_fake/images", json=GIVEN | {"protected": True, "owner": "alt"})
     assert (204, None) == told(client.delete("/_fake/images/an-id"))
-    missing = 404, error(404, "Not Found", "there is no image an-id")
+    missing = 404, error(404, "Not Found", "image an-id does not exist")
     assert missing == told(client.delete("/_fake/images/an-id"))
     assert missing == told(client.get("/_fake/images/an-id"))
     assert missing == told(client.patch("/_fake/images/an-id", json={}))
@@ -401,7 +400,7 @@ def test_a_rule_can_be_added_shown_and_deleted(agent: FlaskClient) -> None:
     assert (200, rule | {"hits": 1}) == told(agent.get("/_fake/rules/1"))
     assert (200, {"rules": [rule | {"hits": 1}]}) == told(agent.get("/_fake/rules"))
     assert (204, None) == told(agent.delete("/_fake/rules/1"))
-    missing = 404, error(404, "Not Found", "there is no rule 1")
+    missing = 404, error(404, "Not Found", "rule 1 does not exist")
     assert missing == told(agent.get("/_fake/rules/1"))
     assert missing == told(agent.delete("/_fake/rules/1"))
     agent.post("/_fake/rules", json=given)
@@ -584,7 +583,7 @@ def test_an_unexpected_error_is_only_logged(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_every_call_and_every_field_of_a_rule_is_documented() -> None:
-    text = (ROOT / "docs" / "fake-cloud.md").read_text("utf-8")
+    text = (ROOT / "docs" / "reference" / "fake-cloud.md").read_text("utf-8")
     calls = re.findall(r"^\| `([A-Z]+) /_fake(/\S*)` \|", text, re.MULTILINE)
     rules = create_control_app(FakeCloud(load_seed()), "127.0.0.1:8774").url_map.iter_rules()
     served = [
@@ -596,12 +595,3 @@ def test_every_call_and_every_field_of_a_rule_is_documented() -> None:
     assert sorted(served) == sorted(calls)
     fields = re.findall(r"^\| `(\w+)` \|", text[text.index("### Fault rules") :], re.MULTILINE)
     assert set(RuleSchema().fields) <= set(fields)
-
-
-def test_every_method_of_the_fixture_is_documented() -> None:
-    text = (ROOT / "docs" / "fake-cloud.md").read_text("utf-8")
-    table = text[text.index("| attribute or method | what |") :]
-    documented = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", table.partition("\n\n")[0]))
-    parts = {"seed", "clock", "image_service", "identity", "journal", "fault_rules"}
-    offered = {name for name in dir(LegacyCloud(load_seed(), "http://x")) if name[0] != "_"}
-    assert offered - parts == documented - {"demo"}

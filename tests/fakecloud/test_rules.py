@@ -237,7 +237,7 @@ def test_rules_can_be_deleted() -> None:
         rules.add({"status": status})
     rules.remove(2)
     assert [1, 3] == [shown["id"] for shown in rules.all()]
-    with pytest.raises(HTTPError, match=r"^there is no rule 2$"):
+    with pytest.raises(HTTPError, match=r"^rule 2 does not exist$"):
         rules.remove(2)
     rules.clear()
     assert [] == rules.all()

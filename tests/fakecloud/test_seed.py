@@ -84,7 +84,7 @@ def test_a_user_needs_only_a_name(tmp_path: Path) -> None:
 NOT_A_SEED = "must be a list of images, or an object with `images`, `projects` or `users`"
 ITEM, USED = {"name": "a"}, "already used by another"
 BAD_USERS: list[tuple[Any, str]] = [
-    ({"roles": {"x": ["member"]}}, "roles.x: There is no project with this id."),
+    ({"roles": {"x": ["member"]}}, "roles.x: No project has this id."),
     ({"roles": ["x"]}, "roles: Not a valid mapping type."),
     ({"roles": {"demo": "x"}}, "roles.demo: Not a valid list."),
     ({"password": 12345}, "password: Not a valid string."),

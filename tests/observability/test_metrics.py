@@ -491,7 +491,7 @@ def test_every_metric_is_documented() -> None:
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in metrics.registry.collect()
     }
-    page = (ROOT / "docs/operate.md").read_text()
+    page = (ROOT / "docs/reference/metrics.md").read_text()
     table = page.partition("after `nova_image_shim_`")[2].partition("\n\n")[0]
     cells = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
     told = {f"nova_image_shim_{name}" for cell in cells for name in re.findall(r"`(\w+)`", cell)}

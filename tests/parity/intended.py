@@ -28,8 +28,9 @@ class Intended(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """Why answers differ; the first four fields are a row of README's table."""
+    """Why answers differ: a row of a table in docs/reference/differences.md, and the rule."""
 
+    table: str
     subject: str
     nova: str
     here: str
@@ -63,7 +64,11 @@ def load_intended() -> File:
             entries does not say where else it is shown.
     """
     data = yaml.safe_load(FILE.read_text())
-    reasons = {name: Reason(**fields) for name, fields in data["reasons"].items()}
+    reasons = {
+        name: Reason(table, **fields)
+        for table, group in data["reasons"].items()
+        for name, fields in group.items()
+    }
     everywhere = [Everywhere(**entry) for entry in data["everywhere"]]
     differences: dict[Key, Intended] = {}
     for entry in data["differences"] or ():

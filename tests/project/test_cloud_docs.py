@@ -10,8 +10,7 @@ from support.paths import ROOT
 from nova_image_shim.fakecloud.seed import Project, Seed, load_seed
 from nova_image_shim.fakecloud.welcome import welcome
 
-PAGE = (ROOT / "docs" / "fake-cloud.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "fake-cloud.md").read_text(encoding="utf-8")
 
 
 def calls(app: Flask) -> set[str]:
@@ -45,4 +44,4 @@ def test_the_seed_shown_is_one(tmp_path: Path) -> None:
 def test_the_login_shown_is_the_one_that_is_said() -> None:
     said = [line.strip() for line in welcome(Seed(), "http://127.0.0.1:8774")]
     exports = [line for line in said if line.startswith("export")]
-    assert exports == re.findall(r"^\$ (export OS_\w+=\S*(?:demo|127\.0\.0\.1).*)$", README, re.M)
+    assert exports == re.findall(r"^\$ (export OS_\w+=\S*(?:demo|127\.0\.0\.1).*)$", PAGE, re.M)

@@ -46,7 +46,10 @@ def test_a_query_to_migrate_is_what_glance_is_asked_here(legacy: str, native: st
     assert dict(parse_qsl(native)) == asked.params
 
 
-PAGES = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "deploy").glob("*.md")]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(page for folder in ("docs", "deploy", "examples") for page in (ROOT / folder).rglob("*.md")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,6 +1,6 @@
 """The private parts of libraries that the service uses: each is still what it was.
 
-docs/architecture.md has the table of them, with the reason for each.
+docs/explanation/architecture.md has the table of them, with the reason for each.
 """
 
 import inspect

@@ -131,7 +131,7 @@ def test_the_first_file_of_the_usual_places_is_read(
 def test_without_a_file_the_places_are_reported(home: Callable[..., Path], tmp_path: Path) -> None:
     places = f"{tmp_path}, {tmp_path}/.config/openstack, /etc/openstack"
     assert (
-        f"OS_CLOUD='c': there is no clouds.yaml in {places}"
+        f"OS_CLOUD='c': no clouds.yaml is in {places}"
         == problems({"OS_CLOUD": "c", "HOME": str(tmp_path)})[0]
     )
 

@@ -240,5 +240,5 @@ class Rules:
 
     def _find(self, number: int) -> Rule:
         if number not in self._rules:
-            raise HTTPError(404, f"there is no rule {number}")
+            raise HTTPError(404, f"rule {number} does not exist")
         return self._rules[number]

@@ -198,7 +198,7 @@ def _find(kind: str, items: Iterable[_Item], named: Named, domain: Named) -> _It
         by_name = named.id is None and is_domain(domain) and item.name == named.name
         if by_name or item.id == named.id:
             return item
-    raise Unauthorized(f"there is no {kind} {named.id or named.name!r} in the domain")
+    raise Unauthorized(f"{kind} {named.id or named.name!r} does not exist in the domain")
 
 
 def is_domain(named: Named) -> bool:

@@ -89,7 +89,7 @@ def _scope(asked: dict[str, Any]) -> Scope:
         return SYSTEM
     if "domain" in asked:
         if not is_domain(Named(asked["domain"].get("id"), asked["domain"].get("name"))):
-            raise Unauthorized("there is no such domain")
+            raise Unauthorized("the domain does not exist")
         return DOMAIN
     return identity().project(*_named(asked["project"])) if "project" in asked else None
 
