@@ -109,17 +109,29 @@ def test_a_write_of_a_killed_worker_fails_and_is_not_repeated(
     assert next(iter(fault.values()))["code"] == answer.status_code
 
 
+def wait_until_used(front: Front, *lives: Live) -> None:
+    """Wait until the proxy has found that every instance is up, and sends calls there."""
+
+    def is_used() -> bool:
+        requests.get(front.http + IMAGES, headers=TOKEN, timeout=30)
+        return all(" images.index " in live.log.read_text() for live in lives)
+
+    until(is_used)
+
+
 def test_the_death_of_an_instance_loses_no_read(
     front: Front, binds: tuple[str, str], slow_glance: SlowGlance, start: Callable[..., Any]
 ) -> None:
     slow_glance.seconds = 0.02  # reads are under way
     load = Load(front.http + IMAGES, [], token_of("demo"))
-    with start(binds[0]) as one, start(binds[1]), load:
-        load.wait_for(50)
-        parent = psutil.Process(one.process.pid)
-        for process in [*parent.children(), parent]:
-            process.kill()
-        load.wait_for(100)
+    with start(binds[0]) as one, start(binds[1]) as other:
+        wait_until_used(front, one, other)
+        with load:
+            load.wait_for(50)
+            parent = psutil.Process(one.process.pid)
+            for process in [*parent.children(), parent]:
+                process.kill()
+            load.wait_for(100)
     assert {"GET 200"} == set(load.outcomes), load.outcomes
 
 
@@ -129,8 +141,8 @@ def test_stopping_instances_under_load_loses_and_repeats_no_write(
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(contextlib.ExitStack())
         second = stack.enter_context(contextlib.ExitStack())
-        first.enter_context(start(binds[0]))
-        second.enter_context(start(binds[1]))
+        lives = [first.enter_context(start(binds[0])), second.enter_context(start(binds[1]))]
+        wait_until_used(front, *lives)
         load = stack.enter_context(Load(front.http + IMAGES, IMAGE_IDS, token_of("demo")))
         load.wait_for(300)
         first.close()  # TERM: it finishes what it has, and refuses the rest
