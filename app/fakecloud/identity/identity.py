@@ -165,7 +165,9 @@ class Identity:
         """Return a valid token, or raise `Unauthorized`."""
         if token := self.validate(token_id):
             return token
-        raise Unauthorized("the token is missing or invalid")
+        problem = "invalid or expired" if token_id else "missing"
+        fixed = f"these always work: {', '.join(self._fixed)}" if self._fixed else ""
+        raise Unauthorized(f"the token is {problem}; {fixed or '/_fake/ shows how to log in'}")
 
     def revoke(self, token_id: str) -> None:
         """Revoke a token; a fixed one stays valid."""
