@@ -18,7 +18,7 @@ from nova_image_shim.fakecloud.hosts import guard_host
 from nova_image_shim.fakecloud.identity.identity import Identity, Unauthorized
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.fakecloud.services import register_services
-from nova_image_shim.fakecloud.welcome import welcome
+from nova_image_shim.fakecloud.welcome import docs_examples, docs_token, welcome
 from nova_image_shim.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def create_cloud_app(
     app.extensions["fake_cloud"] = cloud
     app.extensions["fake_authenticate"] = authenticate
     app.extensions["welcome"] = partial(welcome, cloud.seed)
+    app.extensions["docs_token"] = partial(docs_token, cloud)
+    app.extensions["docs_examples"] = partial(docs_examples, cloud)
     if not settings.fake_open:
         guard_host(app, settings)
     register_services(app, settings)
