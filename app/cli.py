@@ -5,36 +5,47 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib import resources
-from importlib.metadata import version
+from importlib import metadata, resources
 
 import nova_image_shim.check.command as check
 import nova_image_shim.translation.command as translate
 import nova_image_shim.usage.command as usage
 from nova_image_shim.serving.announce import open_standard_streams
 
-_NAME = "nova-image-shim"
-_BOTH = """
-Settings are environment variables. Those that are invalid stop the start, all of them reported at
-once. When it is ready, the service writes `nova-image-shim ready: http://HOST:PORT` (or
-https://..., or unix:/path) to standard output; the log is on standard error.
-The server is gunicorn, which also reads GUNICORN_CMD_ARGS.
+_DESCRIPTION = """\
+Serve Nova's legacy image API on top of Glance v2: for a real cloud, or for tests over an embedded
+one. `nova-image-shim COMMAND --help` explains a command, its options and its exit status.
+"""
+_EXAMPLES = """
+examples:
+  nova-image-shim fake                          a cloud to try clients on, in one process
+  nova-image-shim check                         after setting the service user's login
+  nova-image-shim translate <images.json        images as legacy clients would see them
+  nova-image-shim usage /var/log/shim.log       the clients that still use the API
+"""
+_SETTINGS = """
+All settings are environment variables. When it is ready, the service writes
+`nova-image-shim ready: http://HOST:PORT` (or https://..., or unix:/path) to standard output; the
+log is on standard error. SHIM_BIND sets the address, which is 127.0.0.1:8774 by default. The server
+is gunicorn, which also reads GUNICORN_CMD_ARGS; SIGTERM stops it.
+
+Exit status: 0 after SIGTERM or SIGINT; any other if it cannot start, after a line that says why.
 """
 _SERVE = f"""\
 Serve the image API of a real cloud, on top of its Keystone and Glance.
 
-The service user's login is required: in OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and the other OS_*
-variables, in the clouds.yaml that OS_CLOUD names a cloud of, or in a nova.conf (SHIM_CONFIG_FILE).
-`nova-image-shim check` tests it before the first start.
-{_BOTH}"""
+It needs the login of a service user: OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME,
+OS_USER_DOMAIN_NAME and OS_PROJECT_DOMAIN_NAME, or OS_CLOUD for clouds.yaml, or SHIM_CONFIG_FILE for
+a nova.conf. `nova-image-shim check` checks them.
+{_SETTINGS}"""
 _FAKE = f"""\
 Serve the image API of an embedded cloud in memory, with an identity, an image API and a control
 plane, to test clients against. It needs no settings, and it is NOT secure.
-{_BOTH}"""
-_EPILOG = """\
-`nova-image-shim COMMAND --help` describes a command. All settings, with their defaults, are in
-docs/reference/settings.md and deploy/settings.env of the source distribution.
-"""
+
+It prints a first request and a login. The page at /_fake/ shows the requests as they come, and
+changes images, faults and the clock; the page at /docs describes the calls and tries them.
+SHIM_MEMORY_IMAGES names a file with images, projects and users of your own.
+{_SETTINGS}"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,25 +57,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        _NAME,
-        description="Serve Nova's legacy image API on top of Glance v2.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "nova-image-shim", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=raw
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version(_NAME)}")
+    version = f"nova-image-shim {metadata.version('nova-image-shim')}"
+    parser.add_argument("-V", "--version", action="version", version=version)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    add = partial(commands.add_parser, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = partial(commands.add_parser, formatter_class=raw)
     for name, text, description, backend in (
-        ("serve", "serve a real cloud until stopped", _SERVE, "glance"),
-        ("fake", "serve an embedded cloud for tests until stopped", _FAKE, "memory"),
+        ("serve", "serve the image API of a real cloud until stopped", _SERVE, "glance"),
+        ("fake", "serve an embedded cloud to test clients against, until stopped", _FAKE, "memory"),
     ):
         command = add(name, help=text, description=description)
         command.set_defaults(run=serve, command=name, backend=backend)
     for name, text, module in (
-        ("check", "check that the settings and the cloud fit together", check),
-        ("translate", "translate Glance images into legacy ones, offline", translate),
-        ("usage", "report from the log who still uses the API", usage),
+        ("check", "check the settings and the cloud, and suggest a fix for each problem", check),
+        ("translate", "show Glance images as legacy Nova does; no service is contacted", translate),
+        ("usage", "report from the service's logs who still uses the API", usage),
     ):
         command = add(name, help=text, description=module.DESCRIPTION)
         module.add_arguments(command)

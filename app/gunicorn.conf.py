@@ -11,7 +11,7 @@ from nova_image_shim.observability.log_writer import start_writing
 from nova_image_shim.observability.logs import logging_config
 from nova_image_shim.observability.metrics_port import port_at
 from nova_image_shim.serving.announce import announce, open_standard_streams
-from nova_image_shim.serving.master import guard
+from nova_image_shim.serving.master import guard, reason_of, require_free_ports
 from nova_image_shim.serving.tuning import (
     connection_limit,
     raise_open_file_limit,
@@ -105,6 +105,10 @@ def on_starting(server):
         )
     for line in (*settings.notes, *settings.unknown):
         server.log.warning("%s", line)
+    try:
+        require_free_ports(server.cfg)
+    except OSError as error:
+        raise refusal(f"SHIM_BIND='{','.join(given['bind'])}': {reason_of(error)}") from error
     if settings.metrics_bind:
         _open_metrics_port(server.cfg)
 
@@ -133,4 +137,5 @@ def _open_metrics_port(cfg):
     try:
         metrics_port.open(cfg.uid, cfg.gid)
     except OSError as error:
-        raise refusal(f"SHIM_METRICS_BIND='{settings.metrics_bind}': {error}") from error
+        reason = reason_of(error)
+        raise refusal(f"SHIM_METRICS_BIND='{settings.metrics_bind}': {reason}") from error

@@ -89,4 +89,6 @@ def _read_seed(settings: Settings) -> "Seed":
 
 def refusal(problem: object) -> SystemExit:
     """Return the exit of a service that cannot start, with the text that says why."""
-    return SystemExit(f"nova-image-shim cannot start:\n{problem}")
+    text = str(problem)
+    separator = "\n" if "\n" in text else " "
+    return SystemExit(f"nova-image-shim cannot start:{separator}{text}")

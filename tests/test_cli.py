@@ -1,9 +1,10 @@
 """The command, what it says when it is ready, and how it refuses to start: the real process."""
 
 import re
+import socket
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,52 @@ def test_a_start_that_is_refused_says_why(
     assert "Traceback" not in done.stderr
 
 
+LOGIN = {
+    "OS_AUTH_URL": "http://127.0.0.1:1/v3",
+    "OS_USERNAME": "u",
+    "OS_PASSWORD": "p",
+    "OS_PROJECT_NAME": "service",
+    "OS_USER_DOMAIN_NAME": "Default",
+    "OS_PROJECT_DOMAIN_NAME": "Default",
+}
+IN_USE = "the port is in use: stop the process that has it, or choose another port"
+NOT_OURS = "this machine does not have that address: choose one of its own"
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    ("command", "setting", "bind", "reason"),
+    [
+        ("fake", "SHIM_BIND", "127.0.0.1:{port}", IN_USE),
+        ("fake", "SHIM_BIND", "0.0.0.0:{port}", IN_USE),
+        ("fake", "SHIM_BIND", "[::]:{port}", IN_USE),
+        ("fake", "SHIM_BIND", "192.0.2.1:{port}", NOT_OURS),
+        ("fake", "SHIM_METRICS_BIND", "127.0.0.1:{port}", IN_USE),
+        ("fake", "SHIM_METRICS_BIND", "192.0.2.1:{port}", NOT_OURS),
+        ("serve", "SHIM_BIND", "127.0.0.1:{port}", IN_USE),
+        ("serve", "SHIM_METRICS_BIND", "127.0.0.1:{port}", IN_USE),
+    ],
+)
+def test_a_port_that_cannot_be_had_is_one_line(
+    tmp_path: Path, command: str, setting: str, bind: str, reason: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = bind.format(port=taken.getsockname()[1])
+        environ = {"SHIM_BIND": "127.0.0.1:0", "SHIM_ALLOW_PUBLIC": "1", setting: address}
+        done = subprocess.run(
+            [COMMAND, command],
+            cwd=tmp_path,
+            env=clean_environ() | LOGIN | environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    lines = [line for line in done.stderr.splitlines() if " INFO " not in line]
+    expected = f"nova-image-shim cannot start: {setting}='{address}': {reason}"
+    assert (1, "", [expected]) == (done.returncode, done.stdout, lines)
+
+
 @pytest.mark.parametrize(("arguments", "status"), [([], 2), (["x"], 2), (["serve", "x"], 2)])
 def test_a_bad_command_is_refused(
     arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]
@@ -120,12 +167,15 @@ def test_a_bad_command_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["--help"], "fake"),
-        (["serve", "--help"], "a real cloud"),
+        (["--help"], "serve an embedded cloud to test clients against"),
+        (["serve", "--help"], "OS_AUTH_URL"),
         (["fake", "--help"], "NOT secure"),
+        (["check", "--help"], "Exit status: 0 ok, 1 warnings, 2 an error."),
+        (["translate", "--help"], "standard input"),
+        (["usage", "--help"], "a file (default: standard input)"),
     ],
 )
-def test_help_tells_what_there_is(
+def test_help_explains_each_command(
     arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
@@ -133,13 +183,12 @@ def test_help_tells_what_there_is(
     assert (0, True) == (end.value.code, word in capsys.readouterr().out)
 
 
-def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_the_version_is_the_packages(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        main(["--version"])
-    assert (0, f"nova-image-shim {version('nova-image-shim')}\n") == (
-        end.value.code,
-        capsys.readouterr().out,
-    )
+        main([option])
+    expected = f"nova-image-shim {metadata.version('nova-image-shim')}\n"
+    assert (0, expected) == (end.value.code, capsys.readouterr().out)
 
 
 def test_the_package_is_a_command() -> None:
@@ -150,7 +199,7 @@ def test_the_package_is_a_command() -> None:
         timeout=60,
         check=False,
     )
-    assert (0, "usage: nova-image-shim [-h] [--version] COMMAND ...") == (
+    assert (0, "usage: nova-image-shim [-h] [-V] COMMAND ...") == (
         done.returncode,
         done.stdout.partition("\n")[0],
     )

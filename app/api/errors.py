@@ -117,7 +117,9 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(ValidationError, _validation_error)
 
 
-def _unauthenticated(_error: Unauthenticated) -> Response:
+def _unauthenticated(hint: Unauthenticated) -> Response:
+    if hint.args:
+        _log.info("401: %s", hint)
     message = "The request you have made requires authentication."
     error = {"code": 401, "title": "Unauthorized", "message": message}
     return _challenge(json_response({"error": error}, 401))

@@ -1,14 +1,26 @@
 """Serve the OpenAPI document, and Swagger UI at `/docs`, without a token.
 
 The page of flask-swagger-ui is not used: our Content-Security-Policy blocks its inline script.
+
+An application may have functions in its `extensions`: `docs_token` returns a token that the page
+fills in, and `docs_examples` examples of parameters by name, such as `{"image_id": "..."}`.
 """
 
+from collections.abc import Mapping
+from copy import deepcopy
 from functools import cache
 from importlib import metadata, resources
 from typing import Any
 
 import yaml
-from flask import Blueprint, Response, render_template, request, send_from_directory
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    render_template,
+    request,
+    send_from_directory,
+)
 from werkzeug.exceptions import NotFound
 
 from nova_image_shim.translation.ascii_json import to_json
@@ -48,7 +60,8 @@ _HEADERS = {
 @blueprint.get("/docs/")
 def index() -> Response:
     """Show Swagger UI: 200, HTML that loads everything from this service."""
-    page = render_template("api-docs.html")
+    token = current_app.extensions.get("docs_token", str)()
+    page = render_template("api-docs.html", token=token)
     return Response(page, headers=_HEADERS, content_type="text/html; charset=utf-8")
 
 
@@ -66,7 +79,8 @@ def show_asset(asset: str) -> Response:
 @blueprint.get("/openapi.json")
 def show_document() -> Response:
     """Show the OpenAPI 3.1 document of the served API versions: 200."""
-    return answer(to_json(load_document(settings().mounts)))
+    examples = current_app.extensions.get("docs_examples", dict)()
+    return answer(to_json(_with_examples(load_document(settings().mounts), examples)))
 
 
 @cache
@@ -87,6 +101,23 @@ def load_document(mounts: tuple[str, ...]) -> dict[str, Any]:
         if "servers" not in item or _served(item["servers"], served)
     }
     document["components"]["parameters"]["mount"]["schema"]["enum"] = list(mounts)
+    for item in document["paths"].values():
+        _put_path_parameters_first(item)
+    return document
+
+
+def _put_path_parameters_first(item: dict[str, Any]) -> None:
+    """Move a path's parameters into its operations: Swagger UI shows them last otherwise."""
+    shared = item.pop("parameters", [])
+    for method in item.keys() - {"servers"}:
+        own = item[method].get("parameters", [])
+        item[method] = item[method] | {"parameters": [*shared, *own]}
+
+
+def _with_examples(document: dict[str, Any], examples: Mapping[str, str]) -> dict[str, Any]:
+    document = deepcopy(document)
+    for name, value in examples.items():
+        document["components"]["parameters"][name]["example"] = value
     return document
 
 

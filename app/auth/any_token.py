@@ -13,5 +13,5 @@ def accept_any_token(request: Request, project_id: str | None) -> Caller:
     """
     token = request.headers.get("X-Auth-Token", "").strip()
     if not token:
-        raise Unauthenticated
+        raise Unauthenticated("the token is missing; any text works as one")
     return Caller("-", project_id or token)

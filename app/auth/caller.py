@@ -15,7 +15,7 @@ _VOLATILE_TOKEN_FIELDS = set(
 
 
 class Unauthenticated(Exception):
-    """The request has no token, or one that Keystone does not know."""
+    """The request has no token, or one that Keystone does not know; a text is for the log only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,6 @@ def findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iter
 
 def _setting_finding(problem: Problem) -> Finding:
     where = problem.origin or "the environment"
-    fix = f"Fix it in {where}; docs/reference/settings.md describes them all."
+    fix = f"Correct it in {where}; docs/reference/settings.md describes them all."
     hint = f" {problem.hint}." if problem.hint else ""
     return Finding(Level.ERROR, f"{problem.text}.", f"{fix}{hint}")

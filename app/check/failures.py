@@ -20,8 +20,8 @@ _IN_PYTHON = re.compile(r" \(_ssl\.c:\d+\)")
 _USER = re.compile(r"(?<=//)[^/?#\s]*@")
 _PROXY_FIX = "Correct the proxy in the environment, or add the host to no_proxy."
 _TIMEOUT = "no answer in time"
-_NO_TLS = "That port does not speak TLS: enable TLS there, or correct {origin}."
-_OLD_TLS = "The server speaks only old versions of TLS: enable TLS 1.2 or newer there."
+_NO_TLS = "Enable TLS on that port, or correct {origin}."
+_OLD_TLS = "Enable TLS 1.2 or newer on the server, which speaks only older versions."
 _TRUST = (
     "Set OS_CACERT to a file with the certificate of its authority, or replace the certificate."
 )
@@ -37,7 +37,7 @@ _HANDSHAKES = {
     "UNSUPPORTED_PROTOCOL": _OLD_TLS,
     "TLSV1_ALERT_PROTOCOL_VERSION": _OLD_TLS,
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": (
-        "The server demands a client certificate, and the service has none."
+        "Correct {origin}: the server demands a client certificate, and the service has none."
     ),
 }
 _CONNECTIONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (

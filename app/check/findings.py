@@ -20,8 +20,8 @@ class Finding(NamedTuple):
     fix: str = ""
 
     def __str__(self) -> str:
-        """Return one line, whatever a server has said in it."""
-        line = f"{self.level.name.lower():<7} {self.text} {self.fix}".rstrip()
+        """Return one line, whatever a server has said in it: `warning TEXT fix: FIX`."""
+        line = f"{self.level.name.lower():<7} {self.text}{self.fix and f' fix: {self.fix}'}"
         return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 

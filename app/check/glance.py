@@ -13,7 +13,7 @@ from nova_image_shim.check.wire import Step
 from nova_image_shim.settings import Settings
 
 _ADDRESS_FIX = "Correct {origin}: it must be the image service's address."
-_SAME_KEYSTONE = "[keystone_authtoken] in glance-api.conf must name the same Keystone."
+_SAME_KEYSTONE = "Name the same Keystone in [keystone_authtoken] of glance-api.conf."
 
 
 def list_step(session: Session, address: str, origin: str) -> Step:

@@ -24,8 +24,8 @@ _CREDENTIAL_FIX = (
     "create) and set OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET."
 )
 _USER_FIX = (
-    "Name, password or domain is wrong, or the user is disabled: correct OS_USERNAME, OS_PASSWORD "
-    "and OS_USER_DOMAIN_NAME."
+    "Correct OS_USERNAME, OS_PASSWORD and OS_USER_DOMAIN_NAME, or enable the user if it is "
+    "disabled."
 )
 
 
@@ -59,9 +59,8 @@ def login_step(session: Session, user: Keystone, section: str = "") -> Step:
 def _project_fix(user: Keystone) -> str:
     name, project = _names(user)
     return (
-        f"The project {project} does not exist, or the user has no role in it: correct "
-        "OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add --user "
-        f"{name} --project {project} service"
+        "Correct OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, which name no project of this user, "
+        f"or run: openstack role add --user {name} --project {project} service"
     )
 
 

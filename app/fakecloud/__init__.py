@@ -15,10 +15,10 @@ from nova_image_shim.auth.caller import Authenticate, Caller, Unauthenticated
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.app import mount_control_plane
 from nova_image_shim.fakecloud.hosts import guard_host
-from nova_image_shim.fakecloud.identity.identity import Identity
+from nova_image_shim.fakecloud.identity.identity import Identity, Unauthorized
 from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.fakecloud.services import register_services
-from nova_image_shim.fakecloud.welcome import welcome
+from nova_image_shim.fakecloud.welcome import docs_examples, docs_token, welcome
 from nova_image_shim.observability.trace import CURRENT
 from nova_image_shim.settings import Settings
 
@@ -55,6 +55,8 @@ def create_cloud_app(
     app.extensions["fake_cloud"] = cloud
     app.extensions["fake_authenticate"] = authenticate
     app.extensions["welcome"] = partial(welcome, cloud.seed)
+    app.extensions["docs_token"] = partial(docs_token, cloud)
+    app.extensions["docs_examples"] = partial(docs_examples, cloud)
     if not settings.fake_open:
         guard_host(app, settings)
     register_services(app, settings)
@@ -66,9 +68,10 @@ def _authenticate_by(identity: Identity) -> Authenticate:
     """Return what finds the caller of a token in the embedded identity."""
 
     def authenticate(request: Request, _project_id: str | None, /) -> Caller:
-        token = identity.validate(request.headers.get("X-Auth-Token", "").strip())
-        if token is None:
-            raise Unauthenticated
+        try:
+            token = identity.require(request.headers.get("X-Auth-Token", "").strip())
+        except Unauthorized as error:
+            raise Unauthenticated(str(error)) from error
         CURRENT.get().token = token.id
         project_id = token.project.id if token.project else None
         return Caller(token.user.id, project_id, roles=frozenset(token.roles))

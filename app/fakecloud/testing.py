@@ -36,9 +36,7 @@ class LegacyCloud(FakeCloud):
     @property
     def token(self) -> str:
         """Return a valid token for the user and project; the fixed one if there is one."""
-        if self.identity.validate(self.project_name):
-            return self.project_name
-        return self.identity.issue(self._user, self._project, ("password",)).id
+        return self.identity.token_for(self._user, self._project)
 
     def environ(self) -> dict[str, str]:
         """Return the environment with which OpenStack's clients log in, without a proxy."""

@@ -1,12 +1,43 @@
-"""gunicorn's master, kept alive where a reload or a new worker fails.
+"""gunicorn's master: it does not start on a port in use, and survives a failed reload or fork.
 
 gunicorn ends it if its configuration cannot be read again, and if a process cannot be forked: the
 workers that still serve would end with it.
 """
 
+import errno
+import os
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+# Their sockets are open already: those of systemd, and of the gunicorn that this one replaces.
+_INHERITED = {"LISTEN_FDS", "GUNICORN_FD"}
+_REASONS = {
+    errno.EADDRINUSE: "the port is in use: stop the process that has it, or choose another port",
+    errno.EADDRNOTAVAIL: "this machine does not have that address: choose one of its own",
+}
+
+
+def require_free_ports(cfg: Any) -> None:
+    """Bind each TCP address of gunicorn's configuration once; gunicorn itself would try for 5 s.
+
+    Raises:
+        OSError: an address cannot be bound.
+    """
+    if cfg.reuse_port or not _INHERITED.isdisjoint(os.environ):
+        return
+    for address in cfg.address:
+        if isinstance(address, tuple):
+            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+
+
+def reason_of(error: OSError) -> str:
+    """Return why an address cannot be bound, and what to do."""
+    return _REASONS.get(error.errno or 0, str(error))
 
 
 def guard(server: Any, read_again: Callable[[], object]) -> None:

@@ -54,8 +54,15 @@ class _Progress:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("logs", nargs="*", metavar="LOG", default=["-"])
-    parser.add_argument("--format", choices=sorted(FORMATS), default="table")
+    parser.add_argument(
+        "logs", nargs="*", metavar="LOG", default=["-"], help="a file (default: standard input)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=sorted(FORMATS),
+        default="table",
+        help="table for people, csv or json for programs (default: table)",
+    )
     parser.add_argument(
         "--by",
         type=_fields,

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,11 @@ from nova_image_shim.api.schemas import list_query as schemas
 from nova_image_shim.api.schemas import metadata, metadata_v21
 from nova_image_shim.api_docs import load_document
 from nova_image_shim.auth.any_token import accept_any_token
+from nova_image_shim.fakecloud import create_cloud_app
+from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.document import Document as SeedDocument
 from nova_image_shim.fakecloud.image_file import load_images
+from nova_image_shim.fakecloud.seed import to_seed
 from nova_image_shim.settings import Settings
 from nova_image_shim.settings.brownout import Brownout
 
@@ -68,6 +73,14 @@ def ask(client: FlaskClient, operation: Operation, **request: Any) -> TestRespon
 
 def test_it_is_valid() -> None:
     OpenAPIV31SpecValidator(DOCUMENT.document).validate()
+
+
+def test_path_parameters_come_first() -> None:
+    for item in DOCUMENT.document["paths"].values():
+        assert "parameters" not in item  # Swagger UI would show them after the operation's own
+    for operation in OPERATIONS:
+        places = [parameter["in"] != "path" for parameter in operation.parameters]
+        assert sorted(places) == places, str(operation)
 
 
 @pytest.mark.parametrize("mounts", [MOUNTS, ("v2",), ("v1.1", "v2"), ("v2.1",), ()])
@@ -176,6 +189,12 @@ def test_each_answer_shown_is_of_its_schema(
     DOCUMENT.schema(content["schema"]).validate(content["example"])
 
 
+def test_every_answer_has_an_example() -> None:
+    shown = {(name, media_type) for name, media_type, _ in examples()}
+    responses = DOCUMENT.document["components"]["responses"]
+    assert shown == {(n, each) for n, told in responses.items() for each in told.get("content", {})}
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_each_operation_answers_what_is_shown(operation: Operation) -> None:
     answer = ask(served(), operation)
@@ -202,9 +221,8 @@ REFUSING_STORE = Refusing()
 REFUSING = app(Settings(), REFUSING_STORE).test_client()
 
 
-def refusing(error: type[port.ImageServiceError]) -> FlaskClient:
-    words = ("no-image",) if error is port.MarkerNotFound else ("Glance's words",)
-    REFUSING_STORE.error = error(*words)
+def refusing(error: type[port.ImageServiceError], words: str = "Glance's words") -> FlaskClient:
+    REFUSING_STORE.error = error("no-image" if error is port.MarkerNotFound else words)
     REFUSING_STORE.error.retry_after = "7"
     return REFUSING
 
@@ -242,6 +260,69 @@ def provoke(operation: Operation, status: int) -> TestResponse:
     if status in REFUSED:
         return ask(served(), operation, **REFUSED[status])
     return ask(refusing(ERROR_OF[status]), operation)
+
+
+IMAGE = "/v2/demo/images/155d900f-4e14-4e4c-a73d-069cbf4541e6"
+GOLDEN = "/v2/demo/images/2f6f4a1e-5c0b-4c35-9f6e-3a1d1c2b0006"
+OLD, NEW = ("application/json", "application/json; charset=UTF-8")
+HAS_SNAPSHOT = "The image cannot be deleted because it has snapshot(s)."
+Clients = Callable[[], FlaskClient]
+# A request whose answer is the example of this response.
+PROVOKED: list[tuple[str, str, Clients, str, dict[str, Any]]] = [
+    ("BadRequest", NEW, served, "/v2/demo/images?limit=x", {}),
+    ("BadHost", NEW, served, "/", {"headers": {"Host": "a b"}}),
+    ("Unauthorized", OLD, served, IMAGE, {"headers": {}}),
+    ("Unauthorized", NEW, partial(refusing, port.ImageNotAuthenticated), IMAGE, {}),
+    ("Forbidden", NEW, served, GOLDEN, {"method": "DELETE"}),
+    ("ItemNotFound", NEW, served, "/v2/demo/images/none", {}),
+    (
+        "NotAcceptable",
+        NEW,
+        served,
+        "/v2.1/images",
+        {"headers": {"X-Auth-Token": "demo", "OpenStack-API-Version": "compute 2.36"}},
+    ),
+    ("ConflictingRequest", NEW, partial(refusing, port.ImageConflict, HAS_SNAPSHOT), IMAGE, {}),
+    ("Gone", NEW, lambda: BROWNED_OUT, IMAGE, {}),
+    ("OverLimit", NEW, served, f"{IMAGE}/metadata", {"method": "POST", "data": b" " * 10**6}),
+    (
+        "BadMediaType",
+        NEW,
+        served,
+        f"{IMAGE}/metadata",
+        {"method": "POST", "data": b"x", "content_type": "image/png"},
+    ),
+    ("TooManyRequests", NEW, partial(refusing, port.ImageServiceBusy), IMAGE, {}),
+    ("ComputeFault", NEW, partial(refusing, port.ImageServiceFailed), IMAGE, {}),
+    ("ServiceUnavailable", NEW, partial(refusing, port.ImageServiceUnavailable), IMAGE, {}),
+    ("Unhealthy", "text/plain; charset=UTF-8", lambda: DISABLED, "/healthcheck", {}),
+    ("Unhealthy", NEW, lambda: DISABLED, "/healthcheck", {"headers": {"Accept": OLD}}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "client", "path", "asked"),
+    PROVOKED,
+    ids=[f"{name} {media_type}" for name, media_type, *_ in PROVOKED],
+)
+def test_each_refusal_that_is_shown_is_real(
+    name: str, media_type: str, client: Clients, path: str, asked: dict[str, Any]
+) -> None:
+    request = {"method": "GET", "headers": {"X-Auth-Token": "demo"}} | asked
+    answer = client().open(path, **request)
+    example = DOCUMENT.document["components"]["responses"][name]["content"][media_type]["example"]
+    shown = answer.json if answer.is_json else answer.text
+    assert (media_type, example) == (answer.content_type, shown)
+
+
+def test_every_refusal_that_is_shown_is_provoked() -> None:
+    statuses = {
+        told["$ref"].rpartition("/")[2]
+        for operation in OPERATIONS
+        for status, told in operation.body["responses"].items()
+        if int(status) >= 400 and "$ref" in told
+    }
+    assert statuses == {name for name, *_ in PROVOKED}
 
 
 WITHOUT_MICROVERSIONS = ("/v2/", "/v1.1/")
@@ -334,3 +415,89 @@ def test_below_a_path_in_front_all_addresses_are_below_it_too() -> None:
     addresses = re.findall(r'(?:src|href|data-document)="([^"]+)"', page)
     assert 6 == len(addresses)
     assert [] == [each for each in addresses if not each.startswith("/compute/")]
+
+
+USER = {"name": "ann", "password": "hunter2-hunter2", "roles": {"acme": ["member"]}}
+OWN = {"id": "plain", "owner": "acme"}
+DESCRIBED = {"id": "described", "owner": "acme", "architecture": "x86_64"}
+LOCKED = {"id": "locked", "owner": "acme", "architecture": "x86_64", "protected": True}
+UNFINISHED = {"id": "unfinished", "owner": "acme", "architecture": "x86_64", "status": "queued"}
+FOREIGN = {"id": "foreign", "owner": "else", "visibility": "public"}
+STATIC = {
+    name: DOCUMENT.resolve({"$ref": f"#/components/parameters/{name}"})["example"]
+    for name in ("tenant_id", "image_id")
+}
+
+
+def filled_in(seed: dict[str, Any]) -> tuple[FlaskClient, dict[str, str], str]:
+    """Return a client of a cloud, and its examples and token."""
+    cloud = FakeCloud(to_seed(SeedDocument("seed", seed)))
+    client = create_cloud_app(Settings(backend="memory"), cloud).test_client()
+    document = client.get("/openapi.json").json
+    assert document
+    parameters = document["components"]["parameters"]
+    (token,) = re.findall(r'data-token="(.*?)"', client.get("/docs").text)
+    return client, {name: parameters[name]["example"] for name in STATIC}, token
+
+
+@pytest.mark.parametrize(
+    ("seed", "examples"),
+    [
+        ({}, STATIC),
+        ({"projects": [{"name": "acme"}], "users": [USER]}, {"tenant_id": "acme"}),
+        ({"images": [FOREIGN]}, {}),
+        ({"images": [{"id": "one", "owner": "demo"}]}, {"image_id": "one"}),
+        *(
+            (
+                {"projects": [{"name": "acme"}], "users": [USER], "images": images},
+                {"tenant_id": "acme", "image_id": image_id},
+            )
+            for images, image_id in (
+                ([FOREIGN, OWN], "plain"),
+                ([FOREIGN, LOCKED, OWN, DESCRIBED], "described"),
+                ([UNFINISHED, OWN], "plain"),
+                ([UNFINISHED], "unfinished"),
+            )
+        ),
+        (
+            {
+                "projects": [{"name": "Team A", "id": "0a"}],
+                "users": [USER | {"roles": {"0a": ["member"]}}],
+            },
+            {"tenant_id": "0a"},
+        ),
+    ],
+)
+def test_the_embedded_cloud_fills_in_what_works(
+    seed: dict[str, Any], examples: dict[str, str]
+) -> None:
+    client, found, token = filled_in(seed)
+    assert STATIC | examples == found
+    headers = {"X-Auth-Token": token}
+    assert 200 == client.get(f"/v2/{found['tenant_id']}/images", headers=headers).status_code
+    if "image_id" in examples:
+        path = f"/v2/{found['tenant_id']}/images/{found['image_id']}"
+        assert 200 == client.get(path, headers=headers).status_code
+
+
+def test_where_nobody_can_log_in_nothing_is_filled_in() -> None:
+    _, found, token = filled_in({"projects": [{"name": "acme"}], "users": []})
+    assert (STATIC, "") == (found, token)
+
+
+def test_a_deleted_image_is_no_longer_an_example() -> None:
+    client, found, token = filled_in({})
+    path = f"/v2/demo/images/{found['image_id']}"
+    assert 204 == client.delete(path, headers={"X-Auth-Token": token}).status_code
+    document = client.get("/openapi.json").json
+    assert document
+    assert found["image_id"] != document["components"]["parameters"]["image_id"]["example"]
+    assert (
+        load_document(MOUNTS)["components"]["parameters"]["image_id"]["example"]
+        == STATIC["image_id"]
+    )
+
+
+def test_over_a_real_cloud_no_token_is_filled_in() -> None:
+    page = app(Settings(docs=True)).test_client().get("/docs").text
+    assert 'data-token=""' in page

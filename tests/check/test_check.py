@@ -40,7 +40,7 @@ def found(environ: dict[str, str]) -> list[tuple[Level, str, str]]:
 
 
 def test_every_problem_in_the_settings_is_an_error() -> None:
-    fix = "Fix it in the environment; docs/reference/settings.md describes them all."
+    fix = "Correct it in the environment; docs/reference/settings.md describes them all."
     assert [
         (Level.ERROR, "SHIM_THREADS='x' must be a whole number from 1 to 256.", fix),
         (Level.ERROR, "SHIM_COMPRESS='2' must be 1 (on) or 0 (off).", fix),
@@ -88,7 +88,7 @@ def test_each_finding_is_a_line(program: Callable[..., tuple[int, str]], token_f
     status, out = program("--token-file", str(token_file), SHIM_MEMCACHED_SERVERS=nobody)
     first, second, *others = out.splitlines()
     assert (1, "ok      The settings are valid.") == (status, first)
-    start = f"warning memcached at {nobody} does not answer: Connection refused. Start it, or"
+    start = f"warning memcached at {nobody} does not answer: Connection refused. fix: Start it,"
     assert second.startswith(start)
     assert all(line.startswith("ok      ") for line in others)
 

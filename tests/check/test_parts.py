@@ -104,4 +104,4 @@ def test_the_reason_of_a_failure_is_its_innermost_readable_one(
 
 def test_a_finding_is_one_line_of_printable_characters() -> None:
     finding = Finding(Level.ERROR, "caf\u00e9\nok \x1b[31m \udcff\u2028", "Fix it.")
-    assert "error   caf\u00e9\\nok \\x1b[31m \\udcff\\u2028 Fix it." == str(finding)
+    assert "error   caf\u00e9\\nok \\x1b[31m \\udcff\\u2028 fix: Fix it." == str(finding)

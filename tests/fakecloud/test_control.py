@@ -20,7 +20,8 @@ from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.app import create_control_app
 from nova_image_shim.fakecloud.control.journal import Journal
 from nova_image_shim.fakecloud.control.rules import RuleSchema
-from nova_image_shim.fakecloud.seed import load_seed
+from nova_image_shim.fakecloud.document import Document
+from nova_image_shim.fakecloud.seed import load_seed, to_seed
 from nova_image_shim.settings import Settings
 
 JSON = "application/json"
@@ -105,6 +106,45 @@ def test_a_browser_gets_a_page_and_other_clients_json(
 ) -> None:
     answer = client.get("/_fake/", headers={"Accept": accept} if accept else {})
     assert content_type == answer.content_type
+
+
+ANN = {"name": "ann", "password": "hunter2", "roles": {"acme": ["member"]}}
+FIXED = "the tokens demo, alt, admin always work, each for the project of its name"
+
+
+@pytest.mark.parametrize(
+    ("seed", "settings", "hint", "password", "has_docs"),
+    [
+        ({}, {}, FIXED, "demo", True),
+        ({}, {"docs": False}, FIXED, "demo", False),
+        (
+            {"projects": [{"name": "alt"}]},
+            {},
+            "the token alt always works, each for the project of its name",
+            "alt",
+            True,
+        ),
+        (
+            {"projects": [{"name": "acme"}], "users": [ANN]},
+            {},
+            "the passwords are those of the seed file",
+            "...",
+            True,
+        ),
+    ],
+)
+def test_the_page_shows_how_to_log_in_and_no_password_of_a_seed(
+    seed: dict[str, Any], settings: dict[str, Any], hint: str, password: str, has_docs: bool
+) -> None:
+    cloud = FakeCloud(to_seed(Document("seed", seed)))
+    named = Settings(backend="memory", fake_hosts=("fake_cloud",), **settings)
+    client = LocalClient(create_cloud_app(named, cloud))
+    page = client.get("/_fake/", headers={"Accept": "text/html", "Host": "fake_cloud:1"}).text
+    assert hint in " ".join(page.split())
+    assert [password] == re.findall(r"OS_PASSWORD=(\S+)", page)
+    assert "OS_AUTH_URL=http://fake_cloud:1/identity/v3 " in page
+    assert "hunter2" not in page
+    assert has_docs == ('href="../docs"' in page)
 
 
 NOTHING = error(404, "Not Found", "there is nothing at this path: GET /_fake/ lists the calls")
@@ -336,9 +376,26 @@ def agent() -> FlaskClient:
     return client
 
 
-def test_all_requests_but_the_control_planes_are_recorded(agent: FlaskClient) -> None:
-    agent.get("/_fake/images")
-    agent.get("/healthcheck")
+PAGES = ["/docs", "/docs/", "/docs/swagger-ui.css", "/docs/none", "/openapi.json", "/favicon.ico"]
+
+
+@pytest.mark.parametrize("path", ["/_fake/", "/_fake/static/control.js", "/healthcheck", *PAGES])
+def test_what_browsers_and_probes_load_is_not_recorded_and_meets_no_rule(
+    path: str, agent: FlaskClient
+) -> None:
+    with agent.get(path) as usual:
+        agent.post("/_fake/rules", json={"status": 500})
+    with agent.get(path) as answer:
+        assert (usual.status_code, []) == (answer.status_code, journal(agent))
+
+
+@pytest.mark.parametrize("path", ["/docs.json", "/docsx", "/v2/docs", "/openapi", "/v2/demo/docs/"])
+def test_a_path_that_only_resembles_those_is_recorded(path: str, agent: FlaskClient) -> None:
+    agent.get(path)
+    assert [path] == [entry["path"] for entry in journal(agent)]
+
+
+def test_all_requests_of_clients_are_recorded(agent: FlaskClient) -> None:
     agent.get("/v2/demo/images?name=a%20b&limit=1")
     agent.delete("/v2/demo/images/none", headers={"User-Agent": ""})
     agent.get("/nowhere")

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from support.browser import IS_THERE, MISSING, By, Select, WebDriverWait, chromium, look
+from support.browser import (
+    IS_THERE,
+    MISSING,
+    By,
+    Select,
+    StaleElementReferenceException,
+    WebDriverWait,
+    chromium,
+    look,
+)
 from support.fakes import serve
 from werkzeug.wrappers import Response
+
+from nova_image_shim.fakecloud.welcome import first_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,12 +84,27 @@ class Page:
         path = f'//button[normalize-space()="{label}" or @aria-label="{label}"]'
         return self.driver.find_element(By.XPATH, path)
 
-    def press(self, label: str, said: str = "Done.") -> None:
-        """Press a button and wait for the answer."""
-        self.driver.execute_script('document.getElementById("result").textContent = ""')
-        self.button(label).click()
+    def press(self, label: str, said: str) -> None:
+        """Press a button, agree to its question if it has one, and wait for the answer below it."""
+        button = self.button(label)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+        place, asks = button.rect, button.get_dom_attribute("data-confirm")
+        button.click()
+        if asks:
+            self.driver.switch_to.alert.accept()
         self.wait(lambda: self.text("result"))
         assert said == self.text("result")
+        self.wait(lambda: self._is_below(button, place))
+
+    def _is_below(self, button: WebElement, place: dict[str, int]) -> bool:
+        """Tell whether the result is just below a button, or below the place of a deleted one."""
+        with suppress(StaleElementReferenceException):
+            place = button.rect
+        shown = self.driver.find_element(By.ID, "result").rect
+        gap = shown["y"] - (place["y"] + place["height"])
+        is_left = place["x"] > shown["x"] + shown["width"]
+        is_right = shown["x"] > place["x"] + place["width"]
+        return 0 <= gap < 10 and not is_left and not is_right
 
     def fill(self, **fields: str) -> None:
         for name, value in fields.items():
@@ -120,7 +148,7 @@ def test_the_page_warns_that_nothing_is_secure(page: Page) -> None:
 
 
 def test_new_requests_appear(page: Page, legacy_cloud: LegacyCloud) -> None:
-    assert "No requests yet. Point a client at this address." == page.text("requests")
+    assert page.text("requests").startswith("No requests yet.")
     ask(legacy_cloud, "/v2/demo/images?limit=1", "one-client/1.0")
     page.wait(lambda: "one-client/1.0" in page.text("requests"))
     ask(legacy_cloud, "/v2/demo/images/none", "other-client/2.0")
@@ -139,7 +167,7 @@ def test_changed_images_appear(page: Page, legacy_cloud: LegacyCloud) -> None:
     cells = page.driver.find_elements(By.CSS_SELECTOR, "#images tbody td")
     expected = ["lonely\none", "queued", "shared", "alt", "1970-01-01T00:00:00Z", "Delete"]
     assert expected == [cell.text for cell in cells]
-    page.press("Delete image one")
+    page.press("Delete image one", "Image one is deleted.")
     page.wait(lambda: page.text("images") == "No images. Reset to restore those of the seed.")
     assert [] == legacy_cloud.images()
 
@@ -161,7 +189,7 @@ def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud)
         "times": 2,
     }
     page.fill(**{name: str(value) for name, value in given.items()})
-    page.press("Add rule")
+    page.press("Add rule", "Added.")
     (rule,) = legacy_cloud.rules()
     expected = {**given, "hits": 0}
     assert expected == {key: rule[key] for key in rule if key != "id"}
@@ -171,7 +199,7 @@ def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud)
     matches = "GET /v2/* by *client* query * project demo"
     for word in (matches, "503", "Retry-After 7", "0.01 s delay", "body garbage"):
         assert word in page.text("rules")
-    page.press(f"Delete rule {rule['id']}")
+    page.press(f"Delete rule {rule['id']}", f"Rule {rule['id']} is deleted.")
     assert [] == legacy_cloud.rules()
     page.wait(lambda: page.text("rules").startswith("No rule"))
     assert [] == page.complaints()
@@ -179,9 +207,9 @@ def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud)
 
 def test_the_close_effect_is_a_checkbox(page: Page, legacy_cloud: LegacyCloud) -> None:
     page.driver.find_element(By.NAME, "close").click()
-    page.press("Add rule")
+    page.press("Add rule", "Added.")
     assert [True] == [rule["close"] for rule in legacy_cloud.rules()]
-    page.press("Delete all")
+    page.press("Delete all", "All deleted.")
     assert [] == legacy_cloud.rules()
 
 
@@ -195,23 +223,62 @@ def test_an_invalid_rule_shows_the_error(page: Page, legacy_cloud: LegacyCloud) 
 
 def test_the_clock_is_moved_and_set_back(page: Page, legacy_cloud: LegacyCloud) -> None:
     page.fill(advance_seconds="7200")
-    page.press("Advance")
+    page.press("Advance", "Advanced.")
     assert 7200 == legacy_cloud.ahead_seconds
     page.wait(lambda: "7200 s ahead" in page.text("clock"))
-    page.press("Back to now")
+    page.press("Back to now", "Set back.")
     assert 0 == legacy_cloud.ahead_seconds
 
 
 def test_requests_are_cleared_and_all_is_reset(page: Page, legacy_cloud: LegacyCloud) -> None:
     ask(legacy_cloud, "/v2/demo/images", "one-client/1.0")
     page.wait(lambda: "one-client" in page.text("requests"))
-    page.press("Clear")
+    page.press("Clear", "Cleared.")
     assert [] == legacy_cloud.requests()
     legacy_cloud.load_images([])
     legacy_cloud.add_rule(status=503)
-    page.press("Reset to the seed")
+    page.press("Reset to the seed", "Reset.")
     assert [] == legacy_cloud.rules()
     assert IMAGE_ID in [image["id"] for image in legacy_cloud.images()]
+
+
+@pytest.mark.parametrize(
+    ("label", "question"),
+    [
+        (
+            "Reset to the seed",
+            "Reset to the seed? Changed images, tokens, rules, requests and the clock are lost.",
+        ),
+        ("Clear", "Delete all requests from the list?"),
+        ("Delete all", "Delete all fault rules?"),
+        ("Delete rule 1", "Delete rule 1?"),
+        ("Delete image one", "Delete image one, lonely?"),
+        ("Delete image two", "Delete image two?"),
+    ],
+)
+def test_nothing_is_deleted_or_reset_before_a_question_is_answered(
+    label: str, question: str, page: Page, legacy_cloud: LegacyCloud
+) -> None:
+    legacy_cloud.load_images([{"id": "one", "name": "lonely"}, {"id": "two"}])
+    rule = legacy_cloud.add_rule(path="/nowhere", status=503)["id"]
+    ask(legacy_cloud, "/v2/demo/images", "one-client/1.0")
+    page.driver.refresh()
+    before = legacy_cloud.images(), legacy_cloud.rules(), legacy_cloud.requests()
+    page.button(label.replace("rule 1", f"rule {rule}")).click()
+    alert = page.driver.switch_to.alert
+    assert question.replace("rule 1", f"rule {rule}") == alert.text
+    alert.dismiss()
+    assert "" == page.text("result")
+    assert before == (legacy_cloud.images(), legacy_cloud.rules(), legacy_cloud.requests())
+
+
+def test_it_leads_to_a_login_and_to_the_api(page: Page, legacy_cloud: LegacyCloud) -> None:
+    version = f"nova-image-shim {metadata.version('nova-image-shim')}"
+    assert f"Fake cloud {version}" == page.driver.find_element(By.TAG_NAME, "h1").text
+    expected = "\n".join(first_commands(legacy_cloud.seed, legacy_cloud.url)).strip()
+    assert expected == page.text("login")
+    page.driver.find_element(By.PARTIAL_LINK_TEXT, "/docs").click()
+    assert f"{legacy_cloud.url}/docs" == page.driver.current_url
 
 
 def test_markup_is_shown_as_text(page: Page, legacy_cloud: LegacyCloud) -> None:

@@ -25,6 +25,8 @@ from support.identity_answers import (
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.document import Document
+from nova_image_shim.fakecloud.seed import to_seed
 from nova_image_shim.settings import Settings
 
 
@@ -317,6 +319,42 @@ def test_the_log_shows_no_token_and_no_password(
     assert [] == [line for line in lines if token[1:] in line or "hunter2" in line]
     assert any("/v2.0/tokens/***" in line for line in lines)
     assert "401: wrong password for user 'demo'" in lines
+
+
+SECRETIVE = {"projects": [{"name": "acme"}], "users": [{"name": "ann", "password": "hunter2"}]}
+STANDARD = "these always work: demo, alt, admin"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/demo/images", "/v2.1/images", "/image/v2/images", "/identity/v3/auth/catalog"]
+)
+@pytest.mark.parametrize(
+    ("seed", "token", "reason"),
+    [
+        ({}, "", f"missing; {STANDARD}"),
+        ({}, "made-up", f"invalid or expired; {STANDARD}"),
+        ({"projects": [{"name": "alt"}]}, "x", "invalid or expired; these always work: alt"),
+        (SECRETIVE, "x", "invalid or expired; /_fake/ shows how to log in"),
+    ],
+)
+def test_the_log_names_the_tokens_that_would_work(
+    path: str, seed: dict[str, Any], token: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    cloud = FakeCloud(to_seed(Document("seed", seed)))
+    client = create_cloud_app(Settings(backend="memory"), cloud).test_client()
+    answer = client.get(path, headers={"X-Auth-Token": token} if token else {})
+    hints = [line for line in caplog.messages if line.startswith("401: ")]
+    assert (401, [f"401: the token is {reason}"]) == (answer.status_code, hints)
+
+
+def test_the_log_says_that_any_token_would_work(
+    fake_cloud: FakeCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    settings = Settings(backend="memory", fake_open=True)
+    create_cloud_app(settings, fake_cloud).test_client().get("/v2/demo/images")
+    assert "401: the token is missing; any text works as one" in caplog.messages
 
 
 def test_the_glance_backend_has_none_of_these_paths(client: FlaskClient) -> None:

@@ -242,8 +242,8 @@ X86, NO_KERNEL = {"architecture": "x86_64"}, {"kernel_id": "nokernel", "ramdisk_
 OF_IMAGE = {"kernel_id": "155d900f-4e14-4e4c-a73d-069cbf4541e6", "ramdisk_id": None}
 AUTO, NOT_AUTO = {"auto_disk_config": "True"}, {"auto_disk_config": "False"}
 SAMPLES: list[tuple[str, str, dict[str, Any]]] = [
-    ("70a599e0-31e7-49b7-b260-868f441e862b", "fakeimage7", X86 | AUTO | NO_KERNEL),
     ("155d900f-4e14-4e4c-a73d-069cbf4541e6", "fakeimage123456", X86 | NO_KERNEL),
+    ("70a599e0-31e7-49b7-b260-868f441e862b", "fakeimage7", X86 | AUTO | NO_KERNEL),
     ("a2459075-d96c-40d5-893e-577ff92e721c", "fakeimage123456", NO_KERNEL),
     ("a440c04b-79fa-479c-bed1-0b816eaec379", "fakeimage6", X86 | NOT_AUTO | NO_KERNEL),
     ("c905cedb-7281-47e4-8a62-f26bc5fc4c77", "fakeimage123456", OF_IMAGE),
@@ -264,8 +264,8 @@ SAMPLES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-def test_the_shipped_file_begins_with_the_samples_of_the_apis_document() -> None:
-    shipped = load_images()[: len(SAMPLES)]
+def test_the_shipped_file_ends_with_the_samples_of_the_apis_document() -> None:
+    shipped = load_images()[-len(SAMPLES) :]
     usual = {"owner": "demo", "disk_format": "qcow2", "container_format": "bare"}
     times = {"created_at": FIRST, "updated_at": FIRST}
     assert [
@@ -284,7 +284,22 @@ def test_the_shipped_file_holds_an_image_of_each_kind() -> None:
     assert len(images) == len({image["id"] for image in images}) == 18
 
 
+def test_the_shipped_file_begins_with_the_images_that_differ_most() -> None:
+    first = load_images()[: -len(SAMPLES)]
+    assert [
+        "cirros-0.6.3",
+        "web-1-before-upgrade",
+        "golden",
+        "shared-with-demo",
+        "Café 日本 🐍",
+        "upload-not-begun",
+        "upload-under-way",
+        "under-review",
+        "alt-only",
+    ] == [image["name"] for image in first]
+
+
 def test_each_call_returns_new_images() -> None:
     first, second = load_images(), load_images()
     first[0]["name"] = "changed"
-    assert "fakeimage7" == second[0]["name"]
+    assert "cirros-0.6.3" == second[0]["name"]

@@ -372,8 +372,8 @@ def test_a_port_in_use_ends_the_start(tmp_path: Path) -> None:
     text = str(failure.value)
     assert "Traceback" not in text
     assert (
-        f"nova-image-shim cannot start:\nSHIM_METRICS_BIND='{bind}': "
-        "[Errno 98] Address already in use"
+        f"nova-image-shim cannot start: SHIM_METRICS_BIND='{bind}': the port is in use: stop the "
+        "process that has it, or choose another port\n"
     ) in text
 
 

@@ -314,15 +314,14 @@ BROKEN: dict[str, tuple[SetUp, str, str]] = {
     "wrong_password": (
         changed(OS_PASSWORD="a-wrong-password"),
         LOGIN + HIDDEN,
-        "Name, password or domain is wrong, or the user is disabled: correct OS_USERNAME, "
-        "OS_PASSWORD and OS_USER_DOMAIN_NAME.",
+        "Correct OS_USERNAME, OS_PASSWORD and OS_USER_DOMAIN_NAME, or enable the user if it is "
+        "disabled.",
     ),
     "wrong_project": (
         changed(OS_PROJECT_NAME="no-such-project"),
         LOGIN + HIDDEN,
-        "The project no-such-project does not exist, or the user has no role in it: correct "
-        "OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, or run: openstack role add --user "
-        "nova-image-shim --project no-such-project service",
+        "Correct OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME, which name no project of this user, "
+        "or run: openstack role add --user nova-image-shim --project no-such-project service",
     ),
     "wrong_region": (
         changed(OS_REGION_NAME="RegionTwo"),
@@ -370,7 +369,7 @@ BROKEN: dict[str, tuple[SetUp, str, str]] = {
     "tls_where_there_is_none": (
         tls_where_there_is_none,
         LOGIN + "does not agree on TLS: ",
-        "That port does not speak TLS: enable TLS there, or correct OS_AUTH_URL.",
+        "Enable TLS on that port, or correct OS_AUTH_URL.",
     ),
     "late_clock": (
         late_clock,

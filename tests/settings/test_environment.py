@@ -158,6 +158,6 @@ def test_check_fails_for_an_unknown_name_and_goes_on() -> None:
     first, last = findings(MEMORY | {"SHIM_CACHE_SECOND": "5"})
     assert str(first) == (
         "error   SHIM_CACHE_SECOND is not a setting; the nearest one is SHIM_CACHE_SECONDS. "
-        "Fix it in the environment; docs/reference/settings.md describes them all."
+        "fix: Correct it in the environment; docs/reference/settings.md describes them all."
     )
     assert str(last).startswith("ok      The embedded cloud needs nothing else")

@@ -8,11 +8,20 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed; run `make test-live`")
 
+from selenium.common import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-__all__ = ["By", "Chrome", "Select", "WebDriverWait", "chromium", "look"]
+__all__ = [
+    "By",
+    "Chrome",
+    "Select",
+    "StaleElementReferenceException",
+    "WebDriverWait",
+    "chromium",
+    "look",
+]
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")

@@ -47,21 +47,21 @@ class SwaggerPage:
         """Choose the mount that calls go to."""
         Select(self._all(".servers select")[0]).select_by_value(url)
 
-    def authorize(self, token: str) -> None:
-        """Give the token that calls are made with."""
-        self._all(".btn.authorize")[0].click()
-        self.wait(lambda: self._all(".auth-container input"))[0].send_keys(token)
-        self._all(".auth-btn-wrapper .authorize")[0].click()
-        self._all(".auth-btn-wrapper .btn-done")[0].click()
-
     def execute(self, block: WebElement) -> tuple[int, str]:
         """Make an operation's call as it stands and return the status and body shown."""
         self._all(".try-out__btn", block)[0].click()
         self.wait(lambda: self._all(".execute", block))[0].click()
         answered = ".live-responses-table .response"
         status = self.wait(lambda: self._all(f"{answered} .response-col_status", block))[0]
-        body = self._all(f"{answered} .highlight-code code", block)[0]
-        return int(status.text), body.text
+        body = self._all(f"{answered} .highlight-code code", block)  # none for a 204
+        return int(status.text), "".join(part.text for part in body[:1])
+
+    def parameters(self, block: WebElement) -> list[str]:
+        """Return the names of an operation's parameters in the order shown."""
+        return [
+            row.get_attribute("data-param-name") or ""
+            for row in self._all("tr[data-param-name]", block)
+        ]
 
     def loaded(self) -> list[str]:
         """Return the address of everything that the page has loaded."""

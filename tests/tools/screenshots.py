@@ -32,7 +32,7 @@ def main() -> None:
     with serve_legacy_cloud() as cloud, chromium() as driver:
         show_api_docs(driver, cloud)
         fill(cloud)
-        look(driver, 1000, 1250)
+        look(driver, 1000, 1560)
         driver.get(f"{cloud.url}/_fake/")
         driver.save_screenshot(str(PICTURES / "fake-cloud.png"))
 
@@ -41,11 +41,10 @@ def show_api_docs(driver: Chrome, cloud: LegacyCloud) -> None:
     """Take a screenshot of a call tried on the API's page."""
     look(driver, 1000, 1200)
     page = SwaggerPage(driver, cloud.url)
-    page.authorize(cloud.token)
     page.execute(page.operation("showImage"))
     page.scroll_to("showImage")
     driver.save_screenshot(str(PICTURES / "api-docs.png"))
-    cloud.clear_requests()
+    cloud.reset()
 
 
 def fill(cloud: LegacyCloud) -> None:

@@ -43,6 +43,7 @@ def mount_control_plane(app: Flask, cloud: FakeCloud, settings: Settings) -> Non
     """Mount the control plane at `/_fake`, and apply fault rules to everything else."""
     faulty_app = FaultInjector(app, cloud)
     control_app = create_control_app(cloud, str(settings.bind), settings.fake_hosts)
+    control_app.jinja_env.globals["has_docs"] = settings.serves_docs
     control = DispatcherMiddleware(faulty_app, {"/_fake": control_app})
 
     def either(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

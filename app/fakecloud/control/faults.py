@@ -27,11 +27,14 @@ from nova_image_shim.fakecloud.services import renderer_for
 
 _PROJECT = re.compile(rf"/(?:v1\.1|v2|v2\.1)/(?!(?:{'|'.join(OWN_WORDS)})(?:/|\Z))([^/]+)")
 
+# What probes and browsers load by themselves: health, the page at /docs and its files, an icon.
+_NOT_A_CLIENTS = re.compile(r"/healthcheck(/live)?|/docs(/.*)?|/openapi\.json|/favicon\.ico")
+
 GARBAGE = b'{"this is not JSON": \x00\xff'
 
 
 class FaultInjector:
-    """Record every request of an application, and let fault rules spoil some responses."""
+    """Record the requests of an application's clients, and let fault rules spoil some responses."""
 
     def __init__(self, app: Flask, cloud: FakeCloud) -> None:
         self._context = app.request_context
@@ -43,7 +46,7 @@ class FaultInjector:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, by a fault if a rule matches."""
-        if environ["PATH_INFO"] in {"/healthcheck", "/healthcheck/live"}:
+        if _NOT_A_CLIENTS.fullmatch(environ["PATH_INFO"]):
             return self._app(environ, start_response)
         entry = self._journal.begin(environ)
         start = _recording(entry, start_response)

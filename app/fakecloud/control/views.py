@@ -2,6 +2,7 @@
 
 import codecs
 from functools import partial
+from importlib import metadata
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from marshmallow.validate import Range
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS
 from nova_image_shim.fakecloud.control.rules import Number, load_object
+from nova_image_shim.fakecloud.welcome import first_commands
 from nova_image_shim.translation.ascii_json import JSON
 from nova_image_shim.web.errors import HTTPError
 from nova_image_shim.web.responses import json_response
@@ -161,6 +163,9 @@ def _clock() -> dict[str, Any]:
 
 def _page() -> str:
     images = current_cloud().images()
+    # `request.host` is empty for a name with an underscore, as containers have.
+    root = request.script_root
+    base = f"{request.scheme}://{request.headers['Host']}{root.removesuffix('/_fake')}"
     return render_template(
         "control.html",
         notice=NOTICE,
@@ -169,7 +174,10 @@ def _page() -> str:
         requests=current_cloud().requests(limit=_PAGE_REQUESTS)[::-1],
         rules=current_cloud().rules(),
         clock=_clock(),
-        root=request.script_root,
+        tokens=current_cloud().identity.fixed_tokens,
+        commands="\n".join(first_commands(current_cloud().seed, base)).strip(),
+        version=metadata.version("nova-image-shim"),
+        root=root,
     )
 
 

@@ -165,7 +165,26 @@ class Identity:
         """Return a valid token, or raise `Unauthorized`."""
         if token := self.validate(token_id):
             return token
-        raise Unauthorized("the token is missing or invalid")
+        problem = "invalid or expired" if token_id else "missing"
+        fixed = f"these always work: {', '.join(self._fixed)}" if self._fixed else ""
+        raise Unauthorized(f"the token is {problem}; {fixed or '/_fake/ shows how to log in'}")
+
+    @property
+    def fixed_tokens(self) -> list[str]:
+        """Return the tokens that always work: each is the name of its project."""
+        return list(self._fixed)
+
+    def usual_login(self) -> tuple[User, Project] | None:
+        """Return the holder of a fixed token, or else the first user with a project."""
+        others = ((user, self.projects_of(user)) for user in self._seed.users)
+        found = (*self._fixed.values(), *((user, own[0]) for user, own in others if own))
+        return next(iter(found), None)
+
+    def token_for(self, user: User, project: Project | None) -> str:
+        """Return the project's fixed token, or a new one if it has none."""
+        if project and project.name in self._fixed:
+            return project.name
+        return self.issue(user, project, ("password",)).id
 
     def revoke(self, token_id: str) -> None:
         """Revoke a token; a fixed one stays valid."""

@@ -5,6 +5,18 @@
 const root = document.body.dataset.root;
 const result = document.getElementById("result");
 const INTERVAL = 1000;
+let pressed; // the button that the result belongs to
+
+// Keeps the result below the pressed button. If a refresh removes the button, the result stays.
+function place() {
+  if (!pressed?.isConnected) return;
+  const { left, right, bottom } = pressed.getBoundingClientRect();
+  const width = document.documentElement.clientWidth;
+  const isOnTheLeft = left + right < width;
+  result.style.top = `${bottom + scrollY}px`;
+  result.style.left = isOnTheLeft ? `${left}px` : "auto";
+  result.style.right = isOnTheLeft ? "auto" : `${width - right}px`;
+}
 
 function show(text, isError) {
   result.textContent = text;
@@ -19,9 +31,12 @@ async function refresh() {
     const other = fresh.getElementById(part.id);
     if (part.innerHTML !== other.innerHTML) part.replaceChildren(...other.childNodes);
   }
+  place();
 }
 
-async function send(method, path, body) {
+async function send(button, { method, path }, body) {
+  pressed = button;
+  place();
   try {
     const answer = await fetch(root + path, {
       method,
@@ -29,7 +44,7 @@ async function send(method, path, body) {
       body: method === "DELETE" ? undefined : JSON.stringify(body),
     });
     const error = answer.ok ? null : (await answer.json()).error;
-    show(error ? error.message : "Done.", Boolean(error));
+    show(error ? error.message : button.dataset.done, Boolean(error));
     await refresh();
     return answer.ok;
   } catch {
@@ -45,8 +60,10 @@ function valueOf(input) {
 }
 
 document.addEventListener("click", ({ target }) => {
+  result.textContent = "";
   const button = target.closest("button[data-path]");
-  if (button) send(button.dataset.method, button.dataset.path, {});
+  const question = button?.dataset.confirm;
+  if (button && (!question || confirm(question))) send(button, button.dataset, {});
 });
 
 for (const form of document.forms) {
@@ -54,7 +71,7 @@ for (const form of document.forms) {
     event.preventDefault();
     const named = [...form.elements].filter((input) => input.name);
     const body = Object.fromEntries(named.map((input) => [input.name, valueOf(input)]));
-    if (await send(form.dataset.method, form.dataset.path, body)) form.reset();
+    if (await send(event.submitter, form.dataset, body)) form.reset();
   });
 }
 
