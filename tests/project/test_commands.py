@@ -1,6 +1,8 @@
 """The commands of the Makefile, the scripts of CI and what the documents say of them agree."""
 
+import os
 import re
+import stat
 import subprocess
 import tomllib
 from itertools import chain
@@ -56,6 +58,36 @@ def test_a_command_in_a_document_exists(page: Path) -> None:
 def test_make_alone_explains_the_commands() -> None:
     done = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True)
     assert sorted(targets()) == sorted(re.findall(r"^  make ([a-z-]+) ", done.stdout, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("name", "failing", "ran", "last"),
+    [
+        ("run", "lint", ["test", "lint"], "== make lint: "),
+        ("nightly", "fuzz", run_by("nightly"), "failed: make fuzz\n"),
+    ],
+)
+def test_a_failure_ends_the_run_of_a_change_at_once_and_that_of_a_night_at_its_end(
+    name: str, failing: str, ran: list[str], last: str, tmp_path: Path
+) -> None:
+    programs = {
+        "make": f'echo "$1"; [ "$1" != {failing} ]',
+        "dpkg-query": "echo installed",
+        "apt-get": "exit 1",
+    }
+    for program, text in programs.items():
+        (tmp_path / program).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / program).chmod(stat.S_IRWXU)
+    done = subprocess.run(
+        [ROOT / ".ci" / name],
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode > 0
+    assert ran == [line for line in done.stdout.splitlines() if line in targets()]
+    assert last in done.stderr.splitlines(keepends=True)[-1]
 
 
 # System packages

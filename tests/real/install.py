@@ -120,7 +120,7 @@ def install_service(service: str, python: str) -> None:
     shutil.rmtree(venv, ignore_errors=True)
     _run([python, "-m", "venv", str(venv)])
     arguments = [*_packages(service), "-c", str(constraints(service))]
-    uv = shutil.which("uv")
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if uv is None or not _uv_installs(uv, venv, arguments):
         _run([str(venv / "bin" / "pip"), "install", "-qq", *arguments])
     (venv / "stamp").write_text(fingerprint(service))
