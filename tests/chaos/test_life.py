@@ -23,7 +23,7 @@ from .traffic import SlowGlance, Traffic, nginx
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(
-    NGINX is None, reason="nginx is not installed; run `apt-get install nginx-light`"
+    NGINX is None, reason="nginx is not installed; run `apt-get install nginx`"
 )
 HEADERS = {"X-Auth-Token": token_of("demo")}
 LIST = "/v2/demo/images"

@@ -58,6 +58,13 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     assert [] == [link for link in links if not (page.parent / link).exists()]
 
 
+def test_the_changelog_has_one_section_with_each_heading_once() -> None:
+    page = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert ["Unreleased"] == re.findall("^## (.+)$", page, re.MULTILINE)
+    found = re.findall("^### (.+)$", page, re.MULTILINE)
+    assert found == [name for name in ("Added", "Changed", "Fixed", "Removed") if name in found]
+
+
 IMAGE: Image = {"id": "an-id", "name": "a name", "status": "active", "min_ram": 1, "min_disk": 2}
 PROPERTIES = {"size": 3, "instance_uuid": "a-server", "auto_disk_config": "True", "KEY": "value"}
 TIMES = {"created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-02T00:00:00Z"}

@@ -71,8 +71,9 @@ def find_python() -> str:
         InstallError: there is none, or `REAL_PYTHON` is a different version.
     """
     chosen = os.environ.get("REAL_PYTHON")
-    for candidate in [chosen] if chosen else _candidate_pythons():
-        if _is_supported(candidate):
+    candidates = [chosen] if chosen else _candidate_pythons(SUPPORTED_PYTHONS)
+    for candidate in candidates:
+        if _is_one_of(SUPPORTED_PYTHONS, candidate):
             return candidate
     if chosen:
         raise InstallError(f"REAL_PYTHON={chosen} is not a working CPython 3.12 or 3.13")
@@ -81,15 +82,22 @@ def find_python() -> str:
     )
 
 
-def _candidate_pythons() -> Iterator[str]:
+def python_of(version: str) -> str | None:
+    """Return a CPython of this version, such as "3.12", that can create environments."""
+    return next(
+        (each for each in _candidate_pythons((version,)) if _is_one_of((version,), each)), None
+    )
+
+
+def _candidate_pythons(versions: tuple[str, ...]) -> Iterator[str]:
     yield sys.executable
-    yield from (f"python{version}" for version in SUPPORTED_PYTHONS)
+    yield from (f"python{version}" for version in versions)
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    for version in SUPPORTED_PYTHONS:
+    for version in versions:
         yield from map(str, sorted(pyenv.glob(f"versions/{version}*/bin/python3")))
 
 
-def _is_supported(python: str) -> bool:
+def _is_one_of(versions: tuple[str, ...], python: str) -> bool:
     """Run the interpreter to check, since pyenv puts shims of inactive versions on PATH too."""
     question = "import sys, venv, ensurepip; print(sys.implementation.name, *sys.version_info[:2])"
     try:
@@ -98,7 +106,7 @@ def _is_supported(python: str) -> bool:
         )
     except OSError:
         return False
-    supported = [f"cpython {version.replace('.', ' ')}" for version in SUPPORTED_PYTHONS]
+    supported = [f"cpython {version.replace('.', ' ')}" for version in versions]
     return answer.returncode == 0 and answer.stdout.strip() in supported
 
 
@@ -112,7 +120,7 @@ def install_service(service: str, python: str) -> None:
     shutil.rmtree(venv, ignore_errors=True)
     _run([python, "-m", "venv", str(venv)])
     arguments = [*_packages(service), "-c", str(constraints(service))]
-    uv = shutil.which("uv")
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if uv is None or not _uv_installs(uv, venv, arguments):
         _run([str(venv / "bin" / "pip"), "install", "-qq", *arguments])
     (venv / "stamp").write_text(fingerprint(service))

@@ -1,7 +1,7 @@
 """Run every test target, and end with one table of what was skipped, why, and how to enable it.
 
 A reason to skip ends with the command that enables the test:
-"nginx is not installed; run `apt-get install nginx-light`".
+"nginx is not installed; run `apt-get install nginx`".
 """
 
 import re
