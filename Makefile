@@ -20,7 +20,7 @@
 # make lint               ruff and mypy
 # make docs               the documentation as a site in docs/_build, warnings being errors
 # make dist               the wheel and the sdist in dist/, checked, and an SBOM in CycloneDX's form
-# make pictures           the picture of a request's way, by Debian's graphviz
+# make pictures           the pictures drawn from docs/images/*.dot, by Debian's graphviz
 # make screenshots        the pictures in docs/images, by Debian's chromium and chromium-driver
 
 PYTHON ?= python3
@@ -141,7 +141,7 @@ docs: $(SITE)/installed
 	$(SITE)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build
 
 pictures:
-	dot -Tsvg docs/images/request.dot -o docs/images/request.svg
+	for name in overview request; do dot -Tsvg docs/images/$$name.dot -o docs/images/$$name.svg; done
 
 dist: $(RELEASE)/installed
 	rm -rf dist
