@@ -155,8 +155,8 @@ lock: $(VENV)/bin/uv  ## renew requirements.lock and requirements-dev.lock
 COMPILE = $(VENV)/bin/uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --universal \
 	--python-version 3.11 --custom-compile-command "make lock"
 
-pictures:  ## docs/images/request.svg, drawn by graphviz
-	dot -Tsvg docs/images/request.dot -o docs/images/request.svg
+pictures:  ## the pictures drawn from docs/images/*.dot, by graphviz
+	for name in overview request; do dot -Tsvg docs/images/$$name.dot -o docs/images/$$name.svg; done
 
 screenshots: $(VENV)/tested-live  ## the pictures of docs/images, taken by Chromium
 	PYTHONPATH=tests $(VENV)/bin/python -m tools.screenshots

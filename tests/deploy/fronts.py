@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trustme import LeafCert
 
 DEPLOY = ROOT / "deploy"
+GUIDE = ROOT / "docs" / "how-to" / "deploy.md"
 
 # The configuration that Debian's nginx.conf has around a file in conf.d.
 NGINX_CONF = """

@@ -14,7 +14,7 @@ from support.live import free_port
 from support.paths import ROOT
 
 from .containerfile import Stage, build, container_command, instructions, may_mount
-from .fronts import DEPLOY
+from .fronts import DEPLOY, GUIDE
 
 CONTAINERFILE = DEPLOY / "container" / "Containerfile"
 
@@ -135,8 +135,8 @@ def test_the_build_context_holds_little_more_than_it_copies() -> None:
 
 
 def options_of(*words: str) -> list[set[str]]:
-    """Return the options of each command in Containerfile and README that has these words."""
-    texts = [CONTAINERFILE.read_text().replace("\\\n", " "), (DEPLOY / "README.md").read_text()]
+    """Return the options of each command in Containerfile and the guide that has these words."""
+    texts = [CONTAINERFILE.read_text().replace("\\\n", " "), GUIDE.read_text()]
     lines = [line for text in texts for line in re.split(r"\n|&&", text)]
     found = [line.split() for line in lines if set(words) <= set(line.split())]
     return [{word for word in line if word.startswith("--")} for line in found]

@@ -13,7 +13,7 @@ from support.settings import setting_names
 
 from nova_image_shim.settings import Settings
 
-from .fronts import DEPLOY, environ_of
+from .fronts import DEPLOY, GUIDE, environ_of
 
 kubernetes_validate = pytest.importorskip(
     "kubernetes_validate", reason="kubernetes-validate is not installed; run `make test-deploy`"
@@ -166,7 +166,7 @@ def test_the_metrics_port_can_be_scraped() -> None:
 def test_the_lowest_release_is_stated() -> None:
     lowest = f"Kubernetes {RELEASES[0]} or later"
     assert lowest in (FOLDER / "kustomization.yaml").read_text()
-    assert lowest in (DEPLOY / "README.md").read_text()
+    assert lowest in GUIDE.read_text()
 
 
 @pytest.mark.skipif(not KUBECTL, reason="kubectl 1.27 or later is not installed")

@@ -44,7 +44,7 @@ STOP_TIMES = [
     ("nginx/nova-image-shim.conf", r"proxy_read_timeout +(\d+)s;"),
     ("nginx/instances.conf", r"proxy_read_timeout +(\d+)s;"),
     ("container/Containerfile", r"--stop-timeout (\d+)"),
-    ("README.md", r"--stop-timeout (\d+)"),
+    ("../docs/how-to/deploy.md", r"--stop-timeout (\d+)"),
 ]
 
 

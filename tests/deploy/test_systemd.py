@@ -10,7 +10,7 @@ from support.settings import setting_names
 
 from nova_image_shim.settings import Settings
 
-from .fronts import DEPLOY, environ_of, rendered
+from .fronts import DEPLOY, GUIDE, environ_of, rendered
 
 UNIT = DEPLOY / "systemd" / "nova-image-shim.service"
 SETTINGS = (DEPLOY / "systemd" / "settings.env").read_text()
@@ -63,6 +63,6 @@ def test_the_settings_are_valid_and_known() -> None:
 
 def test_the_settings_are_edited_and_checked_before_the_service_starts() -> None:
     assert "OS_PASSWORD=change-me" in SETTINGS
-    steps = (DEPLOY / "README.md").read_text()
+    steps = GUIDE.read_text()
     words = ["settings.env /etc/", "and the password in", "nova-image-shim check", "enable --now"]
     assert sorted(map(steps.index, words)) == [steps.index(word) for word in words]

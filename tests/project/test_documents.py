@@ -16,13 +16,14 @@ from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 
 DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE = re.compile(r"`([^`]+)`")
 
 
 def rows(heading: str) -> Iterator[tuple[list[str], list[str]]]:
-    """Return the code in both cells of each row of a table of the page on migration."""
-    page = (DOCS / "migration.md").read_text(encoding="utf-8")
-    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    """Return the code in both cells of each row of a table of the guide to retire the API."""
+    page = (DOCS / "how-to" / "retire.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n### {heading}\n")[2].partition("\n##")[0]
     for line in section.splitlines()[3:]:
         if line.startswith("| "):
             legacy, glance = line.strip("| ").split(" | ")
@@ -44,6 +45,22 @@ def test_a_query_to_migrate_is_what_glance_is_asked_here(legacy: str, native: st
         legacy, native = legacy.replace(word, value), native.replace(word, value)
     asked = to_glance_query(dict(parse_qsl(legacy)))
     assert dict(parse_qsl(native)) == asked.params
+
+
+def test_readme_is_short() -> None:
+    assert 120 >= len(README.splitlines())
+
+
+def test_readme_has_the_measured_times_of_a_list() -> None:
+    (page,) = DOCS.rglob("performance.md")
+    table = page.read_text(encoding="utf-8").partition("### CPU time per request")[2]
+    rows = [line.strip("| ").split(" | ") for line in table.partition("\n### ")[0].splitlines()]
+    times = {row[0]: [cell.split()[0] for cell in row[1:]] for row in rows if len(row) > 2}
+    columns = [
+        (times["25"][n], times["1000"][n]) for n in (-1, 0)
+    ]  # Nova is the last, the shim the first
+    (row,) = [line for line in README.splitlines() if "CPU time per list" in line]
+    assert [f"{few} / {many} ms" for few, many in columns] == row.strip("| ").split(" | ")[1:]
 
 
 PAGES = [
@@ -80,12 +97,13 @@ def test_every_field_to_migrate_is_told_of() -> None:
     assert shown.keys() == told - {"ERROR", "DELETED", "UNKNOWN"} | {"progress"}
 
 
-def test_the_picture_is_that_of_its_source() -> None:
-    source = (DOCS / "images" / "request.dot").read_text(encoding="utf-8")
-    drawn = unescape((DOCS / "images" / "request.svg").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("name", "fewest"), [("request", 21), ("overview", 16)])
+def test_the_picture_is_that_of_its_source(name: str, fewest: int) -> None:
+    source = (DOCS / "images" / f"{name}.dot").read_text(encoding="utf-8")
+    drawn = unescape((DOCS / "images" / f"{name}.svg").read_text(encoding="utf-8"))
     labels = re.findall(r'label="?([^"\];]+)"?', source)
     lines = [line.strip() for label in labels for line in label.split(r"\n")]
-    assert len(lines) > 20
+    assert len(lines) >= fewest
     assert [] == [line for line in lines if f"{line}</text>" not in drawn]
 
 

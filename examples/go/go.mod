@@ -1,0 +1,3 @@
+module example/images
+
+go 1.19
