@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 from wsgiref.types import WSGIApplication
 
 from keystoneauth1 import fixture
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
@@ -110,7 +110,7 @@ def says(status: int, body: Any = b"", **headers: str) -> Callable[[Request], Re
 
 def refusal(status: int, text: str) -> Response:
     """Return an error in Glance's own form."""
-    phrase = HTTPStatus(status).phrase
+    phrase = HTTP_STATUS_CODES[status]
     body = {"message": f"{text}<br /><br />\n\n\n", "code": f"{status} {phrase}", "title": phrase}
     return Response(json.dumps(body), status, content_type="application/json; charset=UTF-8")
 

@@ -5,11 +5,11 @@ fault rules do not apply to it, and its errors are not in legacy form.
 """
 
 from collections.abc import Collection, Iterable
-from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import default_exceptions
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from nova_image_shim.adapters.image_port import ImageNotFound
@@ -78,6 +78,6 @@ def create_control_app(cloud: FakeCloud, bind: str, hosts: Collection[str] = ())
 def _render(status: int, message: str | None) -> Response:
     """Return `{"error": {"code": N, "title": "...", "message": "..."}}`."""
     text = message or _MESSAGES.get(status) or default_exceptions[status].description or ""
-    title = HTTPStatus(status).phrase
+    title = HTTP_STATUS_CODES[status]
     body = {"code": status, "title": title, "message": text[:_MAX_MESSAGE]}
     return json_response({"error": body}, status)

@@ -6,12 +6,12 @@ import re
 import socket
 import time
 from collections.abc import Collection, Iterable, Iterator
-from http import HTTPStatus
 from typing import Any, NoReturn
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, Request
 from werkzeug.datastructures import EnvironHeaders
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
@@ -118,7 +118,7 @@ def _fault(path: str, status: int, retry_after: str | None) -> Response:
     if render is fault_response and status != 401:  # keystonemiddleware answers 401 for Nova
         return fault_response(status, retry_after=retry_after)
     if render is glance_error:
-        response: Response = glance_error(status, HTTPStatus(status).phrase)
+        response: Response = glance_error(status, HTTP_STATUS_CODES[status])
     else:
         response = keystone_error(status)
     if retry_after is not None:

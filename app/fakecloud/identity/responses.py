@@ -1,10 +1,10 @@
 """What the views of both versions share: the identity, the token, responses and errors."""
 
 import logging
-from http import HTTPStatus
 from typing import Any
 
 from flask import Response, request
+from werkzeug.http import HTTP_STATUS_CODES
 
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.identity.identity import Identity, Named, Token, Unauthorized
@@ -70,7 +70,7 @@ def keystone_error(status: int, message: str | None = None) -> Response:
         status: the HTTP status, from which the title follows.
         message: the text; None for the status's own.
     """
-    title = HTTPStatus(status).phrase
+    title = HTTP_STATUS_CODES[status]
     error = {"code": status, "message": message or _MESSAGES.get(status, title), "title": title}
     response = keystone_answer({"error": error}, status)
     if status == 401:

@@ -5,13 +5,13 @@ Some clients look up an image's name here before they call the compute service.
 Source: glance at 33.0.0, glance/api/v2/images.py and glance/api/versions.py.
 """
 
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
 from markupsafe import escape
 from werkzeug.exceptions import NotFound
+from werkzeug.http import HTTP_STATUS_CODES
 
 from nova_image_shim.adapters.image_port import Image, ImageBadRequest, ImageNotFound
 from nova_image_shim.fakecloud.cloud import current_cloud
@@ -137,7 +137,7 @@ def glance_error(status: int, message: str | None = None) -> Response:
 
     As with Glance, a client that does not prefer JSON gets the page: glanceclient reads only that.
     """
-    phrase = HTTPStatus(status).phrase
+    phrase = HTTP_STATUS_CODES[status]
     message = message or _TEXTS.get(status, phrase)
     code = f"{status} {phrase}"
     if request.accept_mimetypes.best_match(["text/html", JSON], "text/html") == JSON:
