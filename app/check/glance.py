@@ -14,6 +14,7 @@ from nova_image_shim.settings import Settings
 
 _ADDRESS_FIX = "Correct {origin}: it must be the image service's address."
 _SAME_KEYSTONE = "Name the same Keystone in [keystone_authtoken] of glance-api.conf."
+_READER = "Give the service user the role reader in its project, besides service."
 
 
 def list_step(session: Session, address: str, origin: str) -> Step:
@@ -22,7 +23,7 @@ def list_step(session: Session, address: str, origin: str) -> Step:
     def advise(status: int, said: str) -> str:
         if status in {300, 404}:
             return _ADDRESS_FIX.format(origin=origin)
-        return _SAME_KEYSTONE if status == 401 and said else ""
+        return {401: _SAME_KEYSTONE, 403: _READER}.get(status, "") if said else ""
 
     return Step(
         failed="Images cannot be listed",
