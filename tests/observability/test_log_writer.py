@@ -98,8 +98,8 @@ def test_a_reader_that_stalls_loses_lines_and_is_told_how_many(
     found = pipe.read()
     pipe.logger.info("the reader is back")
     found += pipe.read()
-    (notice,) = filter(None, map(NOTICE.fullmatch, found))
-    assert dropped == int(notice[1])
+    # There are several where the queue was empty in between.
+    assert dropped == sum(int(notice[1]) for notice in map(NOTICE.fullmatch, found) if notice)
     assert "the reader is back" in found
     numbers = [int(message.partition(" ")[0]) for message in found if message[-3:] == "xxx"]
     assert numbers == sorted(numbers)
