@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 from support.fakes import token_of
-from support.live import Live, free_port
+from support.live import Live, free_port, until
 from support.peers import Peer, scripted, sends, waits
 
 from .conftest import SECONDS, World
@@ -94,10 +94,14 @@ def ask(live: Live, call: Call, project: str = "demo", token: str | None = None)
 
 
 def lines_of(live: Live, answer: requests.Response) -> list[str]:
-    """Return a request's log lines except its access line."""
+    """Return a request's log lines except its access line, which is the last one."""
     request_id = answer.headers["X-Compute-Request-Id"]
-    lines = live.log.read_text().splitlines()
-    return [line for line in lines if request_id in line and " nova_image_shim.access " not in line]
+
+    def lines() -> list[str]:
+        return [line for line in live.log.read_text().splitlines() if request_id in line]
+
+    until(lambda: any(" nova_image_shim.access " in line for line in lines()))
+    return [line for line in lines() if " nova_image_shim.access " not in line]
 
 
 def check(cell: Cell, live: Live, answer: requests.Response) -> None:
