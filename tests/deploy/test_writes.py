@@ -93,6 +93,8 @@ def test_a_write_of_a_killed_worker_fails_and_is_not_repeated(
     path = f"{IMAGES}/i1" if method == "DELETE" else f"{IMAGES}/i1/metadata"
     body = None if method == "DELETE" else {"metadata": {"os": "linux"}}
     with start(binds[0]) as one, start(binds[1]) as other, ThreadPoolExecutor(1) as pool:
+        wait_until_used(front, one, other)
+        slow_glance.seen.clear()
         slow_glance.held.clear()
         writing = pool.submit(
             requests.request, method, front.http + path, headers=TOKEN, json=body, timeout=30
