@@ -106,6 +106,7 @@ class Listing:
             new = {image["id"]: image for image in images if image["id"] not in listed}
             listed.update(new)
             images = list(new.values())[:left]
+            del new  # or it would hold the page while the next one is read
             left = left and left - len(images)
             if left == 0 or following is None:
                 yield images
