@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import re
@@ -15,12 +16,53 @@ from typing import Any
 _STDIN = "-"
 _LONGEST_LINE = 2**16
 _MOST_LAYERS = 3
+_PIECE = 2**16
+
+
+class _Streams(io.RawIOBase):
+    """bzip2 or xz streams, unpacked; Python's own readers skip what follows a stream silently."""
+
+    def __init__(self, make: Callable[[], Any], file: Any) -> None:
+        self._make, self._file = make, file
+        self._stream, self._packed = make(), b""
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Unpack the next bytes; 0 at the end.
+
+        Raises:
+            EOFError, OSError, LZMAError: a stream is incomplete, or something else follows it.
+        """
+        found = b""
+        while not found:
+            if self._stream.eof:
+                rest = self._stream.unused_data or self._file.read(_PIECE)
+                if not rest.strip(b"\0"):  # padding
+                    return 0
+                self._stream, self._packed = self._make(), rest
+            if self._stream.needs_input and not self._packed:
+                self._packed = self._file.read(_PIECE)
+                if not self._packed:
+                    raise EOFError("the last stream is incomplete")
+            found = self._stream.decompress(self._packed, len(buffer))
+            self._packed = b""
+        buffer[: len(found)] = found
+        return len(found)
+
+
+def _strictly(make: Callable[[], Any], file: Any) -> io.BufferedReader:
+    return io.BufferedReader(_Streams(make, file))
+
+
 # The first bytes of a file, and what unpacks it: a function, or a command for the user to run.
 _FORMATS: dict[bytes, Callable[[Any], Any] | str] = {
     b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lzma.open,
-    b"]\0\0": lzma.open,
+    b"BZh": partial(_strictly, bz2.BZ2Decompressor),
+    b"\xfd7zXZ\0": partial(_strictly, lzma.LZMADecompressor),
+    b"]\0\0": partial(_strictly, lzma.LZMADecompressor),
     b"\x28\xb5\x2f\xfd": "zstd -dc",
     b"\x50\x2a\x4d\x18": "zstd -dc",  # from pzstd
     b"\x04\x22\x4d\x18": "lz4 -dc",

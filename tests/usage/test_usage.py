@@ -333,3 +333,25 @@ def test_progress_is_reported_on_standard_error(
     assert 3 == len(out.splitlines())
     assert f"{log}: 3 lines so far, 2 calls" == err.splitlines()[0]
     assert "" == run("--quiet", log)[2]
+
+
+@pytest.mark.parametrize(
+    ("packer", "reason"),
+    [
+        (bz2.compress, "Invalid data stream"),
+        (lzma.compress, "cannot be unpacked: Input format not supported by decoder"),
+        (gzip.compress, "Not a gzipped file"),
+    ],
+)
+def test_what_follows_a_packed_log_is_not_skipped(
+    packer: Callable[[bytes], bytes],
+    reason: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(
+        packer(b"one\n") + packer(b"two\n") + b"2026-01-01 a line that is not packed\n"
+    )
+    assert 2 == main(["usage", str(path)])
+    assert f"Incomplete: {path}: {reason}" in capsys.readouterr().out
