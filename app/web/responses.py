@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from http import HTTPStatus
 
 from flask import Response, request
 from werkzeug.datastructures import MIMEAccept
@@ -28,7 +29,7 @@ def answer_list(body: Body, *, may_compress: bool) -> Response:
     """Return a response that a client's cache may store: 304 if it has this body already."""
     headers = {"ETag": f'W/"{body.etag}"', "Cache-Control": "private, no-cache"}
     if "If-None-Match" in request.headers and request.if_none_match.contains_weak(body.etag):
-        response = Response(status=304, headers=headers)
+        response = Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         del response.headers["Content-Type"]
         return response
     coding = accepted_coding(body.length) if may_compress else None
@@ -111,7 +112,10 @@ def accepted_coding(length: int) -> str | None:
 
 def compress(response: Response) -> None:
     """Compress a response over 1 KiB, unless it is, with the coding that the client prefers."""
-    if response.mimetype not in _COMPRESSED_TYPES:
+    if (
+        response.mimetype not in _COMPRESSED_TYPES
+        and response.status_code != HTTPStatus.NOT_MODIFIED
+    ):
         return
     vary(response, "Accept-Encoding")
     if "Content-Encoding" in response.headers:
