@@ -33,7 +33,7 @@ CONTESTANTS = ("shim", "before", "floor", "bare floor", "alone", "nginx", "model
 CROWDS = dict.fromkeys(("25", "100", "1000"), (8, 32))
 IN_CROWDS = ("shim", "before", "sharing", "floor", "alone", "nginx", "nova")
 MIXED = {SMALL_BESIDE_LARGE: (4,)}
-SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.7)
+SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.4)
 SHORT_CONTESTANTS = ("shim", "floor")
 
 

@@ -73,12 +73,12 @@ def _shown(names: Iterable[str]) -> list[str]:
 
 
 def _few_clients(samples: Samples) -> Iterator[str]:
-    title = "Response time of few clients, p50 in ms"
+    title = "Response time of few clients of one process, p50 in ms"
     rows = (
         (
             *map(str, load),
-            *(_cell(series(samples, "p50_ms", name, load)) for name in ("shim", "sharing")),
-            ratio(samples, "p50_ms", "sharing", "shim", load).text(),
+            *(_cell(series(samples, "p50_ms", way, load)) for way in ("alone", "shared")),
+            ratio(samples, "p50_ms", "shared", "alone", load).text(),
         )
         for load in loads(samples)
     )
