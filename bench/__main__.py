@@ -121,7 +121,7 @@ def _mixed(stage: Stage, course: Course) -> list[dict[str, Any]]:
 def _against_glance(stage: Stage, course: Course) -> list[dict[str, Any]]:
     # Many short turns, because the real Glance's speed varies by a third within a minute.
     waits = run_against_glance(stage, [25, 100, 1000], 2 * course.rounds, course.seconds / 2)
-    waits += run_against_glance(stage, [10000], max(1, course.rounds // 3), course.seconds)
+    waits += run_against_glance(stage, [10000], max(1, course.rounds // 5), course.seconds)
     return [sample._asdict() for sample in waits]
 
 
@@ -142,7 +142,7 @@ PARTS: dict[str, Callable[[Stage, Course], Any]] = {
     "slow": lambda stage, course: run_slow(stage, course.rounds),
     "mixed": _mixed,
     "switch": lambda stage, course: _rows(run_switch(stage, _shorter(course))),
-    "polling": lambda stage, course: run_polling(stage, max(1, course.rounds // 3)),
+    "polling": lambda stage, course: run_polling(stage, max(1, course.rounds // 5)),
     "against_glance": _against_glance,
     "profile": lambda stage, _course: run_profile(stage),
 }

@@ -21,7 +21,7 @@ IMAGES = 1000
 # The setting and the number of rounds of requests of all clients, by the way of answering.
 WAYS = {
     "alone": ({"SHIM_SHARED_LISTS": "0"}, 1),
-    "shared": ({"SHIM_SHARED_LISTS": "2"}, 4),
+    "shared": ({"SHIM_SHARED_LISTS": "2"}, 8),
     "cached": ({"SHIM_SHARED_LISTS": "0", "SHIM_CACHE_SECONDS": "5"}, 60),
 }
 
