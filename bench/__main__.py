@@ -33,7 +33,7 @@ CONTESTANTS = ("shim", "before", "floor", "bare floor", "alone", "nginx", "model
 CROWDS = dict.fromkeys(("25", "100", "1000"), (8, 32))
 IN_CROWDS = ("shim", "before", "sharing", "floor", "alone", "nginx", "nova")
 MIXED = {SMALL_BESIDE_LARGE: (4,)}
-SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.7)
+SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.4)
 SHORT_CONTESTANTS = ("shim", "floor")
 
 
@@ -121,7 +121,7 @@ def _mixed(stage: Stage, course: Course) -> list[dict[str, Any]]:
 def _against_glance(stage: Stage, course: Course) -> list[dict[str, Any]]:
     # Many short turns, because the real Glance's speed varies by a third within a minute.
     waits = run_against_glance(stage, [25, 100, 1000], 2 * course.rounds, course.seconds / 2)
-    waits += run_against_glance(stage, [10000], max(1, course.rounds // 3), course.seconds)
+    waits += run_against_glance(stage, [10000], max(1, course.rounds // 5), course.seconds)
     return [sample._asdict() for sample in waits]
 
 
@@ -142,7 +142,7 @@ PARTS: dict[str, Callable[[Stage, Course], Any]] = {
     "slow": lambda stage, course: run_slow(stage, course.rounds),
     "mixed": _mixed,
     "switch": lambda stage, course: _rows(run_switch(stage, _shorter(course))),
-    "polling": lambda stage, course: run_polling(stage, max(1, course.rounds // 3)),
+    "polling": lambda stage, course: run_polling(stage, max(1, course.rounds // 5)),
     "against_glance": _against_glance,
     "profile": lambda stage, _course: run_profile(stage),
 }
