@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
-from nova_image_shim.compare.sides import METHODS
+from nova_image_shim.compare.sides import METHODS, CannotCompareError
 from nova_image_shim.observability.redaction import REDACTED
 from nova_image_shim.usage.files import distinct, lines_of
 
@@ -30,11 +30,12 @@ def requests_in(logs: Iterable[str], project: str, counts: Counter[str]) -> Iter
         counts: `read`, `repeated`, `writes`, `other projects`, `other calls`, `cut short`.
 
     Raises:
-        OSError: a log cannot be read or unpacked.
+        CannotCompareError: a log cannot be read or unpacked.
     """
     seen: set[str] = set()
     for log in distinct(logs):
-        for line in lines_of(log):
+        counts["read"] += 0
+        for line in _lines(log):
             if found := _REQUEST.search(line):
                 request, what = _judged(
                     found[1].decode(), found[2].decode(errors="replace"), project
@@ -44,6 +45,13 @@ def requests_in(logs: Iterable[str], project: str, counts: Counter[str]) -> Iter
                 if what == "read" and len(seen) < _MOST:
                     seen.add(request)
                     yield request
+
+
+def _lines(log: str) -> Iterator[bytes]:
+    try:
+        yield from lines_of(log)
+    except OSError as error:
+        raise CannotCompareError(f"{log}: {error.strerror or error}") from error
 
 
 def _judged(method: str, target: str, project: str) -> tuple[str, str]:

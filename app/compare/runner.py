@@ -58,12 +58,20 @@ def _run(given: argparse.Namespace, secrets: list[str], page: IO[str] | None) ->
     comparison.begin()
     failed = _compare(comparison, given.requests)
     found = document(comparison, logged)
-    sys.stdout.write(_hidden(FORMATS[given.format](found), secrets))
     if page:
         page.write(_hidden(to_html(found), secrets))
+    _print(_hidden(FORMATS[given.format](found), secrets))
     if failed:
         return _FAILED
     return _DIFFERENT if found[UNEXPECTED] else _SAME
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has read enough
+        sys.stdout = None  # otherwise its flush at exit fails as well
 
 
 def _client(given: argparse.Namespace, environ: Mapping[str, str], secrets: list[str]) -> Client:
@@ -95,8 +103,8 @@ def _prepared(given: argparse.Namespace, client: Client, logged: Counter[str]) -
     """Return the comparison, before it begins.
 
     Raises:
-        CannotCompareError: the addresses differ in version or project, or there is no project.
-        OSError: a log cannot be read.
+        CannotCompareError: the addresses differ in version or project, or there is no project; or
+            a log cannot be read.
     """
     addresses = Address.parse(given.nova), Address.parse(given.shim)
     projects = {address.project or client.project for address in addresses}
@@ -151,10 +159,10 @@ class _Progress:
         if self._stream and now - self._shown >= _PROGRESS_SECONDS:
             self._shown = now
             done, left = len(comparison.results), len(comparison.plan)
-            minutes = left * (now - self._began) / done / 60
+            minutes, seconds = divmod(int(left * (now - self._began) / done), 60)
             self._stream.write(
                 f"\r{done} of {done + left} requests, {comparison.count(UNEXPECTED)} unexpected, "
-                f"{minutes:.0f} minutes left\033[K"
+                f"{minutes}:{seconds:02} left\033[K"
             )
             self._stream.flush()
 

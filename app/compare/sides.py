@@ -40,9 +40,9 @@ class Address(NamedTuple):
             CannotCompareError: it has another form.
         """
         found = _ADDRESS.fullmatch(text)
-        flaw = flaw_in(text) or ("" if found else "does not end with /v2/%(tenant_id)s")
-        if flaw or not found:
-            raise CannotCompareError(f"the address {public_address(text)!r} {flaw}")
+        if flaw_in(text) or not found:
+            words = "is not of the form http://HOST:PORT/v2/%(tenant_id)s"
+            raise CannotCompareError(f"the address {public_address(text)!r} {words}")
         return cls(*found.groups(default=""))
 
 

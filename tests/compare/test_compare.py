@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from support.fakes import FakeKeystone, says, serve
-from support.front import FAULTS, Fault, Front, assert_found, unexpected, with_json
+from support.front import FAULTS, Change, Fault, Front, assert_found, unexpected, with_json
 from support.live import free_port, glance_environ
 from support.peers import Step, drips, hears, scripted, sends
 from werkzeug.wrappers import Request, Response
@@ -68,7 +68,7 @@ def test_nothing_but_get_and_head_is_sent(compare: Run, nova: Front, tmp_path: P
         f'1 - - [t] "DELETE {LIST}/a HTTP/1.1" 204 0\n1 - - [t] "POST {LIST}/a/metadata"\n'
     )
     status, found = compare("--from-log", log)
-    assert (0, {"writes": 2}) == (status, found["logged"])
+    assert (0, {"read": 0, "writes": 2}) == (status, found["logged"])
     assert {"GET", "HEAD"} == {seen.partition(" ")[0] for seen in nova.seen}
 
 
@@ -141,6 +141,35 @@ def test_errors_in_a_row_end_it_and_what_is_known_is_shown(
     assert (2, "") == (status, err)
     assert re.search(r" fails [56] times in a row: status 503; not sent: \d+\n\Z", out)
     assert 20 <= len(front.seen) <= 30
+
+
+def an_endless_page(_request: Request, answer: Response) -> None:
+    """Let the next page of each list be the same one."""
+    link = {"rel": "next", "href": f"http://nova{LIST}?limit=2"}
+    with_json(answer, lambda body: body.update(images_links=[link]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (an_endless_page, f"returns 200 to GET {LIST}?limit=2, not a list of images"),
+        (
+            lambda _, answer: answer.set_data("[]"),
+            f"returns 200 to GET {LIST}, not a list of images",
+        ),
+    ],
+)
+def test_a_list_of_nova_that_is_none_ends_it(
+    change: Change, words: str, program: Program, nova: Front, shim: Front
+) -> None:
+    def change_list(request: Request, answer: Response) -> None:
+        if request.path == LIST:
+            change(request, answer)
+
+    nova.change = shim.change = change_list
+    status, out, err = program()
+    assert (2, "") == (status, err)
+    assert f"\nincomplete: Nova at {nova.url} {words}; not sent: " in out
 
 
 BODIES = [
@@ -311,9 +340,9 @@ def test_text_of_a_service_neither_controls_a_terminal_nor_a_page(
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"nova": "ftp://a/v2/p"}, "the address 'ftp://a/v2/p' does not begin with http"),
-        ({"nova": "http://a/v2"}, "the address 'http://a/v2' does not end with /v2/%(tenant_id)s"),
-        ({"nova": "http://u:p@a/v2/p"}, "the address 'http://a/v2/p' does not end with"),
+        ({"nova": "ftp://a/v2/p"}, "the address 'ftp://a/v2/p' is not of the form http"),
+        ({"nova": "http://a/v2"}, "the address 'http://a/v2' is not of the form http"),
+        ({"nova": "http://u:p@a/v2/p"}, "the address 'http://a/v2/p' is not of the form http"),
         ({"nova": "http://a/v2.1/demo"}, "both addresses must have the same version and project"),
         ({"nova": "http://a/v2/other"}, "both addresses must have the same version and project"),
     ],
@@ -377,6 +406,30 @@ class Terminal(io.StringIO):
         return True
 
 
+class Closed(io.StringIO):
+    """A pipe that nobody reads."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_pipe_that_is_closed_is_no_error(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", Closed())
+        assert (0, "", "") == program()
+
+
+def test_the_table_has_the_first_requests_only(program: Program, shim: Front) -> None:
+    shim.change = FAULTS["a missing key"].change
+    status, out, _ = program("--images", 1000)
+    assert (1, 20) == (status, len(re.findall(r"^unexpected: ", out, re.MULTILINE)))
+    assert re.search(
+        r"^\.\.\. \d+ more such requests; --format json and --html have all", out, re.M
+    )
+
+
 def test_a_terminal_shows_the_progress(
     program: Program, shim: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,9 +437,7 @@ def test_a_terminal_shows_the_progress(
     monkeypatch.setattr("sys.stderr", terminal)
     shim.change = FAULTS["a wrong status"].change
     program("--rate", 100)
-    assert re.search(
-        r"\r\d+ of \d+ requests, \d+ unexpected, \d+ minutes left", terminal.getvalue()
-    )
+    assert re.search(r"\r\d+ of \d+ requests, \d+ unexpected, \d+:\d\d left", terminal.getvalue())
     assert terminal.getvalue().endswith("\r\033[K")
 
 

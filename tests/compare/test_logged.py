@@ -1,6 +1,7 @@
 """Requests read from the logs of clients' calls: which lines count, and as what."""
 
 import gzip
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 
 from nova_image_shim.compare.logged import requests_in
 from nova_image_shim.compare.plan import Plan, odd, spread
+from nova_image_shim.compare.sides import CannotCompareError
 
 P = "0123456789abcdef0123456789abcdef"
 OTHER = "f" * 32
@@ -58,14 +60,25 @@ def test_only_reads_of_the_projects_images_count(
 ) -> None:
     what, sent = expected
     line = f'192.0.2.1 - - [t] "{request_} HTTP/1.1" 200 2'
-    assert ([sent] if sent else [], {what: 1}) == read(tmp_path / "log", line)
+    assert ([sent] if sent else [], {"read": 0, what: 1}) == read(tmp_path / "log", line)
 
 
 @pytest.mark.parametrize(
     "line", ["", "no request", "\0" * 100, '"GET ', f'"GET {"/" * 9000} HTTP/1.1"', '"<BADREQ>"']
 )
 def test_any_other_line_is_passed_over(line: str, tmp_path: Path) -> None:
-    assert ([], {}) == read(tmp_path / "log", line)
+    assert ([], {"read": 0}) == read(tmp_path / "log", line)
+
+
+def test_a_log_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    packed = tmp_path / "log.zst"
+    packed.write_bytes(b"\x28\xb5\x2f\xfd")
+    for log, reason in {
+        tmp_path / "none": "No such file or directory",
+        packed: f"must be unpacked first: zstd -dc {packed}",
+    }.items():
+        with pytest.raises(CannotCompareError, match=re.escape(f"{log}: {reason}")):
+            list(requests_in([str(log)], P, Counter()))
 
 
 def test_a_request_is_sent_once_however_often_and_wherever_it_is_logged(tmp_path: Path) -> None:

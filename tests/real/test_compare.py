@@ -94,7 +94,7 @@ def test_a_thousand_images_differ_on_purpose_only(
 ) -> None:
     cloud.purge_images()
     cloud.insert_images("demo", 1000, prefix="of-many", visibility="private", os_distro="debian")
-    status, found = compare(real_shim)
+    status, found = compare(real_shim, "--images", 20)
     assert [] == unexpected(found)
     assert (0, 0, "") == (status, found["changing"], found["incomplete"])
-    assert 1000 == found["kinds"]["images"]["requests"] == found["kinds"]["items"]["requests"]
+    assert 20 == found["kinds"]["images"]["requests"]
