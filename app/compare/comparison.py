@@ -90,7 +90,8 @@ class Comparison:
         """Compare until nothing is left, or so many requests are sent; `tell` after each.
 
         Raises:
-            CannotCompareError: a service fails again and again, or Nova's list is not one.
+            CannotCompareError: a service fails again and again, the token expires, or Nova's list
+                is not one.
         """
         nova, _ = self.sides
         while self.plan:
@@ -101,6 +102,8 @@ class Comparison:
             answer = self._compare(planned)
             tell(self)
             self._require_answers()
+            if answer.status == 401:  # both would refuse everything from now on, and so be equal
+                raise nova.fails("no longer accepts the token")
             try:
                 self.plan.learn(planned, answer)
             except Exception as error:

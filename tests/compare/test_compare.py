@@ -143,6 +143,13 @@ def test_errors_in_a_row_end_it_and_what_is_known_is_shown(
     assert 20 <= len(front.seen) <= 30
 
 
+def test_a_token_that_expires_ends_it(program: Program, nova: Front, shim: Front) -> None:
+    nova.change = shim.change = lambda *_: Response(status=401) if len(nova.seen) > 20 else None
+    status, out, _ = program()
+    assert 2 == status
+    assert f"\nincomplete: Nova at {nova.url} no longer accepts the token; not sent: " in out
+
+
 def an_endless_page(_request: Request, answer: Response) -> None:
     """Let the next page of each list be the same one."""
     link = {"rel": "next", "href": f"http://nova{LIST}?limit=2"}
