@@ -17,7 +17,7 @@ _ESCAPED = re.compile(r"\\x([0-9A-Fa-f]{2})")  # by nginx
 _PATH = re.compile(
     r"(?:https?://[^/]+)?(?:/[^/?]+)*?(/(?:v1\.1|v2|v2\.1)/(?:([^/?]+)/)?images(?:\.\w+)?(?:[/?].*)?)"
 )
-_CUT = ("...", "\\")  # the end of what a log has shortened, and a character it has escaped
+_CUT = "..."  # ends what a log has shortened
 _MOST = 100_000
 
 

@@ -18,6 +18,7 @@ FILE = Path(__file__).with_name("requests.yaml")
 _NAME = re.compile(r"\{(\w+)\}")
 _FEW = 3  # images that serve as markers
 _PAGES = 5
+_LONGEST_VALUE = 1000  # of a filter: servers limit a target to 8 KiB or less
 
 
 class Planned(NamedTuple):
@@ -149,7 +150,8 @@ def _new_items(images: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
         new = [key for key in keys if key not in seen]
         for key in new or keys[:1]:
             id_, name, value = _quoted((image["id"], key, image["metadata"][key]))
-            yield f"{id_}/metadata/{name}", f"{name}={value}" if new else ""
+            is_short = len(value) <= _LONGEST_VALUE
+            yield f"{id_}/metadata/{name}", f"{name}={value}" if new and is_short else ""
         seen.update(new)
 
 
