@@ -82,7 +82,7 @@ def _cloud_findings(settings: Settings, wire: Wire, token_file: Path | None) -> 
     yield ok("Keystone validates the service user's own token.")
     if token_file:
         wire.begin(validation_step(session, user, address, "The client's token"))
-        validate(wire, authenticate, _token_in(token_file))
+        validate(wire, authenticate, token_in(token_file))
         yield ok("Keystone validates the client's token.")
     else:
         yield require_validating_role(token, user)
@@ -101,7 +101,7 @@ def _cloud_findings(settings: Settings, wire: Wire, token_file: Path | None) -> 
     yield from clock_findings(wire.last, "Glance")
 
 
-def _token_in(path: Path) -> str:
+def token_in(path: Path) -> str:
     """Return the token in a file.
 
     Raises:

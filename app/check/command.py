@@ -21,7 +21,8 @@ settings are those of `serve`. Nothing is changed.
 The check runs the service's own code: it builds the application, logs in as the service user,
 validates its token, finds Glance in the catalog, and lists one image. It compares clocks, and
 checks links, memcached and the limits of this process. It stops at the first error, because later
-steps would fail for the same reason.
+steps would fail for the same reason. Afterwards, `nova-image-shim compare` shows whether the
+service answers as Nova does.
 
 Exit status: 0 ok, 1 warnings, 2 an error.
 """

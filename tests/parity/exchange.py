@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from nova_image_shim.compare.differences import Answer
+
 FILES = Path(__file__).parent / "requests"
 SECONDS = 60
 
@@ -50,23 +52,14 @@ class Request:
         return self.request.partition(" ")[2]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer; status 0 means that there was none."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
-def load_requests() -> list[Request]:
-    """Return the requests of all files.
+def load_requests(folder: Path = FILES) -> list[Request]:
+    """Return the requests of all files of a folder.
 
     Raises:
         RequestError: two requests have the same id, or an entry has an unknown key.
     """
     found: dict[str, Request] = {}
-    for file in sorted(FILES.glob("*.yaml")):
+    for file in sorted(folder.glob("*.yaml")):
         for entry in yaml.safe_load(file.read_text()):
             request = _parse(entry, file.name)
             if request.id in found:

@@ -3,13 +3,18 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from .compare import Differences
+from nova_image_shim.compare.differences import Differences
+from nova_image_shim.compare.intended import FILE, Everywhere, Intended, Key
+
 from .exchange import Request
-from .intended import Everywhere, Intended, Key
+
+# The reasons, and the differences in the answers to the requests of this folder.
+INTENDED_FILES = FILE, Path(__file__).with_name("intended.yaml")
 
 
 class Comparison(NamedTuple):
@@ -27,7 +32,7 @@ def set_aside(
 
     Returns the comparisons with what is left, and a line for each that occurred nowhere.
     """
-    expected = [(entry.field, (entry.nova, entry.here)) for entry in everywhere]
+    expected = [(entry.field, (entry.theirs, entry.ours)) for entry in everywhere]
     found = [item for each in comparisons for item in each.differences.items()]
     left = [
         each._replace(differences=dict(i for i in each.differences.items() if i not in expected))

@@ -10,11 +10,9 @@ If neither service answers, that counts as a difference, because it shows nothin
 import gzip
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
-
-from .exchange import Answer
 
 ABSENT = "(absent)"
 REQUEST_ID = "(request id)"
@@ -40,6 +38,14 @@ _REQUEST_ID = re.compile(r"req-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 Differences = dict[str, tuple[Any, Any]]
+
+
+class Answer(NamedTuple):
+    """An answer; status 0 means that there was none."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
 
 
 def differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Differences:
@@ -83,23 +89,30 @@ def _keyed(value: Any) -> dict[str, Any] | None:
     return None
 
 
-def normal(answer: Answer, names: Mapping[str, str], *, times: bool) -> dict[str, Any]:
+def normal(
+    answer: Answer,
+    names: Mapping[str, str],
+    *,
+    times: bool = True,
+    compared: Collection[str] = HEADERS,
+) -> dict[str, Any]:
     """Return an answer by field, with names in place of values that change between runs.
 
     Args:
         answer: the answer as received.
         names: the replacement for each value that changes, such as an address or an id.
         times: keep times; otherwise they are replaced as well.
+        compared: the headers that matter.
     """
     headers: dict[str, list[str]] = {}
     for name, value in answer.headers:
         headers.setdefault(name.lower(), []).append(value)
     result: dict[str, Any] = {"status": answer.status}
-    for name in HEADERS:
+    for name in compared:
         if values := headers.get(name.lower()):
             result[f"header/{name}"] = _header(name, values, names)
-    ids = [headers.get(name.lower()) for name in HEADERS if name.endswith("Request-Id")]
-    if ids[0] != ids[1]:
+    ids = [headers.get(name.lower()) for name in compared if name.endswith("Request-Id")]
+    if any(other != ids[0] for other in ids):
         result["header/request ids are one"] = False
     result["body"] = _body(answer, headers, names, times=times)
     return result
@@ -123,7 +136,7 @@ def _body(
     try:
         if "json" in headers.get("content-type", [""])[0]:
             return clean(json.loads(data), names, times=times)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return _rename(data.decode("latin-1"), names)
 
