@@ -14,6 +14,7 @@ from typing import Self
 from nova_image_shim.adapters.address import Address, Server, UnixSocket, is_loopback
 from nova_image_shim.settings import values
 from nova_image_shim.settings.brownout import Brownout
+from nova_image_shim.settings.catalog import CatalogEntry, parse_entries
 from nova_image_shim.settings.environment import refused, unknown, without_effect
 from nova_image_shim.settings.fields import Problem, SettingsError, read, setting
 from nova_image_shim.settings.given import Given
@@ -27,6 +28,8 @@ COMPAT = (
     "no-disk-config",
     "no-alternate-project",
     "raw-block-device-mapping",
+    "v2-current",
+    "v2-deprecated",
 )
 _HINT = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
 _SPARE_THREADS = 4
@@ -67,6 +70,11 @@ class Settings:
     cache_seconds: int = setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
     memcached_servers: tuple[Server, ...] = setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
     www_authenticate_uri: str | None = setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
+    identity_v2: bool = setting("SHIM_IDENTITY_V2", default=False, parse=values.flag)
+    identity_v2_domain_id: str = setting("SHIM_IDENTITY_V2_DOMAIN_ID", "default", values.id_)
+    identity_v2_catalog: tuple[CatalogEntry, ...] = setting(
+        "SHIM_IDENTITY_V2_CATALOG", (), parse_entries
+    )
 
     mounts: tuple[str, ...] = setting("SHIM_MOUNTS", MOUNTS, values.words(*MOUNTS))
     metadata_limit: int = setting("SHIM_METADATA_LIMIT", 128, values.integer(-1, 10**6))
@@ -75,9 +83,6 @@ class Settings:
     compat: tuple[str, ...] = setting("SHIM_COMPAT", (), values.words(*COMPAT))
     compute_link_prefix: str | None = setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
     glance_link_prefix: str | None = setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
-    v2_status: str = setting(
-        "SHIM_V2_STATUS", "SUPPORTED", values.choice("CURRENT", "SUPPORTED", "DEPRECATED")
-    )
     compress: bool = setting("SHIM_COMPRESS", default=True, parse=values.flag)
     docs: bool | None = setting("SHIM_DOCS", None, values.flag)
     trusted_proxies: int = setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
@@ -150,11 +155,16 @@ class Settings:
         return 2 * self.threads
 
     @property
+    def limiters(self) -> int:
+        """Return how many limiters there are: for Glance, for tokens, for logins by v2.0."""
+        return 3 if self.identity_v2 else 2
+
+    @property
     def pool_size(self) -> int:
-        """Return the threads of a process: all calls, both queues, and some that need neither."""
+        """Return the threads of a process: all calls, all queues, and some that need neither."""
         if self.backend == "memory":
             return self.threads
-        return 2 * (self.threads + self.queue_length) + _SPARE_THREADS
+        return self.limiters * (self.threads + self.queue_length) + _SPARE_THREADS
 
     @property
     def most_connections(self) -> int:
@@ -167,12 +177,18 @@ class Settings:
 
         Each thread may wait with one for its client, and call Glance and Keystone.
         """
-        return self.pool_size + 2 * self.threads + _OTHER_FILES
+        return self.pool_size + self.limiters * self.threads + _OTHER_FILES
 
     @property
     def serves_docs(self) -> bool:
         """Tell whether `/docs` is served: as set, or for the embedded cloud only."""
         return self.backend == "memory" if self.docs is None else self.docs
+
+    @property
+    def v2_status(self) -> str:
+        """Return the status of v2.0 in the version documents."""
+        statuses = {"v2-current": "CURRENT", "v2-deprecated": "DEPRECATED"}
+        return next((statuses[word] for word in self.compat if word in statuses), "SUPPORTED")
 
     @property
     def login_url(self) -> str | None:
@@ -209,6 +225,9 @@ def _conflicts(settings: Settings) -> Iterator[Problem]:
     if settings.deprecation_link and not (since or end):
         name = "SHIM_DEPRECATION_LINK"
         yield Problem(name, f"{name} needs SHIM_DEPRECATION or SHIM_SUNSET")
+    if {"v2-current", "v2-deprecated"} <= set(settings.compat):
+        name = "SHIM_COMPAT"
+        yield Problem(name, f"{name} must have only one of v2-current and v2-deprecated")
     if settings.backend == "memory":
         yield from _conflicts_with_memory(settings)
 
@@ -218,6 +237,8 @@ def _conflicts_with_memory(settings: Settings) -> Iterator[Problem]:
         yield _conflict("WEB_CONCURRENCY", settings.workers, "1", "runs in one process")
     if settings.cache_seconds:
         yield _conflict("SHIM_CACHE_SECONDS", settings.cache_seconds, "0", "has no lists to cache")
+    if settings.identity_v2:
+        yield _conflict("SHIM_IDENTITY_V2", 1, "0", "always has identity v2.0")
     if not (settings.allow_public or is_loopback(settings.bind.host)):
         why = "is not secure; SHIM_ALLOW_PUBLIC=1 allows any address"
         yield _conflict("SHIM_BIND", settings.bind, "a loopback address", why)
