@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench import machine
 from bench.against_glance import run_against_glance
 from bench.check import require_same_answers
+from bench.logins import run_logins
 from bench.measure import Course, run_course
 from bench.memory import run_memory
 from bench.polling import run_polling
@@ -117,6 +118,7 @@ PARTS: dict[str, Callable[[Stage, Course], Any]] = {
     "against_glance": _against_glance,
     "profile": lambda stage, _course: run_profile(stage),
     "polling": lambda stage, _course: run_polling(stage),
+    "logins": lambda stage, course: run_logins(stage, 10 * course.rounds),
 }
 
 if __name__ == "__main__":

@@ -12,13 +12,16 @@ _KEYS = ("contestant", "images", "clients")
 
 def summary(found: Found) -> Found:
     """Return a run's results, each series of rounds as its median and its spread."""
-    series = {"samples", "against_glance", "slow"}
+    series = {"samples", "against_glance", "slow", "logins"}
     kept = {name: value for name, value in found.items() if name not in series}
-    slow = {name: _figure(values) for name, values in (found.get("slow") or {}).items()}
+    pairs = {
+        part: {name: _figure(values) for name, values in (found.get(part) or {}).items()}
+        for part in ("slow", "logins")
+    }
     rows: Found = {
         name: _rows(found[name]) for name in ("samples", "against_glance") if name in found
     }
-    return {**kept, "slow": slow, **rows}
+    return {**kept, **pairs, **rows}
 
 
 def _rows(samples: list[Found]) -> list[Found]:

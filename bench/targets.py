@@ -49,6 +49,9 @@ def targets(found: Found) -> Iterator[Target]:
         value = median(shim / floor for shim, floor in pairs)
         text = "requests per second relative to the floor, Glance taking 100 ms, 64 clients"
         yield Target(text, value, 0.9, is_least=True)
+    if logins := found.get("logins"):
+        value = median(logins["shim"]) / median(logins["keystone"])
+        yield Target("wait for a login by v2.0 relative to one sent to Keystone v3", value, 1.15)
     yield from _memory(found)
     each = [median(series(found, "cpu_ms", "shim", (n, 1))) / int(n) for n in ("1000", "10000")]
     yield Target("CPU per image at 10,000 relative to that at 1000", each[1] / each[0], 1.1)

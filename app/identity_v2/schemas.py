@@ -1,5 +1,6 @@
 """Bodies of a login, validated by marshmallow; unknown keys are ignored."""
 
+from functools import cache
 from typing import Any
 
 import orjson
@@ -95,6 +96,11 @@ def _named(id_: str | None, name: str | None) -> Named | None:
     return Named(id=id_) if id_ else None
 
 
+@cache
+def _body(schema: type[Schema]) -> Schema:
+    return Lenient.from_dict({"auth": fields.Nested(schema, required=True)})()
+
+
 def load_auth(schema: type[Schema]) -> dict[str, Any]:
     """Return the `auth` of the request's body.
 
@@ -102,8 +108,7 @@ def load_auth(schema: type[Schema]) -> dict[str, Any]:
         HTTPError: 400; the text names the invalid field and shows no value.
     """
     try:
-        body = Lenient.from_dict({"auth": fields.Nested(schema, required=True)})()
-        auth: dict[str, Any] = body.load(orjson.loads(request.get_data()))["auth"]
+        auth: dict[str, Any] = _body(schema).load(orjson.loads(request.get_data()))["auth"]
     except orjson.JSONDecodeError as error:
         raise HTTPError(400, f"The body is not valid JSON: {error}") from error
     except ValidationError as error:
