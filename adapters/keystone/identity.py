@@ -79,7 +79,9 @@ class KeystoneIdentity(IdentityService):
         token_id = answer.headers.get("X-Subject-Token", "")
         token = _token_in(answer, 201, token_id, is_rackspace=login.method == API_KEY)
         if token.is_rackspace and "project" not in token.data:
-            _log.info("the API key's token is unscoped: its user has no default project")
+            _log.info(
+                "the API key's token is unscoped: its user has no default project with a role"
+            )
         return token
 
     def show(self, asker: Asker, token_id: str) -> IssuedToken:

@@ -50,8 +50,12 @@ def issue() -> Response:
 
 @blueprint.get("/tokens/<token_id>")
 def validate(token_id: str) -> Response:
-    """Show a token: 200 as `issue`; 404 if it is invalid."""
-    return keystone_answer(_access(_identity().show(_asker(), token_id)))
+    """Show a token: 200 as `issue`; 404 if it is invalid, 401 if it is not for `belongsTo`."""
+    body = _access(_identity().show(_asker(), token_id))
+    wanted = request.args.get("belongsTo")
+    if wanted and wanted != body["access"]["token"].get("tenant", {}).get("id"):
+        raise HTTPError(401)
+    return keystone_answer(body)
 
 
 @blueprint.delete("/tokens/<token_id>")

@@ -101,7 +101,7 @@ def test_the_log_says_why_an_api_keys_token_is_unscoped(
     caplog.set_level("INFO")
     login = login_v2(front(), {API_KEY: {"username": "demo", "apiKey": "demo"}})
     assert [] == login.json["access"]["serviceCatalog"]
-    text = "the API key's token is unscoped: its user has no default project"
+    text = "the API key's token is unscoped: its user has no default project with a role"
     assert text in caplog.messages
 
 

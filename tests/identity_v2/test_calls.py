@@ -156,6 +156,9 @@ def test_the_calls_about_a_token_are_made_with_that_token(
     path = f"/identity/v2.0/tokens/{token}"
     shown: Any = client.get(path, headers=headers)
     assert (200, login) == (shown.status_code, shown.json)
+    for tenant, status in (("demo", 200), ("alt", 401)):
+        belonging = client.get(f"{path}?belongsTo={tenant}", headers=headers)
+        assert status == belonging.status_code
     head: Any = client.head(path, headers=headers)
     assert (200, b"") == (head.status_code, head.data)
     tenants: Any = client.get("/v2.0/tenants", headers=headers)
