@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the findings and return the highest level."""
-    logging.lastResort = None  # keep the libraries' messages out of the findings
+    logging.lastResort = logging.NullHandler()  # keep all messages out of the findings
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # servers write in any language
     highest = Level.OK

@@ -213,7 +213,6 @@ CLIENTS = (
 
 # The clients of `install.MORE_PIECES`.
 MORE_CLIENTS = (
-    _python("novaclient-2.6.10", _NOVA, V2, NOVA_COMMAND_OF_2012),
     _python(
         "novaclient-2.17.0",
         _NOVA,
