@@ -20,8 +20,8 @@ settings are those of `serve`. Nothing is changed.
 
 The check runs the service's own code: it builds the application, logs in as the service user,
 validates its token, finds Glance in the catalog, and lists one image. It compares clocks, and
-checks links, memcached and the limits of this process. It stops at the first error, because later
-steps would fail for the same reason.
+checks links, memcached, identity v2.0 and the limits of this process. It stops at the first error,
+because later steps would fail for the same reason.
 
 Exit status: 0 ok, 1 warnings, 2 an error.
 """

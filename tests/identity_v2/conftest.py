@@ -26,6 +26,10 @@ class EmbeddedKeystone(Fake):
     app: Flask = field(default_factory=lambda: Flask("none"))
     url: str = ""
 
+    def validations(self) -> int:
+        """Return the number of token validations."""
+        return sum(seen.method == "GET" and seen.path.endswith("/tokens") for seen in self.seen)
+
     def usual(self, request: Request) -> Response:
         return Client(self.app, Response).open(
             request.full_path,
