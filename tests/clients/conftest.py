@@ -20,9 +20,17 @@ def real_compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCloud
         except NotInstalledError as error:
             pytest.skip(f"{error}; run `make test-clients`")
         try:
+            set_default_project(cloud, "demo")
             yield cloud
         finally:
             cloud.__exit__()
+
+
+def set_default_project(cloud: RealCloud, user: str) -> None:
+    """Give a user the default project that a login with an API key is for."""
+    url = f"{cloud.auth_url}/users/{cloud.session(user).get_user_id()}"
+    changes = {"default_project_id": cloud.projects[user]}
+    cloud.session("admin").patch(url, json={"user": changes})
 
 
 @pytest.fixture(scope="session")

@@ -175,10 +175,9 @@ class _Filler:
             )
 
     def _create_user(self, name: str, user: User) -> None:
+        created = self._post("user", name=name, password=user.password, domain_id="default")
         roles = self._ids("role")
         project = self._ids("project")[user.project]
-        fields = {"password": user.password, "default_project_id": project}
-        created = self._post("user", name=name, domain_id="default", **fields)
         for role in user.roles:
             path = f"projects/{project}/users/{created['id']}/roles/{roles[role]}"
             self._http.put(f"{self._url}/{path}").raise_for_status()

@@ -80,6 +80,7 @@ class World:
         self.user("disabled", "project same", enabled=False)
         self.user("of a disabled project", "project off")
         self.user("homeless")
+        self.user("at home", "project same", default_project_id=self.ids["project same"])
         self.user(ODD, "project odd", password=SECRET, key="odd")
         self.user("expired", "project same")
         self.user("of several methods", "project same")
@@ -181,10 +182,11 @@ ACCEPTED: dict[str, tuple[Auth, str, str | None]] = {
         None,
     ),
     "an API key": (
-        lambda _: {API_KEY: {"username": "demo", "apiKey": USERS["demo"].password}},
-        "demo",
-        "demo",
+        lambda _: {API_KEY: {"username": "at home", "apiKey": "a-password-0123456789abcdef"}},
+        "at home",
+        "same",
     ),
+    "unscoped, with a default project": (lambda _: by_name("at home"), "at home", None),
     "odd characters": (lambda _: by_name(ODD, SECRET, tenantName=ODD[:64]), ODD, ODD[:64]),
     "odd characters, unscoped": (lambda _: by_name(ODD, SECRET), ODD, None),
     "odd characters as an API key": (
