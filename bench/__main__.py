@@ -13,6 +13,7 @@ from bench import machine
 from bench.against_glance import run_against_glance
 from bench.cached import run_cached
 from bench.check import require_same_answers
+from bench.logins import run_logins
 from bench.measure import Course, Sample, run_course
 from bench.memory import run_memory
 from bench.profile import run_profile
@@ -145,6 +146,7 @@ PARTS: dict[str, Callable[[Stage, Course], Any]] = {
     "polling": lambda stage, course: run_polling(stage, max(1, course.rounds // 5)),
     "against_glance": _against_glance,
     "profile": lambda stage, _course: run_profile(stage),
+    "logins": lambda stage, course: run_logins(stage, 10 * course.rounds),
 }
 
 if __name__ == "__main__":

@@ -77,6 +77,11 @@ def _slow(slow: Found) -> Iterator[Target]:
     yield Target(text, value, 0.9, is_least=True)
 
 
+def _logins(logins: Found) -> Iterator[Target]:
+    value = median(logins["shim"]) / median(logins["keystone"])
+    yield Target("wait for a login by v2.0 relative to one sent to Keystone v3", value, 1.15)
+
+
 def _limited(limited: Found) -> Iterator[Target]:
     shared = limited["sharing"]
     where = "Glance serving two at a time in 0.3 s, 32 clients"
@@ -155,6 +160,7 @@ _TARGETS: dict[str, Callable[[Any], Iterator[Target]]] = {
     "mixed": _mixed,
     "against_glance": _waits,
     "slow": _slow,
+    "logins": _logins,
     "memory": _memory,
 }
 
