@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -449,11 +450,16 @@ def test_a_terminal_shows_the_progress(
 
 
 def test_requests_are_sent_no_faster_than_the_rate(nova: Front) -> None:
-    slept: list[float] = []
-    side = Side("Nova", nova.url, TOKEN, rate=5, timeout_seconds=9, sleep=slept.append)
+    now, due = [], []
+
+    def note(seconds: float) -> None:
+        now.append(time.monotonic())
+        due.append(now[-1] + seconds)
+
+    side = Side("Nova", nova.url, TOKEN, rate=0.1, timeout_seconds=9, sleep=note)
     for _ in range(3):
         side.ask(f"GET {LIST}")
-    assert [0.0, 0.2, 0.2] == [round(seconds, 1) for seconds in slept]
+    assert all(later - early >= 10 for early, later in zip(now, due[1:], strict=False))
 
 
 def test_a_method_that_writes_is_never_sent(nova: Front) -> None:

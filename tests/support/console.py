@@ -21,7 +21,7 @@ _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TERMINAL = re.compile(r"\b(first|second|third)\s+terminal\b")
 _STAYS = "nova-image-shim ready:"  # the last line of a command that runs until it is stopped
 _END = "end-of-command"
-_SECONDS = 180  # until all terminals are killed
+_SECONDS = 240  # until all terminals are killed
 
 
 class Step(NamedTuple):
