@@ -22,9 +22,12 @@ TIME = "(time)"
 NO_ANSWER = 0
 
 HEADERS = (
+    "Accept-Patch",
     "Allow",
     "Cache-Control",
     "Content-Encoding",
+    "Content-MD5",
+    "Content-Range",
     "Content-Type",
     "Location",
     "OpenStack-API-Version",

@@ -56,14 +56,14 @@ class File(NamedTuple):
     differences: dict[Key, Intended]
 
 
-def load_intended() -> File:
+def load_intended(file: Path = FILE) -> File:
     """Read the file.
 
     Raises:
         IntendedError: an entry is repeated or names an unknown reason, or a reason without
             entries does not say where else it is shown.
     """
-    data = yaml.safe_load(FILE.read_text())
+    data = yaml.safe_load(file.read_text())
     reasons = {
         name: Reason(table, **fields)
         for table, group in data["reasons"].items()

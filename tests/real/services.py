@@ -138,12 +138,16 @@ def configure_keystone(
 
 
 def configure_glance(
-    folder: Path, state: Path, url: str, keystone_url: str, memcached: str
+    folder: Path, state: Path, url: str, keystone_url: str, memcached: str, options: str = ""
 ) -> None:
-    """Write `glance-api.conf` and its files into `folder`, for the database in `state`."""
+    """Write `glance-api.conf` and its files into `folder`, for the database in `state`.
+
+    Args:
+        options: lines for the end of the file, with the same placeholders; they prevail.
+    """
     for name in ("images", "staging", "tasks", "lock"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    text = GLANCE_CONF.format(
+    text = (GLANCE_CONF + options).format(
         folder=folder,
         state=state,
         url=url,
