@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from nova_image_shim.compare.differences import Answer
+
 FILES = Path(__file__).parent / "requests"
 SECONDS = 60
 
@@ -50,17 +52,8 @@ class Request:
         return self.request.partition(" ")[2]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer; status 0 means that there was none."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
 def load_requests(folder: Path = FILES) -> list[Request]:
-    """Return the requests of all files in a folder.
+    """Return the requests of all files of a folder.
 
     Raises:
         RequestError: two requests have the same id, or an entry has an unknown key.
@@ -76,6 +69,11 @@ def load_requests(folder: Path = FILES) -> list[Request]:
 
 
 def parse_request(entry: dict[str, Any], file: str) -> Request:
+    """Return the request that an entry of a file describes.
+
+    Raises:
+        RequestError: it has an unknown key.
+    """
     values = {"as_" if key == "as" else key: value for key, value in entry.items()}
     try:
         return Request(**values)

@@ -13,7 +13,8 @@ import requests
 import yaml
 from real.cloud import RealCloud
 
-from .compare import ABSENT
+from nova_image_shim.compare.differences import ABSENT
+
 from .exchange import fill
 
 RECIPES = Path(__file__).parent / "images.yaml"
@@ -23,9 +24,9 @@ FIRST_CREATED = datetime(2024, 2, 1, 12, 0, 0, 1, tzinfo=UTC)
 OWN = ("id", "self", "file", "created_at", "updated_at", "locations", "direct_url")
 
 
-def load_recipes(file: Path = RECIPES) -> dict[str, dict[str, Any]]:
+def load_recipes() -> dict[str, dict[str, dict[str, Any]]]:
     """Return the recipes: `read` and `write`, each by name."""
-    recipes: dict[str, dict[str, Any]] = yaml.safe_load(file.read_text())
+    recipes: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(RECIPES.read_text())
     return recipes
 
 
@@ -34,10 +35,9 @@ class World:
     """Creates images from recipes and shows their state afterwards."""
 
     cloud: RealCloud
-    file: Path = RECIPES
 
     def __post_init__(self) -> None:
-        self._recipes = load_recipes(self.file)
+        self._recipes = load_recipes()
 
     def make_read_images(self) -> dict[str, str]:
         """Create the images to read, oldest first, and return ids by name."""

@@ -14,9 +14,9 @@ from pathlib import Path
 # A script cannot import its own package otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from parity.compare import differences
+from nova_image_shim.compare.differences import differences
+from nova_image_shim.compare.intended import load_intended
 from parity.exchange import Request, load_requests
-from parity.intended import load_intended
 from parity.report import Comparison, dump, judge, report, set_aside
 
 from parity_glance.sides import HERE, Side, sides
@@ -39,7 +39,7 @@ def main() -> int:
     arguments = parser.parse_args()
     chosen = tuple(arguments.ids) or ("",)
     requests = [r for r in load_requests(HERE / "requests") if r.id.startswith(chosen)]
-    _, everywhere, intended = load_intended(HERE / "intended.yaml")
+    _, everywhere, intended = load_intended(HERE / "intended.yaml", theirs="glance")
     with sides() as both:
         start = time.monotonic()
         comparisons = list(compare(requests, both))
@@ -47,7 +47,7 @@ def main() -> int:
     comparisons, unused = set_aside(comparisons, everywhere)
     wrong = [*judge(comparisons, intended), *([] if arguments.ids else unused)]
     if arguments.dump:
-        arguments.dump.write_text(dump(comparisons))
+        arguments.dump.write_text(dump(comparisons, "glance"))
     print("\n".join([*wrong, f"\nin {seconds:.0f} s:", report(comparisons, intended)]))
     return 1 if wrong else 0
 

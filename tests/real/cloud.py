@@ -51,7 +51,7 @@ class RealCloud:
 
     Args:
         compute_url: URL of the compute endpoints in the catalog; may contain `%(tenant_id)s`.
-        glance_options: lines that end Glance's configuration; see `services.configure_glance`.
+        reference: run the Glance that the embedded cloud imitates, which has fewer features.
     """
 
     region = services.REGION
@@ -64,7 +64,8 @@ class RealCloud:
     def __init__(
         self,
         compute_url: str = "http://127.0.0.1:8774/v2/%(tenant_id)s",
-        glance_options: str = "",
+        *,
+        reference: bool = False,
     ) -> None:
         keystone_port, glance_port, self._memcached_port = free_ports(3)
         self.keystone_url = f"http://{services.HOST}:{keystone_port}"
@@ -72,7 +73,7 @@ class RealCloud:
         self.glance_url = f"http://{services.HOST}:{glance_port}"
         self.memcached = f"{services.HOST}:{self._memcached_port}"
         self.compute_url = compute_url
-        self._glance_options = glance_options
+        self._reference = reference
         self._ports = {"keystone": keystone_port, "glance": glance_port}
         self._short_keystones: dict[int, str] = {}
         self._sessions: dict[str, Session] = {}
@@ -137,7 +138,7 @@ class RealCloud:
             self.glance_url,
             self.keystone_url,
             self.memcached,
-            self._glance_options,
+            reference=self._reference,
         )
         return services.glance(folder, self._ports["glance"])
 
