@@ -23,12 +23,16 @@ from parity_glance.sides import HERE, Side, sides
 
 
 def compare(requests: list[Request], both: tuple[Side, Side]) -> Iterator[Comparison]:
-    """Compare the requests one by one."""
+    """Compare the requests one by one, those first that add nothing to lists."""
     with ThreadPoolExecutor(2) as pool:
-        for request in requests:
+        for request in sorted(requests, key=_writes):
             image_id = str(uuid.uuid4())
             theirs, ours = pool.map(lambda side: side.result(request, image_id), both)
             yield Comparison(request, differences(theirs, ours), theirs["status"])
+
+
+def _writes(request: Request) -> bool:
+    return request.image is not None or request.method not in {"GET", "HEAD"}
 
 
 def main() -> int:

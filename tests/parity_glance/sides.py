@@ -34,7 +34,6 @@ HEADERS = (
     "WWW-Authenticate",
     "X-OpenStack-Request-Id",
 )
-CREATES = "POST /v2/images"
 STATE = ("", "/members", "/file")
 
 
@@ -75,7 +74,8 @@ class Side:
 
 
 def _created(request: Request, answer: Answer) -> str | None:
-    if request.request != CREATES or answer.status != 201:
+    is_create = request.method == "POST" and request.target.partition("?")[0] == "/v2/images"
+    if not is_create or answer.status != 201:
         return None
     created: str = json.loads(answer.body)["id"]
     return created
@@ -102,16 +102,21 @@ def sides() -> Iterator[tuple[Side, Side]]:
         environ = {"SHIM_BACKEND": "memory", "SHIM_MEMORY_IMAGES": str(seed)}
         with shim(cloud.folder / "shim.log", WEB_CONCURRENCY="1", **environ) as url:
             ids = {**cloud.projects, **images}
-            names = {id_: f"<{name}>" for name, id_ in ids.items()}
-            yield (
-                Side(cloud.glance_url, _tokens(cloud), {cloud.glance_url: "http://image"} | names, ids),
-                Side(
-                    f"{url}/image",
-                    _tokens(cloud, f"{url}/identity/v3"),
-                    {f"{url}/image": "http://image"} | names,
-                    ids,
-                ),
+            addresses = (
+                (cloud.glance_url, cloud.keystone_url, None),
+                (f"{url}/image", f"{url}/identity", f"{url}/identity/v3"),
             )
+            real, embedded = (
+                Side(
+                    image,
+                    _tokens(cloud, auth_url),
+                    {image: "http://image", identity: "http://identity"}
+                    | {id_: f"<{name}>" for name, id_ in ids.items()},
+                    ids,
+                )
+                for image, identity, auth_url in addresses
+            )
+            yield real, embedded
 
 
 def _tokens(cloud: RealCloud, auth_url: str | None = None) -> dict[str, str | None]:
