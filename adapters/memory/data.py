@@ -1,4 +1,4 @@
-"""The data of images: small data in memory, other data in files of one temporary directory."""
+"""The data of images: the first of it in memory, the rest in files of one temporary directory."""
 
 import hashlib
 import io
@@ -12,24 +12,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from nova_image_shim.adapters.image_port import ImageBadRequest, ImageQuotaExceeded
 
 CHUNK_BYTES = 2**16
-SMALL_BYTES = 2**20  # larger data is in a file
-MEMORY_BYTES = 2**25  # and so is small data once this much is in memory
+SMALL_BYTES = 2**20  # larger data is in a file,
+MEMORY_BYTES = 2**25  # and so is all data once there is this much
 IMAGES_IN_TOTAL = 4  # there is room for so many images of the largest size
 
 _TOO_LARGE = "The incoming image is too large: The provided image is too large."
 _FULL = "Image storage media is full: There is not enough disk space on the image storage media."
-
-
-class Source(Protocol):
-    """What data is read from."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most this many bytes, none at the end."""
 
 
 @dataclass(eq=False)
@@ -49,10 +42,7 @@ class ImageData:
 
 @dataclass
 class _Kept:
-    """What there is of the data of an image."""
-
     size: int = 0
-    in_memory: int = 0
     path: Path | None = None
 
 
@@ -66,10 +56,10 @@ class ImageFiles:
     def __init__(self, max_image_bytes: int) -> None:
         self._max_bytes = max_image_bytes
         self._lock = threading.RLock()  # a finalizer may interrupt a thread that has it
-        self._total = self._in_memory = 0
+        self._total = 0
         self._folder: Path | None = None
 
-    def receive(self, source: Source, announced: int) -> ImageData:
+    def receive(self, read: Callable[[int], bytes], announced: int) -> ImageData:
         """Read data to its end; `announced` is its size in bytes, 0 if that is not known.
 
         Raises:
@@ -77,14 +67,14 @@ class ImageFiles:
             ImageQuotaExceeded: the image is too large, or there is no room left.
         """
         data, kept, small = ImageData(), _Kept(), bytearray()
-        md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
         weakref.finalize(data, self._forget, kept)
-        self._require_allowed(announced)
-        most_in_memory = SMALL_BYTES if self._in_memory < MEMORY_BYTES else 0
+        md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
+        most_in_memory = SMALL_BYTES if self._total < MEMORY_BYTES else 0
+        self._count(kept, 0, announced)
         with ExitStack() as stack:
             write: Callable[[bytes], object] = small.extend
-            for chunk in iter(partial(source.read, CHUNK_BYTES), b""):
-                self._count(kept, len(chunk))
+            for chunk in iter(partial(read, CHUNK_BYTES), b""):
+                self._count(kept, len(chunk), kept.size + len(chunk))
                 if announced and kept.size > announced:
                     raise _wrong_size("exceeds", announced, kept.size)
                 if kept.path is None and kept.size > most_in_memory:
@@ -97,20 +87,18 @@ class ImageFiles:
         if announced and kept.size != announced:
             raise _wrong_size("mismatch", announced, kept.size)
         data.size, data.md5, data.sha512 = kept.size, md5.hexdigest(), sha512.hexdigest()
-        data.content = kept.path or self._in_memory_now(kept, small)
+        data.content = kept.path or bytes(small)
         return data
 
-    def _require_allowed(self, size: int) -> None:
-        if size > self._max_bytes:
-            raise ImageQuotaExceeded(_TOO_LARGE)
-
-    def _count(self, kept: _Kept, size: int) -> None:
-        self._require_allowed(kept.size + size)
+    def _count(self, kept: _Kept, more: int, size: int) -> None:
+        """Count bytes of an image that has or will have this size."""
         with self._lock:
-            if self._total + size > IMAGES_IN_TOTAL * self._max_bytes:
+            if size > self._max_bytes:
+                raise ImageQuotaExceeded(_TOO_LARGE)
+            if self._total + more > IMAGES_IN_TOTAL * self._max_bytes:
                 raise ImageQuotaExceeded(_FULL)
-            self._total += size
-            kept.size += size
+            self._total += more
+            kept.size += more
 
     def _new_file(self, kept: _Kept) -> BinaryIO:
         with self._lock:
@@ -120,19 +108,11 @@ class ImageFiles:
         kept.path = self._folder / uuid.uuid4().hex
         return kept.path.open("xb")
 
-    def _in_memory_now(self, kept: _Kept, small: bytearray) -> bytes:
-        with self._lock:
-            kept.in_memory = kept.size
-            self._in_memory += kept.size
-        return bytes(small)
-
     def _forget(self, kept: _Kept) -> None:
-        """Give back the room of data that nobody refers to any more."""
         if kept.path:
             kept.path.unlink(missing_ok=True)
         with self._lock:
             self._total -= kept.size
-            self._in_memory -= kept.in_memory
 
 
 def _wrong_size(what: str, expected: int, actual: int) -> ImageBadRequest:

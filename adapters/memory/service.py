@@ -101,16 +101,18 @@ def _require_owner(context: port.Context, stored: StoredImage) -> None:
         raise port.ImageNotAuthorized("You are not permitted to modify this image.")
 
 
-def require_storable(properties: Mapping[str, Any]) -> None:
+def require_storable(values: Mapping[str, Any]) -> None:
     """Refuse characters beyond the basic plane, as Glance does for the sake of its database.
 
     Source: glance, glance/common/utils.py, no_4byte_params.
 
     Raises:
-        ImageBadRequest: a key or a value has one.
+        ImageBadRequest: a key, a value or a tag has one.
     """
-    for key, value in properties.items():
+    for key, value in values.items():
         if max(key, default="") > "\uffff":
             raise port.ImageBadRequest("Property names can't contain 4 byte unicode.")
         if isinstance(value, str) and max(value, default="") > "\uffff":
             raise port.ImageBadRequest(f"{key.title()} can't contain 4 byte unicode characters.")
+        if key == "tags" and any(max(tag, default="") > "\uffff" for tag in value):
+            raise port.ImageBadRequest("Param values can't contain 4 byte unicode.")

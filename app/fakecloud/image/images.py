@@ -1,6 +1,6 @@
-"""The embedded image API, Glance v2 over the store of the legacy calls: images and their tags.
+"""The images of the embedded image API and their tags.
 
-Source: glance at 33.0.0, glance/api/v2/images.py, image_tags.py and glance/api/versions.py.
+Source: glance at 33.0.0, glance/api/v2/images.py and image_tags.py.
 """
 
 import uuid
@@ -10,9 +10,8 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, request
 from webob import exc
 
-from nova_image_shim.adapters.image_port import (
-    Image,
-)
+from nova_image_shim.adapters.image_port import Image, ImageBadRequest
+from nova_image_shim.adapters.memory.policy import has_role
 from nova_image_shim.adapters.memory.service import require_storable
 from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.cloud import current_cloud
@@ -23,37 +22,29 @@ from nova_image_shim.fakecloud.image.changes import (
     apply_changes,
     is_reserved,
     read_changes,
-    require_quota,
     require_within_limits,
 )
-from nova_image_shim.fakecloud.image.schema import PROPERTIES, SCHEMAS, require_valid
+from nova_image_shim.fakecloud.image.schema import IMAGE, PROPERTIES, SCHEMAS, require_valid
 from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.web.current import compute_base, make_context
 from nova_image_shim.web.responses import json_response
 
 blueprint = Blueprint("images", __name__)
 
-_DISALLOWED = ("direct_url", "self", "file", "schema", "stores")
+_NEVER_GIVEN = ("direct_url", "self", "file", "schema", "stores")
 _LONGEST_NAME = 255
 
 
 @blueprint.get("/images")
 def index() -> Response:
-    """List images: 200 `{"images", "first", "schema"}` and `next` if a page is full.
-
-    Errors: 400 for an invalid parameter or marker, 403 without a role.
-    """
-    access.require_listing()
+    """List images: 200 `{"images", "first", "schema"}` and `next` if a page is full; 400, 403."""
+    if not has_role(make_context(), "reader"):
+        raise access.not_authorized("get_images")
     pairs = [(name, value.strip()) for name, value in request.args.items(multi=True)]
     images, next_marker = current_cloud().image_service.find(make_context(), pairs)
-    body = {
-        "images": [_shown(image) for image in images],
-        "first": _page_path(None),
-        "schema": "/v2/schemas/images",
-    }
-    if next_marker:
-        body["next"] = _page_path(next_marker)
-    return json_response(body)
+    links = {"next": _page_path(next_marker)} if next_marker else {}
+    links |= {"first": _page_path(None), "schema": "/v2/schemas/images"}
+    return json_response({"images": [_shown(image) for image in images], **links})
 
 
 @blueprint.post("/images")
@@ -63,10 +54,10 @@ def create() -> Response:
     Errors: 400 for an invalid body, 403 for a forbidden attribute, 409 for an id that is or was
     used, 413 for too many tags or properties.
     """
-    image = _new_image(load_body())
-    access.store().add(StoredImage(cast("Image", image), {}))
-    headers = {"Location": f"{compute_base()}/image/v2/images/{image['id']}"}
-    return json_response(_shown(cast("Image", image)), 201, headers)
+    image = cast("Image", _new_image(load_body()))
+    access.store().add(StoredImage(image, {}))
+    location = f"{compute_base()}/image/v2/images/{image['id']}"
+    return json_response(_shown(image), 201, {"Location": location})
 
 
 @blueprint.get("/images/<image_id>")
@@ -86,8 +77,7 @@ def update(image_id: str) -> Response:
     changes = read_changes()
     stored = access.find(image_id)
     if changes:
-        now = current_cloud().now()
-        stored = access.store().change(image_id, lambda old: apply_changes(changes, old, now))
+        stored = access.change(image_id, lambda old, now: apply_changes(old, changes, now))
     return json_response(_shown(stored.image))
 
 
@@ -98,8 +88,7 @@ def delete(image_id: str) -> Response:
 
     def check(stored: StoredImage) -> None:
         if stored.image["protected"]:
-            text = f"Image {image_id} is protected and cannot be deleted."
-            raise exc.HTTPForbidden(explanation=text)
+            raise access.forbidden(f"Image {image_id} is protected and cannot be deleted.")
 
     access.store().remove(image_id, check)
     return Response(status=204)
@@ -108,22 +97,26 @@ def delete(image_id: str) -> Response:
 @blueprint.route("/images/<image_id>/tags/<tag>", methods=["PUT", "DELETE"])
 def change_tag(image_id: str, tag: str) -> Response:
     """Add or delete a tag: 204; 404 for an image or a tag that there is not."""
-    if request.method == "PUT":
+    is_added = request.method == "PUT"
+    if is_added:
         require_valid({"tags": [tag]})
     access.require("modify_image", access.find(image_id, access.NOT_FOUND))
 
-    def change(stored: StoredImage) -> StoredImage:
+    def changed(stored: StoredImage, now: str) -> StoredImage:
         old = cast("dict[str, Any]", stored.image)["tags"]
-        if request.method == "DELETE" and tag not in old:
+        if not is_added and tag not in old:
             raise exc.HTTPNotFound
-        tags = [each for each in old if each != tag or request.method == "PUT"]
-        tags += [tag] * (request.method == "PUT" and tag not in old)
-        require_quota("tags", len(tags), f"Image tag limit exceeded for image {image_id}: {{}}:")
-        require_tags(tags, "Could not update image: ")
-        image = {**stored.image, "tags": tags, "updated_at": current_cloud().now()}
-        return stored._replace(image=cast("Image", image))
+        tags = [each for each in old if each != tag or is_added]
+        tags += [tag] * (is_added and tag not in old)
+        text = f"Image tag limit exceeded for image {image_id}: {{}}:"
+        access.require_quota("tags", len(tags), text)
+        try:
+            require_storable({"tags": tags})
+        except ImageBadRequest as error:
+            raise access.bad_request(f"Could not update image: {error}") from error
+        return access.with_attributes(stored, now, tags=tags)
 
-    access.store().change(image_id, change)
+    access.change(image_id, changed)
     return Response(status=204)
 
 
@@ -135,56 +128,50 @@ def show_schema(name: str) -> Response:
 
 def _new_image(body: Any) -> dict[str, Any]:
     """Return a new image with the attributes in a body, or raise what Glance answers."""
-    for name in _DISALLOWED:
+    for name in _NEVER_GIVEN:
         if name in body:
-            raise exc.HTTPForbidden(explanation=f"Attribute '{name}' is read-only.")
+            raise access.forbidden(f"Attribute '{name}' is read-only.")
     if not isinstance(body, dict):
-        raise exc.HTTPBadRequest(explanation="Request body must be a JSON object.")
+        raise access.bad_request("Request body must be a JSON object.")
     require_valid(body)
     for name in body.keys() - PROPERTIES.keys():
         if len(name) > _LONGEST_NAME:
             text = f"Custom property should not be greater than {_LONGEST_NAME} characters."
-            raise exc.HTTPBadRequest(explanation=text)
+            raise access.bad_request(text)
         if is_reserved(name):
             raise exc.HTTPForbidden(f"Attribute '{name}' is reserved.")
     access.require_creation(body)
     for name in READ_ONLY:
-        if name in body and name != "id":
-            raise exc.HTTPForbidden(explanation=f"Attribute '{name}' is read-only.")
+        if name in body and name != "id" and not name.startswith("os_hash"):
+            raise access.forbidden(f"Attribute '{name}' is read-only.")
     if "locations" in body:
-        raise exc.HTTPForbidden(explanation="Attribute 'locations' is reserved.")
-    usual = {"id": str(uuid.uuid4()), "owner": make_context().project_id, "visibility": "shared"}
-    given = {**usual, **body, "status": "queued", "created_at": current_cloud().now()}
-    image = {**complete(given), "owner": given["owner"] or None}
-    image["tags"] = list(dict.fromkeys(image["tags"]))
-    del image["members"]
-    require_within_limits(image)
+        raise access.forbidden("Attribute 'locations' is reserved.")
+    image = _complete({**body, "tags": list(dict.fromkeys(body.get("tags", ())))})
+    require_within_limits({**image, "tags": body.get("tags", ())})
     require_storable(body)
-    require_tags(image["tags"])
     return image
 
 
-def require_tags(tags: list[str], before: str = "") -> None:
-    """Refuse characters beyond the basic plane in tags, as for other texts."""
-    if any(max(tag, default="") > "\uffff" for tag in tags):
-        text = f"{before}Param values can't contain 4 byte unicode."
-        raise exc.HTTPBadRequest(explanation=text)
+def _complete(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a new image with all attributes; Glance ignores hashes that are given."""
+    usual = {"id": str(uuid.uuid4()), "owner": make_context().project_id, "visibility": "shared"}
+    own = {"status": "queued", "created_at": current_cloud().now()}
+    bare = complete({**usual, **own})
+    del bare["members"]  # which may be the name of a property
+    image = {**bare, **given, "os_hash_algo": None, "os_hash_value": None}
+    return {**image, "owner": image["owner"] or None}
 
 
 def _shown(image: Image) -> dict[str, Any]:
-    path = f"/v2/images/{image['id']}"
+    found, path = cast("dict[str, Any]", image), f"/v2/images/{image['id']}"
     links = {"self": path, "file": f"{path}/file", "schema": "/v2/schemas/image"}
-    custom = {
-        key: value or ""
-        for key, value in image.items()
-        if key not in SCHEMAS["image"]["properties"]
-    }
-    known = {key: cast("dict[str, Any]", image).get(key) for key in PROPERTIES}
-    return {**custom, **known, **links}
+    custom = {key: found[key] or "" for key in found if key not in IMAGE["properties"]}
+    return {**custom, **{key: found.get(key) for key in PROPERTIES}, **links}
 
 
 def _page_path(marker: str | None) -> str:
     """Return the path of a page as Glance returns it: without host and prefix."""
-    pairs = [(name, value) for name, value in request.args.items(multi=True) if name != "marker"]
-    query = urlencode([*pairs, *([("marker", marker)] if marker else [])])
+    pairs = dict(request.args.items(multi=True))
+    pairs.pop("marker", None)
+    query = urlencode(pairs | ({"marker": marker} if marker else {}))
     return f"/v2/images?{query}" if query else "/v2/images"

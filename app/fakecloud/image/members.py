@@ -1,10 +1,9 @@
-"""The embedded image API's members: the projects with which an image is shared.
+"""The members of the embedded image API's images: the projects that they are shared with.
 
-Source: glance at 33.0.0, glance/api/v2/image_members.py and glance/db/__init__.py,
-ImageMemberRepo.
+Source: glance at 33.0.0, glance/api/v2/image_members.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response
@@ -12,10 +11,8 @@ from webob import exc
 
 from nova_image_shim.adapters.memory.policy import is_admin, is_owner
 from nova_image_shim.adapters.memory.store import Member, StoredImage
-from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.image import access
-from nova_image_shim.fakecloud.image.bodies import load_text
-from nova_image_shim.fakecloud.image.changes import require_quota
+from nova_image_shim.fakecloud.image.bodies import load_value
 from nova_image_shim.fakecloud.image.schema import MEMBER_STATUSES
 from nova_image_shim.web.current import make_context
 from nova_image_shim.web.responses import json_response
@@ -23,16 +20,16 @@ from nova_image_shim.web.responses import json_response
 blueprint = Blueprint("members", __name__)
 
 _NOT_SHARED = "Only shared images have members."
-_NOT_ALLOWED = "Not allowed to {} members for image {}"
+_FORM = 'Expected a {} in the form: {{"{}": "{}"}}'
+_LIMIT = "Image member limit exceeded for image {}: {{}}:"
 
 
 @blueprint.get("/images/<image_id>/members")
 def list_members(image_id: str) -> Response:
     """List the members: 200 `{"members": [...], "schema"}`; a member sees only itself."""
-    stored = access.find(image_id, access.NOT_FOUND)
-    _require_shared(stored, f"{_NOT_ALLOWED.format('list', image_id)}: {_NOT_SHARED}")
+    stored = _find_shared(image_id, f"Not allowed to list members for image {{}}: {_NOT_SHARED}")
     access.require("get_members", stored)
-    members = [_shown(image_id, *item) for item in _visible(stored).items()]
+    members = [_shown(stored, project_id) for project_id in _visible(stored)]
     return json_response({"members": members, "schema": "/v2/schemas/members"})
 
 
@@ -42,26 +39,25 @@ def add_member(image_id: str) -> Response:
 
     Errors: 400, 403 for an image that is not shared, 404, 409 for a member, 413 for the 129th.
     """
-    example = 'Expected a member in the form: {"member": "image_id"}'
-    project_id = load_text("member", "Member to be added not specified", example)
+    form = _FORM.format("member", "member", "image_id")
+    project_id = load_value("member", "Member to be added not specified", form)
     if not project_id:
-        raise exc.HTTPBadRequest(explanation="Member can't be empty")
+        raise access.bad_request("Member can't be empty")
     if not isinstance(project_id, str):
-        raise exc.HTTPBadRequest(explanation=example)
-    stored = access.find(image_id, access.NOT_FOUND)
-    _require_shared(stored, f"{_NOT_ALLOWED.format('create', image_id)}.")
-    access.require("add_member", stored)
-    now = current_cloud().now()
+        raise access.bad_request(form)
+    access.require(
+        "add_member", _find_shared(image_id, "Not allowed to create members for image {}.")
+    )
 
-    def add(members: dict[str, Member]) -> None:
-        text = f"Image member limit exceeded for image {image_id}: {{}}:"
-        require_quota("members for this image", len(members) + 1, text)
-        if project_id in members:
+    def added(stored: StoredImage, now: str) -> StoredImage:
+        count = len(stored.members) + 1
+        access.require_quota("members for this image", count, _LIMIT.format(image_id))
+        if project_id in stored.members:
             text = f"Member {project_id} is duplicated for image {image_id}"
             raise exc.HTTPConflict(explanation=text)
-        members[project_id] = Member("pending", now, now)
+        return _with_member(stored, project_id, Member("pending", now, now))
 
-    return _change(image_id, add, project_id)
+    return json_response(_shown(access.change(image_id, added), project_id))
 
 
 @blueprint.get("/images/<image_id>/members/<member_id>")
@@ -70,7 +66,8 @@ def show_member(image_id: str, member_id: str) -> Response:
     stored = access.find(image_id, access.NOT_FOUND)
     if stored.image["visibility"] != "shared":
         raise exc.HTTPNotFound(explanation=_NOT_SHARED)
-    return json_response(_shown(image_id, member_id, _find(stored, member_id)))
+    _require_visible(stored, member_id)
+    return json_response(_shown(stored, member_id))
 
 
 @blueprint.put("/images/<image_id>/members/<member_id>")
@@ -79,70 +76,60 @@ def update_member(image_id: str, member_id: str) -> Response:
 
     Errors: 400 for another status, 403 for anyone but the member, 404.
     """
-    example = 'Expected a status in the form: {"status": "status"}'
-    status = load_text("status", "Status not specified", example)
-    stored = access.find(image_id, access.NOT_FOUND)
-    _require_shared(stored, f"{_NOT_ALLOWED.format('update', image_id)}.")
-    member = _find(stored, member_id)
+    form = _FORM.format("status", "status", "status")
+    status = load_value("status", "Status not specified", form)
+    stored = _find_shared(image_id, "Not allowed to update members for image {}.")
+    _require_visible(stored, member_id)
     access.require("modify_member", stored)
     if status not in MEMBER_STATUSES:
-        text = 'Status must be "pending", "accepted" or "rejected".'
-        raise exc.HTTPBadRequest(explanation=f"Incorrect request: {text}")
-    changed = member._replace(status=status, updated_at=current_cloud().now())
-    return _change(image_id, lambda members: members.update({member_id: changed}), member_id)
+        text = 'Incorrect request: Status must be "pending", "accepted" or "rejected".'
+        raise access.bad_request(text)
+
+    def updated(stored: StoredImage, now: str) -> StoredImage:
+        _require_visible(stored, member_id)
+        member = stored.members[member_id]._replace(status=status, updated_at=now)
+        return _with_member(stored, member_id, member)
+
+    return json_response(_shown(access.change(image_id, updated), member_id))
 
 
 @blueprint.delete("/images/<image_id>/members/<member_id>")
 def delete_member(image_id: str, member_id: str) -> Response:
     """Stop sharing an image with a project: 204, 403 or 404."""
-    stored = access.find(image_id, access.NOT_FOUND)
-    _require_shared(stored, f"{_NOT_ALLOWED.format('delete', image_id)}.")
-    _find(stored, member_id)
+    stored = _find_shared(image_id, "Not allowed to delete members for image {}.")
+    _require_visible(stored, member_id)
     access.require("delete_member", stored)
-    _change(image_id, lambda members: members.pop(member_id, None))
+    access.change(image_id, lambda stored, now: _with_member(stored, member_id, None))  # noqa: ARG005
     return Response(status=204)
 
 
-def _require_shared(stored: StoredImage, text: str) -> None:
+def _find_shared(image_id: str, text: str) -> StoredImage:
+    stored = access.find(image_id, access.NOT_FOUND)
     if stored.image["visibility"] != "shared":
-        raise exc.HTTPForbidden(explanation=text)
+        raise access.forbidden(text.format(image_id))
+    return stored
 
 
 def _visible(stored: StoredImage) -> Mapping[str, Member]:
     """Return the members that the caller may see: all of its own image, else itself."""
-    context, members = make_context(), stored.members
+    context = make_context()
     if is_admin(context) or is_owner(context, stored):
-        return members
-    own = context.project_id
-    return {own: members[own]} if own in members else {}
+        return stored.members
+    return {own: stored.members[own] for own in {context.project_id} & stored.members.keys()}
 
 
-def _find(stored: StoredImage, member_id: str) -> Member:
+def _require_visible(stored: StoredImage, member_id: str) -> None:
     access.require("get_member", stored)
-    if (member := _visible(stored).get(member_id)) is None:
+    if member_id not in _visible(stored):
         text = f"{member_id} not found in the member list of the image {stored.image['id']}."
         raise exc.HTTPNotFound(explanation=text)
-    return member
 
 
-def _change(
-    image_id: str, change: Callable[[dict[str, Member]], object], shown: str = ""
-) -> Response:
-    """Change the members in one step, and show one of them."""
-
-    def apply(stored: StoredImage) -> StoredImage:
-        members = dict(stored.members)
-        change(members)
-        return stored._replace(members=members)
-
-    members = access.store().change(image_id, apply).members
-    return json_response(_shown(image_id, shown, members[shown]) if shown else None)
+def _with_member(stored: StoredImage, project_id: str, member: Member | None) -> StoredImage:
+    others = {key: found for key, found in stored.members.items() if key != project_id}
+    return stored._replace(members=others | ({project_id: member} if member else {}))
 
 
-def _shown(image_id: str, member_id: str, member: Member) -> dict[str, Any]:
-    return {
-        "member_id": member_id,
-        "image_id": image_id,
-        **member._asdict(),
-        "schema": "/v2/schemas/member",
-    }
+def _shown(stored: StoredImage, project_id: str) -> dict[str, Any]:
+    links = {"image_id": stored.image["id"], "schema": "/v2/schemas/member"}
+    return {"member_id": project_id, **stored.members[project_id]._asdict(), **links}

@@ -12,10 +12,11 @@ from werkzeug.http import HTTP_STATUS_CODES
 from nova_image_shim.adapters.image_port import (
     ImageBadRequest,
     ImageConflict,
-    ImageNotFound,
     ImageQuotaExceeded,
+    ImageServiceError,
+    MarkerNotFound,
 )
-from nova_image_shim.fakecloud.image import access, data, images, members, unserved
+from nova_image_shim.fakecloud.image import data, images, members, unserved
 from nova_image_shim.fakecloud.image.bodies import has_body
 from nova_image_shim.web.current import compute_base, set_caller
 from nova_image_shim.web.responses import json_response
@@ -27,6 +28,7 @@ blueprint = Blueprint("glance_v2", __name__)
 for _part in (images, members, data, unserved):
     blueprint.register_blueprint(_part.blueprint)
 
+_STATUSES = {ImageBadRequest: 400, MarkerNotFound: 400, ImageConflict: 409, ImageQuotaExceeded: 413}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _WITHOUT_BODY = set(
     "show delete change_tag download act list_members show_member delete_member list_tasks".split()
@@ -104,25 +106,7 @@ def render(error: Any) -> Response:
     return Response.from_app(error, request.environ)
 
 
-@blueprint.errorhandler(ImageBadRequest)
-def bad_request(error: ImageBadRequest) -> Response:
-    """Render an invalid query or value: 400."""
-    return glance_error(400, error.text)
-
-
-@blueprint.errorhandler(ImageConflict)
-def conflict(error: ImageConflict) -> Response:
-    """Render an id that is used already: 409."""
-    return glance_error(409, error.text)
-
-
-@blueprint.errorhandler(ImageQuotaExceeded)
-def too_large(error: ImageQuotaExceeded) -> Response:
-    """Render data for which there is no room: 413."""
-    return glance_error(413, error.text)
-
-
-@blueprint.errorhandler(ImageNotFound)
-def not_found(_error: ImageNotFound) -> Response:
-    """Render an image that has just been deleted: 404."""
-    return glance_error(404, access.MISSING.format((request.view_args or {}).get("image_id")))
+@blueprint.errorhandler(ImageServiceError)
+def port_error(error: ImageServiceError) -> Response:
+    """Render a refusal of the store, 404 for an image that has just been deleted."""
+    return glance_error(_STATUSES.get(type(error), 404), error.text)
