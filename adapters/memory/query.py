@@ -1,7 +1,7 @@
-"""Lists as Glance returns them: visibility, filters, order and pages.
+"""Lists as Glance returns them: filters, order and pages.
 
-Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, glance/common/utils.py
-for the operators, and glance/db/sqlalchemy/api.py, _select_images_query, for visibility.
+Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, and glance/common/utils.py
+for the operators.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from nova_image_shim.adapters.image_port import (
     MarkerNotFound,
     Page,
 )
+from nova_image_shim.adapters.memory.policy import is_listed, is_visible
 from nova_image_shim.adapters.memory.store import StoredImage
 
 Test = Callable[[Any], bool]  # of an image
@@ -43,54 +44,6 @@ _OPERATORS = {
     "eq": operator.eq,
     "neq": operator.ne,
 }
-_GONE = {"deleted", "pending_delete"}
-_UNLISTED = {*_GONE, "killed"}
-
-
-def is_admin(context: Context) -> bool:
-    """Tell whether the caller may see and change what others own."""
-    return "admin" in context.roles
-
-
-def is_visible(context: Context, stored: StoredImage) -> bool:
-    """Tell whether the caller can get an image by its id."""
-    image, members = stored
-    if image["status"] in _GONE:
-        return False
-    return (
-        image["visibility"] in {"public", "community"}
-        or image["owner"] == context.project_id
-        or (image["visibility"] == "shared" and context.project_id in members)
-        or is_admin(context)
-    )
-
-
-def is_listed(
-    context: Context,
-    stored: StoredImage,
-    member_status: str = "accepted",
-    *,
-    community: bool = False,
-) -> bool:
-    """Tell whether an image is in the caller's list, hidden images included.
-
-    Args:
-        context: the caller.
-        stored: the image.
-        member_status: that of the images shared with the caller: `accepted`, `pending`, `rejected`
-            or `all`. It does not limit an admin.
-        community: others' community images are listed, too.
-    """
-    image, members = stored
-    if image["status"] in _UNLISTED:
-        return False
-    if image["visibility"] == "public" or image["owner"] == context.project_id:
-        return True
-    if image["visibility"] == "community":
-        return community
-    status = members.get(context.project_id)
-    is_shared = image["visibility"] == "shared" and status is not None
-    return is_admin(context) or (is_shared and member_status in {status, "all"})
 
 
 def find_page(

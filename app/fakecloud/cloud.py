@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import current_app
 
+from nova_image_shim.adapters.memory.data import ImageFiles
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.clock import Clock
@@ -31,10 +32,12 @@ class FakeCloud:
 
     Args:
         seed: what the cloud begins with, and what a reset restores.
+        max_image_bytes: the most data that one image may have.
     """
 
-    def __init__(self, seed: Seed) -> None:
+    def __init__(self, seed: Seed, max_image_bytes: int = 2**30) -> None:
         self.seed = seed
+        self.files = ImageFiles(max_image_bytes)
         self.clock = Clock()
         self.image_service = MemoryImageService(seed.images, now=self.clock.now)
         self.identity = Identity(seed, now=self.clock.now)
@@ -101,7 +104,7 @@ class FakeCloud:
             changed = {**stored.to_dict(), "updated_at": self.now(), **given}
             removed = {key for key in given if given[key] is None and key not in _ALWAYS_PRESENT}
             kept = {key: changed[key] for key in changed if key not in removed}
-            return StoredImage.from_dict(_checked([kept])[0])
+            return StoredImage.from_dict(_checked([kept])[0], stored)
 
         return self._store.change(image_id, change).to_dict()
 

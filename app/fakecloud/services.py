@@ -12,7 +12,7 @@ from nova_image_shim.fakecloud.identity import v2, v3
 from nova_image_shim.fakecloud.identity import versions as identity_versions
 from nova_image_shim.fakecloud.identity.identity import Unauthorized
 from nova_image_shim.fakecloud.identity.responses import keystone_error, unauthorized
-from nova_image_shim.fakecloud.image import views as glance_v2
+from nova_image_shim.fakecloud.image import service as glance_v2
 from nova_image_shim.settings import Settings
 from nova_image_shim.web.errors import register_errors
 

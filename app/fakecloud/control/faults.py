@@ -21,7 +21,7 @@ from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.journal import Entry
 from nova_image_shim.fakecloud.control.rules import Asked
 from nova_image_shim.fakecloud.identity.responses import keystone_error
-from nova_image_shim.fakecloud.image.views import glance_error
+from nova_image_shim.fakecloud.image.service import glance_error
 from nova_image_shim.fakecloud.seed import OWN_WORDS
 from nova_image_shim.fakecloud.services import renderer_for
 
