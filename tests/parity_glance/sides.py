@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +82,17 @@ def _created(request: Request, answer: Answer) -> str | None:
     return created
 
 
+@cache
+def load_recipes() -> dict[str, list[Any]]:
+    """Return the recipes of images to write, by name."""
+    recipes: dict[str, list[Any]] = yaml.safe_load((HERE / "images.yaml").read_text())
+    return recipes
+
+
 def steps(name: str | None) -> list[Request]:
     """Return the calls that make an image to write; a name among them stands for its calls."""
-    if name is None:
-        return []
-    recipes = yaml.safe_load((HERE / "images.yaml").read_text())
     found = []
-    for step in recipes[name]:
+    for step in load_recipes()[name] if name else ():
         found += steps(step) if isinstance(step, str) else [parse_request({"id": name, **step}, name)]
     return found
 
