@@ -17,6 +17,7 @@ ADAPTERS = f"{PACKAGE}.adapters"
 # From the top. A room imports only from rooms below its own floor; type-checking imports count.
 FLOORS = [
     ["wsgi", "cli", "__init__", "__main__", "gunicorn.conf", "pytest_plugin"],
+    ["compare"],
     ["check"],
     ["fakecloud", "realcloud"],
     ["application"],

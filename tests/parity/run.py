@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator
 from real.cloud import RealCloud
 from support.live import shim
 
-from parity.compare import clean, differences, normal
+from nova_image_shim.compare.differences import clean, differences, normal
+from nova_image_shim.compare.intended import load_intended
 from parity.exchange import Request, load_requests, send
-from parity.intended import load_intended
 from parity.nova import nova
-from parity.report import Comparison, dump, judge, report, set_aside
+from parity.report import INTENDED_FILES, Comparison, dump, judge, report, set_aside
 from parity.world import World
 
 # `alike`: configured so that the answers can be equal; Nova has Glance's address in its
@@ -146,7 +146,7 @@ def main() -> int:
     requests = load_requests()
     if arguments.ids:
         requests = [r for r in requests if r.id.startswith(tuple(arguments.ids))]
-    _, everywhere, intended = load_intended()
+    _, everywhere, intended = load_intended(*INTENDED_FILES)
     with RealCloud() as cloud, ExitStack() as stack:
         parity = Parity(cloud, stack)
         start = time.monotonic()

@@ -2,13 +2,15 @@
 
 from itertools import groupby
 
+from nova_image_shim.compare.intended import Reason, load_intended
+
 from .exchange import load_requests
-from .intended import Reason, load_intended
+from .report import INTENDED_FILES
 
 
 def render() -> str:
     """Return the number of differing responses, and a table for each group of reasons."""
-    intended = load_intended()
+    intended = load_intended(*INTENDED_FILES)
     differing = {key.request for key in intended.differences}
     head = (
         f"Of {len(load_requests())} requests, {len(differing)} get a response that differs on "
@@ -20,5 +22,5 @@ def render() -> str:
 
 def _table(title: str, reasons: list[Reason]) -> str:
     lines = [f"## {title}", "", "| subject | Nova | here | why |", "| --- | --- | --- | --- |"]
-    rows = ((each.subject, each.nova, each.here, each.why) for each in reasons)
+    rows = ((each.subject, each.theirs, each.ours, each.why) for each in reasons)
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from project.test_reference import calls
 
-from parity.compare import ABSENT, TIME, differences, normal
-from parity.exchange import Answer, Request, RequestError, fill, load_requests
-from parity.intended import Everywhere, Intended, Key, load_intended
-from parity.report import Comparison, dump, judge, report, set_aside
+from nova_image_shim.compare.differences import ABSENT, TIME, Answer, differences, normal
+from nova_image_shim.compare.intended import Everywhere, Intended, Key, load_intended
+from parity.exchange import Request, RequestError, fill, load_requests
+from parity.report import INTENDED_FILES, Comparison, dump, judge, report, set_aside
 from parity.world import load_recipes
 
 ROOT = Path(__file__).parents[2]
@@ -202,9 +202,9 @@ INTENDED = {
 
 def test_only_an_intended_difference_that_is_found_is_accepted() -> None:
     assert [
-        "unexpected: half  status\n    nova  404\n    here  405",
-        "differs from intended: otherwise  status\n    nova  404\n    here  406",
-        "unexpected: new  status\n    nova  404\n    here  405",
+        "unexpected: half  status\n  theirs  404\n    here  405",
+        "differs from intended: otherwise  status\n  theirs  404\n    here  406",
+        "unexpected: new  status\n  theirs  404\n    here  405",
         "intended, but no longer found: gone  status",
     ] == judge(COMPARISONS, INTENDED)
 
@@ -221,7 +221,7 @@ def test_what_is_intended_everywhere_is_set_aside_and_must_occur() -> None:
 
 
 def test_the_report_counts_requests() -> None:
-    told = "Nova's answers: 2xx 6\n6 requests: same 1 (17 %), intended 1, unexpected 4"
+    told = "their answers: 2xx 6\n6 requests: same 1 (17 %), intended 1, unexpected 4"
     assert told == report(COMPARISONS, INTENDED)
 
 
@@ -270,11 +270,11 @@ def test_every_placeholder_and_recipe_exists() -> None:
 
 def test_every_intended_difference_belongs_to_a_request() -> None:
     asked = {request.id for request in load_requests()}
-    assert set() == {key.request for key in load_intended().differences} - asked
+    assert set() == {key.request for key in load_intended(*INTENDED_FILES).differences} - asked
 
 
 def test_a_difference_shown_elsewhere_is_tested_there() -> None:
-    for reason in load_intended().reasons.values():
+    for reason in load_intended(*INTENDED_FILES).reasons.values():
         if reason.elsewhere is not None:
             file, test = reason.elsewhere.split("::")
             assert f"def {test}(" in (ROOT / file).read_text()

@@ -13,7 +13,8 @@ import requests
 import yaml
 from real.cloud import RealCloud
 
-from .compare import ABSENT
+from nova_image_shim.compare.differences import ABSENT
+
 from .exchange import fill
 
 RECIPES = Path(__file__).parent / "images.yaml"

@@ -5,7 +5,7 @@ Source: glance at 33.0.0, glance/api/v2/images.py and image_tags.py.
 
 import uuid
 from typing import Any, cast
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 from flask import Blueprint, Response, request
 from webob import exc
@@ -33,6 +33,10 @@ blueprint = Blueprint("images", __name__)
 
 _NEVER_GIVEN = ("direct_url", "self", "file", "schema", "stores")
 _LONGEST_NAME = 255
+_UNDECODABLE = (
+    "Error decoding your request. Either the URL or the request body contained characters that "
+    "could not be decoded by Glance"
+)
 
 
 @blueprint.get("/images")
@@ -40,7 +44,11 @@ def index() -> Response:
     """List images: 200 `{"images", "first", "schema"}` and `next` if a page is full; 400, 403."""
     if not has_role(make_context(), "reader"):
         raise access.not_authorized("get_images")
-    pairs = [(name, value.strip()) for name, value in request.args.items(multi=True)]
+    try:
+        unquote_to_bytes(request.query_string).decode()
+    except UnicodeDecodeError as error:
+        raise access.bad_request(_UNDECODABLE) from error
+    pairs = request.args.items(multi=True)
     images, next_marker = current_cloud().image_service.find(make_context(), pairs)
     links = {"next": _page_path(next_marker)} if next_marker else {}
     links |= {"first": _page_path(None), "schema": "/v2/schemas/images"}

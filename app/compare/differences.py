@@ -3,18 +3,17 @@
 A field is `status`, `header/NAME`, `body/POINTER` or `glance/ATTRIBUTE`. Bodies are decompressed
 and compared as JSON: objects key by key, unless they share no key; lists of images and links by
 `id` and `rel`. If the ids or their order differ, the lists of ids and the common elements are
-compared. The order of parameter names in a link is ignored, but not the order of one name's values.
+compared. The order of tags and of parameter names in a link is ignored, but not the order of one
+name's values.
 If neither service answers, that counts as a difference, because it shows nothing.
 """
 
 import gzip
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
-
-from .exchange import Answer
 
 ABSENT = "(absent)"
 REQUEST_ID = "(request id)"
@@ -40,6 +39,14 @@ _REQUEST_ID = re.compile(r"req-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 Differences = dict[str, tuple[Any, Any]]
+
+
+class Answer(NamedTuple):
+    """An answer; status 0 means that there was none."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
 
 
 def differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Differences:
@@ -83,23 +90,30 @@ def _keyed(value: Any) -> dict[str, Any] | None:
     return None
 
 
-def normal(answer: Answer, names: Mapping[str, str], *, times: bool) -> dict[str, Any]:
+def normal(
+    answer: Answer,
+    names: Mapping[str, str],
+    *,
+    times: bool = True,
+    compared: Collection[str] = HEADERS,
+) -> dict[str, Any]:
     """Return an answer by field, with names in place of values that change between runs.
 
     Args:
         answer: the answer as received.
         names: the replacement for each value that changes, such as an address or an id.
         times: keep times; otherwise they are replaced as well.
+        compared: the headers that matter.
     """
     headers: dict[str, list[str]] = {}
     for name, value in answer.headers:
         headers.setdefault(name.lower(), []).append(value)
     result: dict[str, Any] = {"status": answer.status}
-    for name in HEADERS:
+    for name in compared:
         if values := headers.get(name.lower()):
             result[f"header/{name}"] = _header(name, values, names)
-    ids = [headers.get(name.lower()) for name in HEADERS if name.endswith("Request-Id")]
-    if ids[0] != ids[1]:
+    ids = [headers.get(name.lower()) for name in compared if name.endswith("Request-Id")]
+    if any(other != ids[0] for other in ids):
         result["header/request ids are one"] = False
     result["body"] = _body(answer, headers, names, times=times)
     return result
@@ -132,9 +146,7 @@ def clean(value: Any, names: Mapping[str, str], *, times: bool = True) -> Any:
     """Return a JSON value with names in place of values that change between runs."""
     if isinstance(value, dict):
         return {
-            _rename(key, names): clean(
-                _ordered(item) if key == "href" else item, names, times=times
-            )
+            _rename(key, names): clean(_ordered(key, item), names, times=times)
             for key, item in value.items()
         }
     if isinstance(value, list):
@@ -144,9 +156,13 @@ def clean(value: Any, names: Mapping[str, str], *, times: bool = True) -> Any:
     return value
 
 
-def _ordered(href: str) -> str:
-    """Return a URL with its query parameters sorted by name."""
-    address, mark, query = href.partition("?")
+def _ordered(key: str, value: Any) -> Any:
+    """Return tags sorted, and a URL with its query parameters sorted by name."""
+    if key == "tags" and isinstance(value, list):
+        return sorted(value, key=str)
+    if key != "href":
+        return value
+    address, mark, query = value.partition("?")
     pairs = sorted(parse_qsl(query, keep_blank_values=True), key=lambda pair: pair[0])
     return address + mark + urlencode(pairs)
 
