@@ -4,11 +4,11 @@ import threading
 import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 from flask import current_app
 
-from nova_image_shim.adapters.memory.data import ImageFiles
+from nova_image_shim.adapters.memory.data import ImageData, ImageFiles
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.clock import Clock
@@ -64,6 +64,15 @@ class FakeCloud:
     def image(self, image_id: str) -> dict[str, Any]:
         """Return one of `images()`."""
         return self._store.get(image_id).to_dict()
+
+    def open_data(self, image_id: str) -> BinaryIO:
+        """Return a file to read an image's data from, empty if it has none."""
+        return (self._store.get(image_id).data or ImageData()).open()
+
+    def image_data(self, image_id: str) -> bytes:
+        """Return an image's data."""
+        with self.open_data(image_id) as file:
+            return file.read()
 
     def load_images(self, images: Any) -> None:
         """Replace all images by a list as a seed file holds it."""

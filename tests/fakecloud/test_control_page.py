@@ -165,7 +165,7 @@ def test_changed_images_appear(page: Page, legacy_cloud: LegacyCloud) -> None:
     legacy_cloud.load_images([{"id": "one", "name": "lonely", "status": "queued", "owner": "alt"}])
     page.wait(lambda: "lonely" in page.text("images"))
     cells = page.driver.find_elements(By.CSS_SELECTOR, "#images tbody td")
-    expected = ["lonely\none", "queued", "shared", "alt", "1970-01-01T00:00:00Z", "Delete"]
+    expected = ["lonely\none\nDetails", "queued", "shared", "alt", "1970-01-01T00:00:00Z", "Delete"]
     assert expected == [cell.text for cell in cells]
     page.press("Delete image one", "Image one is deleted.")
     page.wait(lambda: page.text("images") == "No images. Reset to restore those of the seed.")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+from flask import Response
 from webob import exc
 
 from nova_image_shim.adapters.image_port import Image
@@ -33,6 +34,14 @@ def forbidden(text: str) -> exc.HTTPForbidden:
 def not_authorized(action: str) -> exc.HTTPForbidden:
     """Return the refusal of an action by the policy."""
     return forbidden(f"You are not authorized to complete {action} action.")
+
+
+def done(content_type: str | None = "text/html; charset=UTF-8") -> Response:
+    """Return a response without a body: 204, mostly with a type, as webob's."""
+    response = Response(status=204)
+    response.headers.remove("Content-Type")
+    response.headers.update({"Content-Type": content_type} if content_type else {})
+    return response
 
 
 def store() -> ImageStore:

@@ -31,6 +31,7 @@ _MANY_RANGES = (
     "Requests with multiple ranges are not supported in Glance. You may make multiple single-range "
     "requests instead."
 )
+_ONE_STORE = "Store selection for download is not available when multiple backends are not enabled."
 _ACTIONS = {"deactivate": ("active", "deactivated"), "reactivate": ("deactivated", "active")}
 
 
@@ -42,8 +43,8 @@ def upload(image_id: str) -> Response:
     has data, 410 for one that is deleted meanwhile, 413 for too much data, 415 for another type,
     or for data that is not of the image's `disk_format`.
     """
-    if request.mimetype != _OCTETS:
-        sent = request.mimetype if "Content-Type" in request.headers else None
+    sent = request.headers.get("Content-Type", "None").partition(";")[0]
+    if sent != _OCTETS:  # the case of the letters counts
         raise exc.HTTPUnsupportedMediaType(f"Invalid content type {sent}")
     try:
         size = int(request.headers.get("X-Openstack-Image-Size", request.content_length or 0))
@@ -57,7 +58,7 @@ def upload(image_id: str) -> Response:
         found = _receive(cast("dict[str, Any]", stored.image), size)
     finally:
         _end(image_id, found)
-    return Response(status=204)
+    return access.done()
 
 
 def _begin(stored: StoredImage, now: str) -> StoredImage:
@@ -139,8 +140,10 @@ def download(image_id: str) -> Response:
     if stored.image["status"] == "deactivated" and not is_admin(make_context()):
         raise access.forbidden(_DEACTIVATED)
     access.require("download_image", stored)
+    if request.args.get("prefer", "").strip(", "):
+        raise access.bad_request(_ONE_STORE)
     if (data := stored.data) is None:
-        return Response(status=204)
+        return access.done(None)
     status, headers = 200, {"Content-MD5": data.md5}
     start, stop = 0, data.size
     if "Range" in request.headers:
@@ -184,4 +187,4 @@ def act(image_id: str, action: str) -> Response:
         return stored if status == after else access.with_attributes(stored, now, status=after)
 
     access.change(image_id, changed)
-    return Response(status=204)
+    return access.done()

@@ -24,7 +24,7 @@ from nova_image_shim.fakecloud.image.changes import (
     read_changes,
     require_within_limits,
 )
-from nova_image_shim.fakecloud.image.schema import IMAGE, PROPERTIES, SCHEMAS, require_valid
+from nova_image_shim.fakecloud.image.schema import PROPERTIES, SCHEMAS, require_valid
 from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.web.current import compute_base, make_context
 from nova_image_shim.web.responses import json_response
@@ -99,7 +99,7 @@ def delete(image_id: str) -> Response:
             raise access.forbidden(f"Image {image_id} is protected and cannot be deleted.")
 
     access.store().remove(image_id, check)
-    return Response(status=204)
+    return access.done()
 
 
 @blueprint.route("/images/<image_id>/tags/<tag>", methods=["PUT", "DELETE"])
@@ -125,7 +125,7 @@ def change_tag(image_id: str, tag: str) -> Response:
         return access.with_attributes(stored, now, tags=tags)
 
     access.change(image_id, changed)
-    return Response(status=204)
+    return access.done()
 
 
 @blueprint.get("/schemas/<any(image, images, member, members):name>")
@@ -173,7 +173,7 @@ def _complete(given: dict[str, Any]) -> dict[str, Any]:
 def _shown(image: Image) -> dict[str, Any]:
     found, path = cast("dict[str, Any]", image), f"/v2/images/{image['id']}"
     links = {"self": path, "file": f"{path}/file", "schema": "/v2/schemas/image"}
-    custom = {key: found[key] or "" for key in found if key not in IMAGE["properties"]}
+    custom = {key: found[key] or "" for key in found if key != "locations"}
     return {**custom, **{key: found.get(key) for key in PROPERTIES}, **links}
 
 

@@ -100,7 +100,7 @@ def delete_member(image_id: str, member_id: str) -> Response:
     _require_visible(stored, member_id)
     access.require("delete_member", stored)
     access.change(image_id, lambda stored, now: _with_member(stored, member_id, None))  # noqa: ARG005
-    return Response(status=204)
+    return access.done(None)
 
 
 def _find_shared(image_id: str, text: str) -> StoredImage:

@@ -3,6 +3,7 @@
 Source: glance at 33.0.0, glance/api/versions.py and glance/common/wsgi.py.
 """
 
+import logging
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -16,13 +17,16 @@ from nova_image_shim.adapters.image_port import (
     ImageServiceError,
     MarkerNotFound,
 )
-from nova_image_shim.fakecloud.image import data, images, members, unserved
-from nova_image_shim.fakecloud.image.bodies import has_body
-from nova_image_shim.web.current import compute_base, set_caller
+from nova_image_shim.auth.caller import Unauthenticated
+from nova_image_shim.fakecloud.image import access, data, images, members, unserved
+from nova_image_shim.fakecloud.image.bodies import has_body, load_body
+from nova_image_shim.web.current import compute_base, set_caller, www_authenticate_uri
 from nova_image_shim.web.responses import json_response
 
 VERSIONS = ("2.15", "2.9", "2.17", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 _MOUNTS = tuple(f"/image/v{version}/" for version in ("2", *VERSIONS))
+
+_log = logging.getLogger(__name__)
 
 versions = Blueprint("glance_versions", __name__, url_prefix="/image")
 blueprint = Blueprint("glance_v2", __name__)
@@ -51,12 +55,22 @@ def list_versions() -> Response:
     return json_response(_versions())
 
 
+def authenticate() -> None:
+    """Authenticate as the compute service does, with the answer of Keystone's middleware."""
+    try:
+        set_caller(current_app.extensions["fake_authenticate"](request, None))
+    except Unauthenticated as error:
+        _log.info("401: %.255s", error)
+        challenge = {"WWW-Authenticate": f'Keystone uri="{www_authenticate_uri()}"'}
+        raise exc.HTTPUnauthorized(headers=challenge) from error
+
+
 @blueprint.before_request
-def identify() -> None:
-    """Authenticate as the compute service does, and refuse a body where there must be none."""
-    set_caller(current_app.extensions["fake_authenticate"](request, None))
+def begin() -> None:
+    """Refuse a call without a token, and a body where there must be none."""
+    authenticate()
     if str(request.endpoint).rpartition(".")[2] in _WITHOUT_BODY and has_body():
-        raise exc.HTTPBadRequest(explanation="A body is not expected with this request.")
+        raise access.bad_request("A body is not expected with this request.")
     if request.method == "HEAD":
         raise _method_not_allowed()
 
@@ -69,11 +83,13 @@ def answer_unknown() -> Response | None:
         return None
     if not path.startswith(_MOUNTS):
         return choices()
-    set_caller(current_app.extensions["fake_authenticate"](request, None))
+    authenticate()
     raise _method_not_allowed() if _allowed_methods() else exc.HTTPNotFound
 
 
 def _method_not_allowed() -> exc.HTTPMethodNotAllowed:
+    if has_body():
+        load_body()  # Glance reads it first
     return exc.HTTPMethodNotAllowed(headers={"Allow": ", ".join(_allowed_methods())})
 
 

@@ -16,13 +16,17 @@ from nova_image_shim.web.responses import json_response
 
 blueprint = Blueprint("unserved", __name__)
 
+_MISSING = exc.HTTPNotFound.explanation
 
-def _answer(row: dict[str, Any], **_arguments: str) -> Response:
+
+def _answer(row: dict[str, Any], **arguments: str) -> Response:
+    if "image_id" in arguments:
+        access.find(arguments["image_id"], _MISSING)
     if "admin" in row and not is_admin(make_context()):
         raise access.not_authorized(row["admin"])
     if "body" in row:
         return json_response(row["body"])
-    raise exc.HTTPNotFound(explanation=row.get("text"))
+    raise exc.HTTPNotFound(explanation=row.get("text", _MISSING).format(**arguments))
 
 
 _FILE = resources.files(__package__).joinpath("unserved.yaml")
@@ -33,8 +37,8 @@ for _row in yaml.safe_load(_FILE.read_text(encoding="utf-8")):
     )
 
 
-@blueprint.post("/images/<_image_id>/import")
-def import_image(_image_id: str) -> Response:
+@blueprint.post("/images/<_id>/import")
+def import_image(_id: str) -> Response:
     """Refuse an import: 400, since no method is enabled."""
     body: Any = load_body()
     for name in ("method", "name"):
