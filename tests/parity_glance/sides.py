@@ -5,10 +5,10 @@ request, by the same calls and with the same id on both sides.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import requests
 import yaml
 from parity.exchange import Request, parse_request, send
 from parity.world import World
-from real.cloud import RealCloud
+from real.cloud import HTTP_SECONDS, RealCloud
 from real.state import USERS
 from support.live import shim
 
@@ -25,6 +25,7 @@ from nova_image_shim.compare.differences import Answer, normal
 HERE = Path(__file__).parent
 
 TOKENS = ("demo", "reader", "alt", "third", "admin")
+BAD_TOKENS = {"none": None, "empty": "", "gibberish": "gibberish"}
 HEADERS = (
     "Accept-Patch",
     "Allow",
@@ -40,18 +41,28 @@ STATE = ("", "/members", "/file")
 
 @dataclass(frozen=True)
 class Side:
-    """An image API, the tokens that it accepts, and the names of what is different in each."""
+    """An image API, the tokens that it accepts, and the names of what is different in each.
+
+    Args:
+        purge: removes all images.
+    """
 
     url: str
     tokens: Mapping[str, str | None]
     names: Mapping[str, str]
     ids: Mapping[str, str]
+    purge: Callable[[], object]
+
+    def send(self, request: Request, ids: Mapping[str, str]) -> Answer:
+        """Send a request, with ids in place of their names, and return the answer."""
+        ids = {**ids, "project": ids[USERS[request.as_].project]}
+        return send(request, self.url, self.tokens[request.token or request.as_], ids)
 
     def result(self, request: Request, image_id: str) -> dict[str, Any]:
         """Make the request's image, send the request, and return its answer and the state then."""
         ids = {**self.ids, "image": image_id}
-        made = [self._send(step, ids).status for step in steps(request.image)]
-        answer = self._send(request, ids)
+        made = [self.send(step, ids).status for step in steps(request.image)]
+        answer = self.send(request, ids)
         names = {**self.names, image_id: "<image>"}
         if created := _created(request, answer):
             names |= {created: "<created>"}
@@ -65,13 +76,9 @@ class Side:
         found = {}
         for below in STATE:
             request = Request("", f"GET /v2/images/{image_id}{below}", as_="admin")
-            shown = normal(self._send(request, self.ids), names, times=False, compared=())
+            shown = normal(self.send(request, self.ids), names, times=False, compared=())
             found[f"state{below}"] = [shown["status"], shown["body"]]
         return found
-
-    def _send(self, request: Request, ids: Mapping[str, str]) -> Answer:
-        ids = {**ids, "project": ids[USERS[request.as_].project]}
-        return send(request, self.url, self.tokens[request.token or request.as_], ids)
 
 
 def _created(request: Request, answer: Answer) -> str | None:
@@ -111,26 +118,21 @@ def sides() -> Iterator[tuple[Side, Side]]:
         environ = {"SHIM_BACKEND": "memory", "SHIM_MEMORY_IMAGES": str(seed)}
         with shim(cloud.folder / "shim.log", WEB_CONCURRENCY="1", **environ) as url:
             ids = {**cloud.projects, **images}
-            addresses = (
-                (cloud.glance_url, cloud.keystone_url, None),
-                (f"{url}/image", f"{url}/identity", f"{url}/identity/v3"),
-            )
-            real, embedded = (
+            names = {id_: f"<{name}>" for name, id_ in ids.items()}
+            real = cloud.glance_url, cloud.keystone_url, cloud.auth_url, cloud.purge_images
+            clear = partial(requests.put, f"{url}/_fake/images", json=[], timeout=HTTP_SECONDS)
+            embedded = f"{url}/image", f"{url}/identity", f"{url}/identity/v3", clear
+            one, other = (
                 Side(
                     image,
-                    _tokens(cloud, auth_url),
-                    {image: "http://image", identity: "http://identity"}
-                    | {id_: f"<{name}>" for name, id_ in ids.items()},
+                    {user: cloud.token(user, auth_url) for user in TOKENS} | BAD_TOKENS,
+                    {image: "http://image", identity: "http://identity"} | names,
                     ids,
+                    purge,
                 )
-                for image, identity, auth_url in addresses
+                for image, identity, auth_url, purge in (real, embedded)
             )
-            yield real, embedded
-
-
-def _tokens(cloud: RealCloud, auth_url: str | None = None) -> dict[str, str | None]:
-    issued = {user: cloud.token(user, auth_url) for user in TOKENS}
-    return {**issued, "none": None, "empty": "", "gibberish": "gibberish"}
+            yield one, other
 
 
 def _seed(cloud: RealCloud, image_ids: Iterable[str]) -> dict[str, Any]:

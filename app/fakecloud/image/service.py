@@ -24,6 +24,7 @@ from nova_image_shim.web.current import compute_base, set_caller, www_authentica
 from nova_image_shim.web.responses import json_response
 
 VERSIONS = ("2.15", "2.9", "2.17", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
+_MOUNTS = tuple(f"/image/v{version}/" for version in ("2", *VERSIONS))
 
 _log = logging.getLogger(__name__)
 
@@ -75,10 +76,13 @@ def begin() -> None:
 
 
 @blueprint.before_app_request
-def refuse_unknown() -> None:
-    """Authenticate before a path or a method is refused, as Glance does."""
-    if request.routing_exception is None or not request.path.startswith("/image/v2"):
-        return
+def answer_unknown() -> Response | None:
+    """List the versions at an unknown one; authenticate before another path is refused."""
+    path = f"{request.path}/"
+    if request.routing_exception is None or not path.startswith("/image/"):
+        return None
+    if not path.startswith(_MOUNTS):
+        return choices()
     authenticate()
     raise _method_not_allowed() if _allowed_methods() else exc.HTTPNotFound
 
