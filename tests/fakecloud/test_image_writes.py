@@ -1,5 +1,6 @@
 """The embedded image API, for writing: calls in order, each with Glance's answer."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,54 @@ def test_a_reader_may_not_write_by_the_legacy_calls_either() -> None:
     path = f"/v2/demo/images/{IDS['$id']}"
     answer = caller.client.delete(path, headers={"X-Auth-Token": caller.token("reader")})
     assert 403 == answer.status_code
+
+
+@pytest.mark.parametrize("way", ["delete", "the control plane's delete", "reset"])
+def test_large_data_goes_with_its_image(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    caller = Caller(FakeCloud(Seed()))
+    headers = {"X-Auth-Token": "demo"}
+    body = {"disk_format": "raw", "container_format": "bare"}
+    created: Any = caller.client.post("/image/v2/images", json=body, headers=headers)
+    path = created.json["file"]
+    data = bytes(range(256)) * 8192
+    octets = {**headers, "Content-Type": "application/octet-stream"}
+    caller.client.put(f"/image{path}", data=data, headers=octets)
+    assert data == caller.client.get(f"/image{path}", headers=headers).data
+    part = caller.client.get(f"/image{path}", headers={**headers, "Range": "bytes=70000-140000"})
+    assert data[70000:140001] == part.data
+    assert 1 == len(list(tmp_path.glob("*/*")))
+    if way == "delete":
+        caller.client.delete(f"/image/v2/images/{created.json['id']}", headers=headers)
+    elif way == "reset":
+        caller.cloud.reset()
+    else:
+        caller.cloud.delete_image(created.json["id"])
+    assert [] == list(tmp_path.glob("*/*"))
+
+
+def test_an_image_that_is_deleted_during_its_upload_is_gone() -> None:
+    cloud = new_cloud()
+    cloud.change_image(IDS["$id"], disk_format="raw", container_format="bare")
+    caller = Caller(cloud)
+
+    class Deleting(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert "saving" == cloud.image(IDS["$id"])["status"]
+            cloud.delete_image(IDS["$id"])
+            return super().read(size)
+
+    answer: Any = caller.client.put(
+        f"/image/v2/images/{IDS['$id']}/file",
+        input_stream=Deleting(b"1"),
+        content_length=1,
+        headers={
+            "X-Auth-Token": caller.token("demo"),
+            "Content-Type": "application/octet-stream",
+            "Accept": "application/json",
+        },
+    )
+    text = f"Image {IDS['$id']} could not be found after upload."
+    assert (410, text) == (answer.status_code, answer.json["message"][: len(text)])

@@ -14,11 +14,11 @@ from pathlib import Path
 # A script cannot import its own package otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from nova_image_shim.compare.differences import differences
-from nova_image_shim.compare.intended import load_intended
 from parity.exchange import Request, load_requests
 from parity.report import Comparison, dump, judge, report, set_aside
 
+from nova_image_shim.compare.differences import differences
+from nova_image_shim.compare.intended import load_intended
 from parity_glance.sides import HERE, Side, sides
 
 

@@ -101,7 +101,9 @@ def steps(name: str | None) -> list[Request]:
     """Return the calls that make an image to write; a name among them stands for its calls."""
     found = []
     for step in load_recipes()[name] if name else ():
-        found += steps(step) if isinstance(step, str) else [parse_request({"id": name, **step}, name)]
+        found += (
+            steps(step) if isinstance(step, str) else [parse_request({"id": name, **step}, name)]
+        )
     return found
 
 

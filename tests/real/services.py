@@ -149,7 +149,13 @@ def configure_keystone(
 
 
 def configure_glance(
-    folder: Path, state: Path, url: str, keystone_url: str, memcached: str, *, reference: bool = False
+    folder: Path,
+    state: Path,
+    url: str,
+    keystone_url: str,
+    memcached: str,
+    *,
+    reference: bool = False,
 ) -> None:
     """Write `glance-api.conf` and its files into `folder`, for the database in `state`.
 

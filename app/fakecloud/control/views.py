@@ -13,6 +13,7 @@ from marshmallow import Schema, fields
 from marshmallow.validate import Range
 from werkzeug.wsgi import wrap_file
 
+from nova_image_shim.adapters.memory.data import ImageData
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS
 from nova_image_shim.fakecloud.control.rules import Number, load_object
@@ -104,14 +105,24 @@ def show_image(image_id: str) -> ResponseReturnValue:
 @blueprint.get("/images/<image_id>/data")
 def show_data(image_id: str) -> ResponseReturnValue:
     """Return the data of an image: 200, nothing if it has none; or 404."""
-    file = current_cloud().open_data(image_id)
-    return Response(wrap_file(request.environ, file), content_type="application/octet-stream")
+    data = current_cloud().image_service.store.get(image_id).data or ImageData()
+    file = wrap_file(request.environ, data.open())
+    return Response(file, content_type="application/octet-stream")
 
 
 @blueprint.patch("/images/<image_id>")
 def change_image(image_id: str) -> ResponseReturnValue:
     """Change any attribute or property; null removes a property: 200, the image; or 404."""
     return json_response(current_cloud().change_image(image_id, _body()))
+
+
+@blueprint.get("/login")
+def show_login() -> ResponseReturnValue:
+    """Return what a client needs to log in: 200 `{"token", "environ"}`; 404 without a user."""
+    try:
+        return json_response(current_cloud().login(_base()))
+    except ValueError as error:
+        raise HTTPError(404, str(error)) from error
 
 
 @blueprint.get("/requests")
@@ -181,9 +192,6 @@ def _clock() -> dict[str, Any]:
 
 def _page() -> str:
     images = current_cloud().images()
-    # `request.host` is empty for a name with an underscore, as containers have.
-    root = request.script_root
-    base = f"{request.scheme}://{request.headers['Host']}{root.removesuffix('/_fake')}"
     return render_template(
         "control.html",
         notice=NOTICE,
@@ -194,10 +202,16 @@ def _page() -> str:
         rules=current_cloud().rules(),
         clock=_clock(),
         tokens=current_cloud().identity.fixed_tokens,
-        commands="\n".join(first_commands(current_cloud().seed, base)).strip(),
+        commands="\n".join(first_commands(current_cloud().seed, _base())).strip(),
         version=metadata.version("nova-image-shim"),
-        root=root,
+        root=request.script_root,
     )
+
+
+def _base() -> str:
+    # `request.host` is empty for a name with an underscore, as containers have.
+    root = request.script_root.removesuffix("/_fake")
+    return f"{request.scheme}://{request.headers['Host']}{root}"
 
 
 def _body() -> Any:

@@ -4,6 +4,7 @@ Source: glance at 33.0.0, glance/api/v2/image_data.py and image_actions.py, glan
 ImageProxy.set_data, and glance/common/wsgi.py, get_range_from_request.
 """
 
+import sys
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -75,7 +76,7 @@ def _begin(stored: StoredImage, now: str) -> StoredImage:
 
 def _receive(image: dict[str, Any], size: int) -> dict[str, Any]:
     """Return what the data of the request adds to an image."""
-    request.max_content_length = None  # it has a bound of its own
+    request.max_content_length = sys.maxsize  # data has a bound of its own
     inspected = format_inspector.InspectWrapper(request.stream)
     data = current_cloud().files.receive(inspected.read, size)
     inspected.close()

@@ -1,4 +1,4 @@
-"""The schemas of the embedded image API: they check requests, and clients build classes from them."""
+"""The schemas of the embedded image API, which check requests and describe images to clients."""
 
 from importlib import resources
 from typing import Any
