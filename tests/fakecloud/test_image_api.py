@@ -370,7 +370,7 @@ NOTHING = "The resource could not be found."
     [
         ("/image/v2/images/nowhere", "No image found with ID nowhere"),
         ("/image/v2/images/i2", "No image found with ID i2"),
-        *((f"/image/{path}", NOTHING) for path in ("v1", "v2/x", "v2/images/", "v2/images/i1/x")),
+        *((f"/image/{path}", NOTHING) for path in ("v2/x", "v2/images/", "v2/images/i1/x")),
     ],
 )
 def test_unknown_paths_return_glances_404(path: str, message: str) -> None:
