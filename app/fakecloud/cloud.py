@@ -61,29 +61,6 @@ class FakeCloud:
         self.fault_rules.clear()
         self.journal.clear()
 
-    def login(self, base: str) -> dict[str, Any]:
-        """Return a token of the user `demo`, or of the first one, and `OS_*` variables to log in.
-
-        Raises:
-            ValueError: there is no user.
-        """
-        if not self.seed.users:
-            raise ValueError("the seed has no user to log in as")
-        user = min(self.seed.users, key=lambda user: user.name != "demo")
-        project = next(iter(self.identity.projects_of(user)), None)
-        name = project.name if project else ""
-        environ = {
-            "OS_AUTH_URL": f"{base}/identity/v3",
-            "OS_IDENTITY_API_VERSION": "3",
-            "OS_USERNAME": user.name,
-            "OS_PASSWORD": user.password,
-            "OS_PROJECT_NAME": name,
-            "OS_TENANT_NAME": name,  # which the oldest clients read
-            "OS_USER_DOMAIN_NAME": "Default",
-            "OS_PROJECT_DOMAIN_NAME": "Default",
-        }
-        return {"token": self.identity.token_for(user, project), "environ": environ}
-
     def image(self, image_id: str) -> dict[str, Any]:
         """Return one of `images()`."""
         return self._store.get(image_id).to_dict()

@@ -15,6 +15,7 @@ from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.document import Document, ImageFileError
 from nova_image_shim.fakecloud.seed import Seed, load_seed, to_seed
+from nova_image_shim.fakecloud.welcome import usual_login
 from nova_image_shim.settings import Settings
 
 GivenSeed = str | os.PathLike[str] | list[Any] | dict[str, Any] | None
@@ -27,20 +28,20 @@ class LegacyCloud(FakeCloud):
         super().__init__(seed)
         self.url = url
         self.auth_url = f"{url}/identity/v3"
-        login = self.login(url)["environ"]
+        login = usual_login(self, url)["environ"]
         self.username, self.password = login["OS_USERNAME"], login["OS_PASSWORD"]
         self.project_name = login["OS_PROJECT_NAME"]
 
     @property
     def token(self) -> str:
         """Return a valid token for the user and project; the fixed one if there is one."""
-        return str(self.login(self.url)["token"])
+        return str(usual_login(self, self.url)["token"])
 
     def environ(self) -> dict[str, str]:
         """Return the environment with which OpenStack's clients log in, without a proxy."""
         others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
         direct = ",".join(filter(None, [others, "127.0.0.1,localhost"]))
-        return {**self.login(self.url)["environ"], "no_proxy": direct, "NO_PROXY": direct}
+        return {**usual_login(self, self.url)["environ"], "no_proxy": direct, "NO_PROXY": direct}
 
 
 @contextlib.contextmanager

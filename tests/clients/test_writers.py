@@ -68,10 +68,7 @@ IMAGE_ID = "11111111-2222-3333-4444-555555555555"
 
 
 def test_the_openstack_command(url: str, tmp_path: Path) -> None:
-    ours, theirs = (
-        "OS_USERNAME=demo OS_PASSWORD=demo OS_PROJECT_NAME=demo",
-        ("OS_USERNAME=alt OS_PASSWORD=alt OS_PROJECT_NAME=alt"),
-    )
+    theirs = "--os-username alt --os-password alt --os-project-name alt"
     listing = "image list -f json --property a=b"
     lines = f"""
         image create --id {IMAGE_ID} --file DIR/data {FORMATS} --property a=b --tag t -f json one
@@ -81,9 +78,9 @@ def test_the_openstack_command(url: str, tmp_path: Path) -> None:
         image save --file DIR/saved {IMAGE_ID}
         image add project {IMAGE_ID} alt
         {theirs} image list -f json --shared --member-status pending
-        image set --accept {IMAGE_ID}
-        image list -f json --shared
-        {ours} image member list -f json {IMAGE_ID}
+        {theirs} image set --accept {IMAGE_ID}
+        {theirs} image list -f json --shared
+        image member list -f json {IMAGE_ID}
         image remove project {IMAGE_ID} alt
         {listing} --long
         {listing} --shared
@@ -115,9 +112,10 @@ def test_the_openstack_command(url: str, tmp_path: Path) -> None:
     )
     assert "c" not in shown["properties"]
     assert DATA == (tmp_path / "saved").read_bytes()
-    offered = read[f"{theirs} image list -f json --shared --member-status pending"]
-    assert [IMAGE_ID] == [image["ID"] for image in offered]
-    (member,) = read[f"{ours} image member list -f json {IMAGE_ID}"]
+    for options in ("--shared --member-status pending", "--shared"):
+        offered = read[f"{theirs} image list -f json {options}"]
+        assert [IMAGE_ID] == [image["ID"] for image in offered]
+    (member,) = read[f"image member list -f json {IMAGE_ID}"]
     assert ("alt", "accepted") == (member["Member ID"], member["Status"])
     for line, images in read.items():
         if "image list" in line and "a=b" in line:

@@ -145,7 +145,7 @@ def test_the_image_api_answers_401_as_keystones_middleware(
     "path",
     [
         *("/identity/x", "/identity/v4", "/v3/auth", "/v3/users", "/v2.0/x"),
-        *("/identity/v2.0/users", "/v3/auth/tokens/x", "/identity/v3/projects"),
+        *("/identity/v2.0/users", "/v3/auth/tokens/x", "/identity/v3/groups"),
     ],
 )
 def test_an_unknown_path_returns_keystones_404(cloud_client: FlaskClient, path: str) -> None:

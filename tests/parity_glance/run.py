@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from operator import methodcaller
 from pathlib import Path
 
 # A script cannot import its own package otherwise.
@@ -27,7 +28,8 @@ def compare(requests: list[Request], both: tuple[Side, Side]) -> Iterator[Compar
     with ThreadPoolExecutor(2) as pool:
         for request in sorted(requests, key=_writes):
             image_id = str(uuid.uuid4())
-            theirs, ours = pool.map(lambda side: side.result(request, image_id), both)
+            ask = methodcaller("result", request, image_id)
+            theirs, ours = pool.map(ask, both)
             yield Comparison(request, differences(theirs, ours), theirs["status"])
 
 

@@ -37,7 +37,7 @@ attributes: dict[str, st.SearchStrategy[Any]] = {
     "os_hidden": st.booleans(),
     "min_ram": st.sampled_from([0, 5, -1, 2**31, "5"]),
     "tags": st.lists(tags, max_size=3),
-    "owner": st.sampled_from(["{demo}", "{alt}", None]),
+    "owner": st.sampled_from(["{demo}", "{alt}", "nobody"]),
     "container_format": st.sampled_from(["bare", "ovf", None]),
     "k1": st.sampled_from(["v1", "", "é", 5]),
     "status": st.just("active"),

@@ -18,7 +18,7 @@ from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS
 from nova_image_shim.fakecloud.control.rules import Number, load_object
 from nova_image_shim.fakecloud.image_file import STATUSES, VISIBILITIES
-from nova_image_shim.fakecloud.welcome import first_commands
+from nova_image_shim.fakecloud.welcome import first_commands, usual_login
 from nova_image_shim.translation.ascii_json import JSON
 from nova_image_shim.web.errors import HTTPError
 from nova_image_shim.web.responses import json_response
@@ -120,7 +120,7 @@ def change_image(image_id: str) -> ResponseReturnValue:
 def show_login() -> ResponseReturnValue:
     """Return what a client needs to log in: 200 `{"token", "environ"}`; 404 without a user."""
     try:
-        return json_response(current_cloud().login(_base()))
+        return json_response(usual_login(current_cloud(), _base()))
     except ValueError as error:
         raise HTTPError(404, str(error)) from error
 

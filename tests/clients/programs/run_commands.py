@@ -1,21 +1,16 @@
 """Run commands of a client's command line, each as a process would, in one process.
 
-Arguments: `openstack` or `glance`, and a file with a list of commands. A command is a list of
-words, of which the first ones may be `NAME=value` for the environment. Prints a list of
-`[status, standard output, standard error]`.
+Arguments: `openstack` or `glance`, and a file with a list of commands, each a list of words. Prints
+a list of `[status, standard output, standard error]`.
 """
 
 import contextlib
 import io
 import json
-import os
 import sys
 
 
 def run(shell, words):
-    while "=" in words[0]:
-        name, _, value = words.pop(0).partition("=")
-        os.environ[name] = value
     out, err = io.StringIO(), io.StringIO()
     out.buffer = io.BytesIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
