@@ -63,7 +63,8 @@ def is_visible(context: Context, stored: StoredImage) -> bool:
     return (
         image["visibility"] in {"public", "community"}
         or is_owner(context, stored)
-        or (image["visibility"] == "shared" and (not image["owner"] or context.project_id in members))
+        or (image["visibility"] == "shared" and not image["owner"])
+        or (image["visibility"] == "shared" and context.project_id in members)
         or is_admin(context)
     )
 

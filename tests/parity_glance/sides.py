@@ -61,7 +61,8 @@ class Side:
     def result(self, request: Request, image_id: str) -> dict[str, Any]:
         """Make the request's image, send the request, and return its answer and the state then."""
         ids = {**self.ids, "image": image_id}
-        made = [self.send(step, ids).status for step in steps(request.image)]
+        making = steps(request.image) if request.image else []
+        made = [self.send(step, ids).status for step in making]
         answer = self.send(request, ids)
         names = {**self.names, image_id: "<image>"}
         if created := _created(request, answer):
@@ -97,13 +98,12 @@ def load_recipes() -> dict[str, list[Any]]:
     return recipes
 
 
-def steps(name: str | None) -> list[Request]:
+def steps(name: str) -> list[Request]:
     """Return the calls that make an image to write; a name among them stands for its calls."""
-    found = []
-    for step in load_recipes()[name] if name else ():
-        found += (
-            steps(step) if isinstance(step, str) else [parse_request({"id": name, **step}, name)]
-        )
+    found: list[Request] = []
+    for step in load_recipes()[name]:
+        is_name = isinstance(step, str)
+        found += steps(step) if is_name else [parse_request({"id": name, **step}, name)]
     return found
 
 

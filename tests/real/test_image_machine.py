@@ -44,8 +44,10 @@ attributes: dict[str, st.SearchStrategy[Any]] = {
     "os_glance_x": st.just("x"),
 }
 changes = st.one_of(
-    st.tuples(st.sampled_from(["add", "replace", "remove"]), st.just(name), values)
-    for name, values in attributes.items()
+    [
+        st.tuples(st.sampled_from(["add", "replace", "remove"]), st.just(name), values)
+        for name, values in attributes.items()
+    ]
 )
 filters = st.sampled_from(
     [
@@ -63,7 +65,7 @@ class Machine(RuleBasedStateMachine):
     """The random steps."""
 
     both: ClassVar[tuple[Side, Side]]
-    count: ClassVar[Callable[[], None]]
+    count: ClassVar[Any]  # a function, which as a class's attribute would be a method
 
     def __init__(self) -> None:
         super().__init__()
