@@ -5,6 +5,7 @@ times by fractions that it does not show.
 """
 
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -48,14 +49,13 @@ changes = st.one_of(
         st.tuples(st.sampled_from(["add", "replace", "remove"]), st.just(name), values)
         for name, values in attributes.items()
     ]
-)
+).filter(lambda change: change[:2] != ("add", "owner"))  # Glance refuses it, and does it
 filters = st.sampled_from(
     [
         *("name=one", "name=in:one,two", "name=", "status=active", "status=in:queued,x"),
         *("visibility=shared", "visibility=all", "visibility=x", "member_status=all"),
         *("member_status=pending", "os_hidden=true", "protected=true", "tag=t1", "tag=a%20b"),
         *("k1=v1", "size_min=1", "size_max=0", "min_ram=5", "owner={demo}", "limit=2", "limit=x"),
-        *(f"marker={id_}" for id_ in IDS),
     ]
 )
 orders = st.sampled_from(["name:asc,", "name:desc,", "size:desc,", "status:asc,", ""])
@@ -72,8 +72,8 @@ class Machine(RuleBasedStateMachine):
         for side in self.both:
             side.purge()
 
-    def ask(self, user: str, request: str, **sent: Any) -> None:
-        """Send a request to both, and compare the answers."""
+    def ask(self, user: str, request: str, **sent: Any) -> int:
+        """Send a request to both, compare the answers, and return their status."""
         self.count()
         asked = Request("", request, as_=user, **sent)
         theirs, ours = (
@@ -81,6 +81,8 @@ class Machine(RuleBasedStateMachine):
             for side in self.both
         )
         assert {} == differences(theirs, ours), asked
+        status: int = theirs["status"]
+        return status
 
     @rule(
         user=users,
@@ -151,6 +153,12 @@ class Machine(RuleBasedStateMachine):
     @rule(user=users, chosen=st.lists(filters, max_size=3, unique=True), order=orders)
     def list_(self, user: str, chosen: list[str], order: str) -> None:
         self.ask(user, f"GET /v2/images?{'&'.join([f'sort={order}id:asc', *chosen])}")
+
+    @rule(user=users, image=images, order=st.sampled_from(["status:asc,", ""]))
+    def page(self, user: str, image: str, order: str) -> None:
+        """Ask for a page after an image that the caller sees; others are refused differently."""
+        if self.ask(user, f"GET /v2/images/{image}") == HTTPStatus.OK:
+            self.ask(user, f"GET /v2/images?limit=2&marker={image}&sort={order}id:asc")
 
     def teardown(self) -> None:
         """Compare what everyone sees in the end."""
