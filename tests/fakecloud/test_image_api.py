@@ -49,12 +49,12 @@ def glance_error(code: int, title: str, message: str) -> dict[str, Any]:
     return {"message": text, "code": f"{code} {title}", "title": title}
 
 
-VERSIONS = {"/image": 300, "/image/": 300, "/image/v2": 300, "/image/v2/": 300}
+VERSIONS = dict.fromkeys(["", "/", "/v2", "/v2/", "/v1/images", "/images"], 300) | {"/versions": 200}
 
 
-@pytest.mark.parametrize(("path", "status"), [*VERSIONS.items(), ("/image/versions", 200)])
+@pytest.mark.parametrize(("path", "status"), VERSIONS.items())
 def test_versions_need_no_token(cloud_client: FlaskClient, path: str, status: int) -> None:
-    answer: Any = cloud_client.get(path)
+    answer: Any = cloud_client.get(f"/image{path}")
     links = [{"rel": "self", "href": f"{BASE}/image/v2/"}]
     expected = [
         {"id": f"v2.{n}", "status": "CURRENT" if n == 17 else "SUPPORTED", "links": links}
@@ -370,7 +370,7 @@ NOTHING = "The resource could not be found."
     [
         ("/image/v2/images/nowhere", "No image found with ID nowhere"),
         ("/image/v2/images/i2", "No image found with ID i2"),
-        *((f"/image/{path}", NOTHING) for path in ("v2/x", "v2/images/", "v2/images/i1/x")),
+        *((f"/image/v2/{path}", NOTHING) for path in ("x", "images/", "images/i1/x")),
     ],
 )
 def test_unknown_paths_return_glances_404(path: str, message: str) -> None:
