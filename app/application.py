@@ -56,7 +56,7 @@ def create_app(
     """
     app = create_flask("nova_image_shim", settings.max_body_bytes, static_folder=None)
     app.url_map.merge_slashes = False  # LegacyPaths merges them; Flask would redirect
-    lists = lists or Lists(images, threads=settings.threads)
+    lists = lists or Lists(images)
     install(app, Services(settings, images, lists, Readiness(checks), limiter, room))
     register_error_handlers(app)
     _register_blueprints(app, settings)

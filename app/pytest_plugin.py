@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,13 @@ class ServedCloud:
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         return json.loads(self._read(method, path, body) or b"null")
 
+    # Calls that only do what they are named after.
+    reset = partialmethod(_call, "POST", "reset")
+    clear_requests = partialmethod(_call, "DELETE", "requests")
+    clear_rules = partialmethod(_call, "DELETE", "rules")
+    reset_clock = partialmethod(_call, "DELETE", "clock")
+    forget_tokens = partialmethod(_call, "DELETE", "tokens")
+
     @property
     def token(self) -> str:
         """Return a valid token for the user and project; the fixed one if there is one."""
@@ -125,10 +133,6 @@ class ServedCloud:
         others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
         direct = ",".join(filter(None, [others, "127.0.0.1,localhost"]))
         return {**self._environ, "no_proxy": direct, "NO_PROXY": direct}
-
-    def reset(self) -> None:
-        """Restore the seed."""
-        self._call("POST", "reset")
 
     def images(self) -> list[dict[str, Any]]:
         """Return all images of all projects."""
@@ -168,10 +172,6 @@ class ServedCloud:
         """Return the recorded requests."""
         return list(self._call("GET", f"requests?after={after}&limit={limit}")["requests"])
 
-    def clear_requests(self) -> None:
-        """Delete the recorded requests."""
-        self._call("DELETE", "requests")
-
     def rules(self) -> list[dict[str, Any]]:
         """Return all fault rules."""
         return list(self._call("GET", "rules")["rules"])
@@ -188,10 +188,6 @@ class ServedCloud:
         """Delete a fault rule."""
         self._call("DELETE", f"rules/{number}")
 
-    def clear_rules(self) -> None:
-        """Delete all fault rules."""
-        self._call("DELETE", "rules")
-
     def now(self) -> str:
         """Return the cloud's time."""
         return str(self._call("GET", "clock")["now"])
@@ -200,17 +196,9 @@ class ServedCloud:
         """Advance the cloud's clock."""
         self._call("POST", "clock", {"advance_seconds": seconds})
 
-    def reset_clock(self) -> None:
-        """Return to the machine's time."""
-        self._call("DELETE", "clock")
-
     def set_token_seconds(self, seconds: float) -> None:
         """Set how long new tokens last."""
         self._call("PUT", "tokens", {"token_seconds": seconds})
-
-    def forget_tokens(self) -> None:
-        """Revoke all tokens except the fixed ones."""
-        self._call("DELETE", "tokens")
 
 
 @contextlib.contextmanager
@@ -233,7 +221,12 @@ def serve_by(command: list[str] | str, seed: "GivenSeed" = None) -> Iterator[Ser
         try:
             yield ServedCloud(_wait(process, ready, log))
         finally:
-            _stop(process)
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _environ(folder: Path, seed: "GivenSeed") -> dict[str, str]:
@@ -255,12 +248,3 @@ def _wait(process: "subprocess.Popen[bytes]", ready: Path, log: Path) -> str:
             pytest.fail(f"legacy_cloud_command: {log.read_text(errors='replace')[-2000:]}", False)
         time.sleep(_POLL_SECONDS)
     return ready.read_text(encoding="utf-8").strip()
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

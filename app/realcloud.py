@@ -20,7 +20,7 @@ from nova_image_shim.adapters.keystone.login import (
 )
 from nova_image_shim.adapters.keystone.session import KeystoneSession
 from nova_image_shim.adapters.keystone.token_validator import TokenValidator
-from nova_image_shim.adapters.limits.limiter import Limiter, Room
+from nova_image_shim.adapters.limits.limiter import Limiter, Room, Waiting
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.adapters.stores.process import ProcessStore, Store
 from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
@@ -44,23 +44,27 @@ class Cloud(NamedTuple):
     authenticate: KeystoneAuthenticate
 
 
-def open_cloud(settings: Settings, shared: Store | None = None) -> Cloud:
+def open_cloud(
+    settings: Settings, shared: Store | None = None, waiting: Waiting | None = None
+) -> Cloud:
     """Return the ways to the cloud of the settings; the store is for tokens."""
     keystone = open_keystone(settings, count_keystone_call)
-    return Cloud(keystone, _glance(settings), _authenticate(settings, keystone, shared))
+    waiting = waiting or Waiting(settings.most_waiting)
+    return Cloud(keystone, _glance(settings), _authenticate(settings, keystone, shared, waiting))
 
 
 def create_glance_app(settings: Settings, metrics: "Metrics | None" = None) -> Flask:
     """Return the application over the Keystone and Glance of the settings."""
     shared = _shared_store(settings)
-    keystone, glance, authenticate = open_cloud(settings, shared)
-    limiter = _limiter("Glance", settings)
+    waiting = Waiting(settings.most_waiting)
+    keystone, glance, authenticate = open_cloud(settings, shared, waiting)
+    seconds = settings.queue_seconds
     lists = Lists(
         glance,
-        threads=settings.threads,
+        shared_fetches=settings.shared_lists,
         cache_seconds=settings.cache_seconds,
         markers=shared,
-        waiting=limiter.waiting,
+        waiting=waiting,
     )
 
     def call_glance() -> None:
@@ -72,8 +76,8 @@ def create_glance_app(settings: Settings, metrics: "Metrics | None" = None) -> F
         glance,
         authenticate,
         lists=lists,
-        limiter=limiter,
-        room=Room(settings.max_list_bytes, seconds=settings.queue_seconds, waiting=limiter.waiting),
+        limiter=Limiter("Glance", slots=settings.threads, seconds=seconds, waiting=waiting),
+        room=Room(settings.max_list_bytes, seconds=seconds, waiting=waiting),
         metrics=metrics,
         checks={"keystone": keystone.validate_own_token, "glance": call_glance},
     )
@@ -106,21 +110,17 @@ def _glance(settings: Settings) -> GlanceImageService:
 
 
 def _authenticate(
-    settings: Settings, keystone: KeystoneSession, shared: Store | None
+    settings: Settings, keystone: KeystoneSession, shared: Store | None, waiting: Waiting
 ) -> KeystoneAuthenticate:
-    limiter = _limiter("Keystone", settings)
+    slots, seconds = settings.keystone_threads, settings.queue_seconds
+    limiter = Limiter("Keystone", slots=slots, seconds=seconds, waiting=waiting)
     store = shared or ProcessStore()
     validator = TokenValidator(keystone, store, settings.token_cache_seconds, limiter)
     if not settings.send_service_token:
         return KeystoneAuthenticate(validator)
     plugin = load_plugin((settings.service_user or settings.keystone).credentials())
-    login = SharedLogin(plugin, partial(log_in, plugin, keystone.session), limiter.waiting)
+    login = SharedLogin(plugin, partial(log_in, plugin, keystone.session), waiting)
     return KeystoneAuthenticate(validator, ServiceTokenAuth(login))
-
-
-def _limiter(name: str, settings: Settings) -> Limiter:
-    slots, queue, seconds = settings.threads, settings.queue_length, settings.queue_seconds
-    return Limiter(name, slots=slots, queue=queue, seconds=seconds)
 
 
 def _shared_store(settings: Settings) -> Store | None:

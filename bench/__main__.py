@@ -11,23 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 from bench import machine
 from bench.against_glance import run_against_glance
+from bench.cached import run_cached
 from bench.check import require_same_answers
-from bench.measure import Course, run_course
+from bench.measure import Course, Sample, run_course
 from bench.memory import run_memory
-from bench.polling import run_polling
 from bench.profile import run_profile
 from bench.report import write_report
-from bench.slow import run_slow
+from bench.sharing import run_few_clients, run_polling
+from bench.slow import run_limited, run_slow
 from bench.stage import IMAGES, Stage, start_contestants
-from bench.static_glance import is_slow_possible
+from bench.switch import SMALL_BESIDE_LARGE, run_switch
 from bench.targets import gross_losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# The first number of clients shows the cost of a request, the second the throughput.
-FULL = Course(dict.fromkeys(IMAGES, (1,)), rounds=11, seconds=1.0)
-CROWDS: dict[str, Sequence[int]] = dict.fromkeys(("25", "100", "1000"), (8, 32))
+# One client shows the cost of a request, several the throughput.
+LISTS = [images for images in IMAGES if images != "1"]
+FULL = Course(dict.fromkeys(LISTS, (1,)), rounds=7, seconds=1.0)
+CONTESTANTS = ("shim", "before", "floor", "bare floor", "alone", "nginx", "models", "nova")
+CROWDS = dict.fromkeys(("25", "100", "1000"), (8, 32))
+IN_CROWDS = ("shim", "before", "sharing", "floor", "alone", "nginx", "nova")
+MIXED = {SMALL_BESIDE_LARGE: (4,)}
 SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.7)
 SHORT_CONTESTANTS = ("shim", "floor")
 
@@ -61,7 +66,7 @@ def run_short() -> list[dict[str, Any]]:
     with Stage() as stage:
         found = start_contestants(stage, SHORT_CONTESTANTS)
         require_same_answers(stage, found, list(SHORT.clients))
-        return [sample._asdict() for sample in run_course(stage, found, SHORT)]
+        return _rows(run_course(stage, found, SHORT))
 
 
 def run_parts(parts: Sequence[str], course: Course, file: Path, before: Path | None = None) -> None:
@@ -84,39 +89,62 @@ def run_parts(parts: Sequence[str], course: Course, file: Path, before: Path | N
     when = found.setdefault("when", {})
     with Stage(before) as stage:
         for part in parts:
-            when[part] = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+            started = datetime.now(UTC)
             found[part] = PARTS[part](stage, course)
+            when[part] = f"{started:%Y-%m-%d %H:%M} UTC"
+            seconds = (datetime.now(UTC) - started).total_seconds()
+            print(f"{part} took {seconds:.0f} s", file=sys.stderr, flush=True)
             file.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def _samples(stage: Stage, course: Course) -> list[dict[str, Any]]:
-    everyone = start_contestants(stage)
-    require_same_answers(stage, everyone, list(IMAGES))
-    crowds = course._replace(clients=CROWDS, rounds=max(1, course.rounds // 3))
-    samples = [*run_course(stage, everyone, course), *run_course(stage, everyone, crowds)]
+    everyone = start_contestants(stage, CONTESTANTS)
+    require_same_answers(stage, everyone, LISTS)
+    samples = run_course(stage, everyone, course)
+    everyone += start_contestants(stage, ("sharing",))
+    in_crowds = [one for name in IN_CROWDS for one in everyone if one.name == name]
+    fewer = course._replace(clients=CROWDS, rounds=max(1, course.rounds * 2 // 3))
+    samples += run_course(stage, in_crowds, fewer)
     for one in everyone:
         one.daemon.kill()
-    return [one._asdict() for one in samples]
+    return _rows(samples)
 
 
-def _slow(stage: Stage, course: Course) -> dict[str, list[float]] | None:
-    return run_slow(stage, course.rounds + 4, requests=1500) if is_slow_possible() else None
+def _mixed(stage: Stage, course: Course) -> list[dict[str, Any]]:
+    every = start_contestants(stage, ("shim", "before", "floor"))
+    samples = run_course(stage, every, course._replace(clients=MIXED, seconds=course.seconds / 2))
+    for one in every:
+        one.daemon.kill()
+    return _rows(samples)
 
 
 def _against_glance(stage: Stage, course: Course) -> list[dict[str, Any]]:
     # Many short turns, because the real Glance's speed varies by a third within a minute.
-    waits = run_against_glance(stage, [25, 100, 1000], 3 * course.rounds, course.seconds / 2)
-    waits += run_against_glance(stage, [10000], max(1, course.rounds // 2), course.seconds)
+    waits = run_against_glance(stage, [25, 100, 1000], 2 * course.rounds, course.seconds / 2)
+    waits += run_against_glance(stage, [10000], max(1, course.rounds // 3), course.seconds)
     return [sample._asdict() for sample in waits]
+
+
+def _rows(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    return [sample._asdict() for sample in samples]
+
+
+def _shorter(course: Course) -> Course:
+    return course._replace(rounds=max(1, course.rounds // 2), seconds=course.seconds / 2)
 
 
 PARTS: dict[str, Callable[[Stage, Course], Any]] = {
     "memory": lambda stage, _course: run_memory(stage),
     "samples": _samples,
-    "slow": _slow,
+    "cached": lambda stage, course: _rows(run_cached(stage, course.rounds)),
+    "few_clients": lambda stage, _course: _rows(run_few_clients(stage)),
+    "limited": lambda stage, course: run_limited(stage, max(1, course.rounds // 2)),
+    "slow": lambda stage, course: run_slow(stage, course.rounds),
+    "mixed": _mixed,
+    "switch": lambda stage, course: _rows(run_switch(stage, _shorter(course))),
+    "polling": lambda stage, course: run_polling(stage, max(1, course.rounds // 3)),
     "against_glance": _against_glance,
     "profile": lambda stage, _course: run_profile(stage),
-    "polling": lambda stage, _course: run_polling(stage),
 }
 
 if __name__ == "__main__":

@@ -54,6 +54,11 @@ def resident_mib(root: int) -> float:
     return max(_status_kib(path, "VmRSS") for path in _proc(root)) / 1024
 
 
+def most_threads(root: int) -> int:
+    """Return the number of threads of the process below `root` that has most."""
+    return max(process.num_threads() for process in tree(root))
+
+
 def _proc(root: int) -> Iterator[Path]:
     for process in tree(root)[1:] or tree(root):
         yield Path("/proc", str(process.pid))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +43,14 @@ class Contestant:
         url: its URL.
         daemon: the root of the process tree to measure.
         path: the path of the list, with `{project}`.
+        headers: of each request, besides the token.
     """
 
     name: str
     url: str
     daemon: Daemon
     path: str = "/v2/{project}/images/detail"
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def address(self, project: str) -> str:
         """Return the URL of a project's list."""
@@ -56,7 +58,10 @@ class Contestant:
 
 
 def shim_environ(cloud: RealCloud, **settings: str) -> dict[str, str]:
-    """Return the service's default settings with the real Keystone, and metrics enabled."""
+    """Return the service's default settings with the real Keystone, and metrics enabled.
+
+    Sharing is off, because the cost of a list is measured with equal requests.
+    """
     port, metrics_port = free_ports(2)
     return {
         "SHIM_BACKEND": "glance",
@@ -64,6 +69,7 @@ def shim_environ(cloud: RealCloud, **settings: str) -> dict[str, str]:
         "SHIM_METRICS_BIND": f"{services.HOST}:{metrics_port}",
         "WEB_CONCURRENCY": str(WORKERS),
         "SHIM_THREADS": str(THREADS),
+        "SHIM_SHARED_LISTS": "0",
         "OS_AUTH_URL": cloud.auth_url,
         "OS_USERNAME": cloud.service_user,
         "OS_PASSWORD": cloud.service_password,
@@ -82,6 +88,7 @@ def shim(
     *,
     name: str = "shim",
     checkout: Path | None = None,
+    conf: str = "",
 ) -> Contestant:
     """Prepare the service.
 
@@ -91,10 +98,14 @@ def shim(
         settings: see `shim_environ`.
         name: in tables.
         checkout: another one than this, with an environment in `.venv`.
+        conf: lines that gunicorn executes after the service's own configuration.
     """
     environ = shim_environ(cloud, **settings)
     port = int(environ["SHIM_BIND"].rpartition(":")[2])
-    command = ["-c", str((checkout or ROOT) / "app" / "gunicorn.conf.py")]
+    own = (checkout or ROOT) / "app" / "gunicorn.conf.py"
+    path = folder / "gunicorn.conf.py"
+    path.write_text(f"exec(open({str(own)!r}).read())\n{conf}\n")
+    command = ["-c", str(path)]
     program = checkout and checkout / ".venv" / "bin" / "gunicorn"
     return Contestant(
         name, *_gunicorn(folder, command, port, environ, "/healthcheck", program=program)
@@ -109,6 +120,7 @@ def wsgi_app(
     name: str = "",
     threads: int = THREADS,
     trust_env: bool = True,
+    conf: str = "",
 ) -> Contestant:
     """Prepare one of the applications of this folder: `floor`, `alone` or `models`.
 
@@ -119,11 +131,12 @@ def wsgi_app(
         name: its name in tables; the module's by default.
         threads: the number of threads per worker.
         trust_env: whether requests in the floor looks for proxies on every request.
+        conf: further lines of gunicorn's configuration.
     """
     (port,) = free_ports(1)
     bind = f"{services.HOST}:{port}"
-    conf = GUNICORN_CONF.format(bind=bind, workers=WORKERS, threads=threads)
-    (folder / "gunicorn.conf.py").write_text(conf)
+    own = GUNICORN_CONF.format(bind=bind, workers=WORKERS, threads=threads)
+    (folder / "gunicorn.conf.py").write_text(own + conf)
     environ = {
         "PYTHONPATH": str(ROOT),
         **bare_environ(glance_url, threads=threads, trust_env=trust_env),

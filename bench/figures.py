@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Found = dict[str, Any]
+    Samples = Sequence[dict[str, Any]]
     Load = tuple[str, int]  # the name of the list, and the number of clients
 
 
@@ -34,47 +34,61 @@ class Figure(NamedTuple):
         return f"{self.value:.{digits}f} ± {self.noise:.{digits}f}"
 
 
-def series(found: Found, field: str, contestant: str, load: Load) -> list[float]:
+def series(samples: Samples, field: str, contestant: str, load: Load) -> list[float]:
     """Return one contestant's results under one load by round; empty if it did not run."""
     key = (contestant, *load)
     return [
         sample[field]
-        for sample in found["samples"]
+        for sample in samples
         if (sample["contestant"], sample["images"], sample["clients"]) == key
     ]
 
 
-def ratio(found: Found, field: str, one: str, other: str, load: Load) -> Figure:
-    """Return the ratio of one contestant's values to another's."""
+def ratio(
+    samples: Samples,
+    field: str,
+    one: str,
+    other: str,
+    load: Load,
+    *,
+    other_load: Load | None = None,
+) -> Figure:
+    """Return the ratio of one contestant's values to another's, or to those of another load."""
     pairs = zip(
-        series(found, field, one, load),
-        series(found, field, other, load),
+        series(samples, field, one, load),
+        series(samples, field, other, other_load or load),
         strict=True,
     )
     return Figure.of([mine / theirs for mine, theirs in pairs])
 
 
-def waits(found: Found, field: str, contestant: str, images: int) -> list[float]:
+def waits(samples: Samples, field: str, contestant: str, images: int) -> list[float]:
     """Return one contestant's results with the real Glance by round."""
     return [
         sample[field]
-        for sample in found["against_glance"]
+        for sample in samples
         if (sample["contestant"], sample["images"]) == (contestant, images)
     ]
 
 
-def wait_ratio(found: Found, contestant: str, images: int) -> Figure:
+def wait_ratio(samples: Samples, contestant: str, images: int) -> Figure:
     """Return the ratio of one contestant's response times to those of the real Glance."""
-    own = waits(found, "p50_ms", "glance", images)
-    pairs = zip(waits(found, "p50_ms", contestant, images), own, strict=True)
+    own = waits(samples, "p50_ms", "glance", images)
+    pairs = zip(waits(samples, "p50_ms", contestant, images), own, strict=True)
     return Figure.of([through / direct for through, direct in pairs])
 
 
-def contestants(found: Found) -> list[str]:
-    """Return the names of all contestants in the order of their first turn."""
-    return list(dict.fromkeys(sample["contestant"] for sample in found["samples"]))
+def contestants(samples: Samples, load: Load | None = None) -> list[str]:
+    """Return the names of all contestants, or of those under one load, in their first order."""
+    return list(
+        dict.fromkeys(
+            one["contestant"]
+            for one in samples
+            if load is None or (one["images"], one["clients"]) == load
+        )
+    )
 
 
-def loads(found: Found) -> list[Load]:
+def loads(samples: Samples) -> list[Load]:
     """Return all loads, in the order in which they were measured."""
-    return list(dict.fromkeys((one["images"], one["clients"]) for one in found["samples"]))
+    return list(dict.fromkeys((one["images"], one["clients"]) for one in samples))

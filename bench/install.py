@@ -16,8 +16,7 @@ from real import install
 if __name__ == "__main__":
     try:
         install.main(*sys.argv[1:])
-        # The module delays responses; without it, the scenario of a slow Glance is skipped.
-        install.install_debian("nginx", "nginx", "libnginx-mod-http-echo")
+        install.install_debian("nginx", "nginx")
         install.install_debian("h2load", "nghttp2-client")
     except install.InstallError as error:
         sys.exit(f"install.py: {error}")

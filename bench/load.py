@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 LONGEST_SECONDS = 600
+ENDLESS = 10**7
 
 
 class LoadError(Exception):
@@ -50,17 +52,40 @@ def run_load(
         LoadError: a request failed.
     """
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
-        log, addresses = Path(folder, "log"), Path(folder, "urls")
-        addresses.write_text("\n".join(urls) + "\n")
-        fields = [argument for pair in headers.items() for argument in ("-H", ": ".join(pair))]
-        command = ["h2load", "--h1", "-t1", f"-n{requests}", f"-c{min(clients, requests)}"]
-        command += ["-i", str(addresses), f"--log-file={log}", *fields]
+        log = Path(folder, "log")
+        command = _command(Path(folder), urls, headers, clients, requests)
         started = time.monotonic()
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS
+            [*command, f"--log-file={log}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_SECONDS,
         )
         seconds = time.monotonic() - started
         answers = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
     if done.returncode or [line[1] for line in answers] != ["200"] * requests:
         raise LoadError(f"{urls[0]}: {done.stdout[-1500:]}{done.stderr[-500:]}")
     return Load(seconds, [int(line[2]) / 1e6 for line in answers])
+
+
+@contextmanager
+def endless_load(url: str, headers: Mapping[str, str], *, clients: int) -> Iterator[None]:
+    """Run clients as `run_load` does until the block ends; nobody looks at their responses."""
+    with tempfile.TemporaryDirectory(prefix="load-") as folder:
+        command = _command(Path(folder), [url], headers, clients, ENDLESS)
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+            try:
+                yield
+            finally:
+                running.kill()
+
+
+def _command(
+    folder: Path, urls: Sequence[str], headers: Mapping[str, str], clients: int, requests: int
+) -> list[str]:
+    addresses = folder / "urls"
+    addresses.write_text("\n".join(urls) + "\n")
+    fields = [argument for pair in headers.items() for argument in ("-H", ": ".join(pair))]
+    options = [f"-n{requests}", f"-c{min(clients, requests)}", "-i", str(addresses)]
+    return ["h2load", "--h1", "-t1", *options, *fields]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 import sys
+from contextlib import ExitStack
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.accounting import cpu_seconds, resident_mib
-from bench.load import LoadError, run_load
+from bench.load import LoadError, endless_load, run_load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bench.contestants import Contestant
     from bench.stage import Stage
 
 MOST_REQUESTS = 4000
+BESIDE = " beside "  # "25 beside 1000": as many other clients fetch the second list meanwhile
 
 
 class Sample(NamedTuple):
@@ -30,6 +32,7 @@ class Sample(NamedTuple):
     per_second: float
     p50_ms: float
     p95_ms: float
+    p99_ms: float
     calls: float  # of Glance, per request
     resident_mib: float  # of the largest process
 
@@ -38,12 +41,12 @@ class Course(NamedTuple):
     """The plan of a run.
 
     Args:
-        clients: the numbers of concurrent clients, by the name of the list.
+        clients: the numbers of concurrent clients, by the name of the list; see `BESIDE`.
         rounds: how often to measure each load.
         seconds: the approximate duration of a measurement with one client.
     """
 
-    clients: dict[str, Sequence[int]]
+    clients: Mapping[str, Sequence[int]]
     rounds: int
     seconds: float
 
@@ -57,30 +60,33 @@ class Course(NamedTuple):
 def run_course(stage: Stage, contestants: Sequence[Contestant], course: Course) -> list[Sample]:
     """Measure every contestant under every load, in interleaved rounds.
 
-    Other work on the machine then affects all contestants. The order changes with each round.
+    Other work on the machine then affects all of them. The order changes with each round.
     """
+    loads = list(course.loads())
+    sizes = {
+        (one, images): _requests(stage, one, images, course)
+        for images in course.clients
+        for one in contestants
+    }
     samples = []
-    for images, clients in course.loads():
-        sizes = {one: _requests(stage, one, images, clients, course) for one in contestants}
-        for number in range(course.rounds):
-            turn = number % len(contestants)
-            for one in itertools.chain(contestants[turn:], contestants[:turn]):
-                samples.append(_measured(stage, one, images, clients, sizes[one]))
-                print(".", end="", file=sys.stderr, flush=True)
-        print(f" {images} images, {clients} clients", file=sys.stderr, flush=True)
+    for number in range(course.rounds):
+        turn = number % len(contestants)
+        order = (*contestants[turn:], *contestants[:turn])
+        for (images, clients), one in itertools.product(loads, order):
+            requests = max(2 * clients, sizes[one, images])
+            samples.append(_measured(stage, one, images, clients, requests))
+            print(".", end="", file=sys.stderr, flush=True)
+        print(f" {number + 1} of {course.rounds}", file=sys.stderr, flush=True)
     return samples
 
 
-def _requests(
-    stage: Stage, contestant: Contestant, images: str, clients: int, course: Course
-) -> int:
+def _requests(stage: Stage, contestant: Contestant, images: str, course: Course) -> int:
     """Return the number of requests for a measurement of the planned duration."""
+    images = images.partition(BESIDE)[0]
     stage.warm_up(contestant, images)
-    load = run_load(
-        [contestant.address(stage.project)], stage.headers(images), clients=1, requests=3
-    )
-    planned = int(course.seconds / median(load.latencies))
-    return max(3, 2 * clients, min(planned, MOST_REQUESTS))
+    headers = stage.headers(images, contestant)
+    load = run_load([contestant.address(stage.project)], headers, clients=1, requests=3)
+    return max(3, min(int(course.seconds / median(load.latencies)), MOST_REQUESTS))
 
 
 def _measured(
@@ -98,15 +104,17 @@ def _measured(
 def measure(
     stage: Stage, contestant: Contestant, images: str, clients: int, requests: int
 ) -> Sample:
-    """Measure one contestant under one load."""
-    calls, cpu = stage.glance.calls(), cpu_seconds(contestant.daemon.pid)
-    load = run_load(
-        [contestant.address(stage.project)],
-        stage.headers(images),
-        clients=clients,
-        requests=requests,
-    )
-    cpu = cpu_seconds(contestant.daemon.pid) - cpu
+    """Measure one contestant under one load; others may fetch another list meanwhile."""
+    url = contestant.address(stage.project)
+    own, _, others = images.partition(BESIDE)
+    with ExitStack() as stack:
+        if others:
+            headers = stage.headers(others, contestant)
+            stack.enter_context(endless_load(url, headers, clients=clients))
+        calls, cpu = stage.glance.calls(), cpu_seconds(contestant.daemon.pid)
+        headers = stage.headers(own, contestant)
+        load = run_load([url], headers, clients=clients, requests=requests)
+        cpu = cpu_seconds(contestant.daemon.pid) - cpu
     calls = stage.glance.calls() - calls - 1  # both counts include the request for the statistics
     return Sample(
         contestant=contestant.name,
@@ -117,6 +125,7 @@ def measure(
         per_second=load.per_second,
         p50_ms=load.percentile_ms(0.5),
         p95_ms=load.percentile_ms(0.95),
+        p99_ms=load.percentile_ms(0.99),
         calls=calls / requests,
         resident_mib=resident_mib(contestant.daemon.pid),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,16 +17,15 @@ from bench.page_sets import make_page_set
 from bench.static_glance import StaticGlance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-
-    import requests
+    from collections.abc import Callable, Collection
 
     from bench.contestants import Contestant
 
 USER = "demo"
 NON_ASCII = "1000 non-ASCII"
-IMAGES = {"25": 25, "100": 100, "1000": 1000, NON_ASCII: 1000, "10000": 10000}
+IMAGES = {"1": 1, "25": 25, "100": 100, "1000": 1000, NON_ASCII: 1000, "10000": 10000}
 WARM_UP = 4 * contestants.WORKERS
+FOR_NGINX = 0o755  # started by root, it runs its workers as another user
 ANY_HOST = "compute.example:8774"  # so that all return the same links
 
 
@@ -44,7 +44,7 @@ class Stage:
             self.cloud = stack.enter_context(RealCloud())
             folder = tempfile.TemporaryDirectory(prefix="bench-")
             self._folder = Path(stack.enter_context(folder))
-            self._folder.chmod(0o755)  # nginx started by root runs its workers as another user
+            self._folder.chmod(FOR_NGINX)
             self.project = self.cloud.projects[USER]
             self.tokens = {name: self.cloud.token(USER) for name in IMAGES}
             self.page_sets = {
@@ -70,7 +70,9 @@ class Stage:
 
     def folder(self, name: str) -> Path:
         """Return a new folder."""
-        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))
+        path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))
+        path.chmod(FOR_NGINX)
+        return path
 
     def start(self, contestant: Contestant) -> Contestant:
         """Start a contestant; it stops with the stage or by its own `stop`."""
@@ -85,32 +87,43 @@ class Stage:
 
     def ask(self, contestant: Contestant, page_set: str) -> Any:
         """Return a contestant's response."""
-        return self._get(contestant, page_set).json()
+        return json.loads(self.body(contestant, page_set))
 
     def size(self, contestant: Contestant, page_set: str) -> int:
         """Return the size of a contestant's response in bytes."""
-        return len(self._get(contestant, page_set).content)
+        return len(self.body(contestant, page_set))
 
-    def _get(self, contestant: Contestant, page_set: str) -> requests.Response:
-        """Send a request on a new connection, uncompressed as in the load."""
-        headers = {"Host": ANY_HOST, "Accept-Encoding": "identity", **self.headers(page_set)}
+    def body(self, contestant: Contestant, page_set: str) -> bytes:
+        """Return a contestant's response as it was sent.
+
+        The request is on a new connection and, as in the load, uncompressed by default.
+        """
+        plain = {"Host": ANY_HOST, "Accept-Encoding": "identity"}
+        headers = {**plain, **self.headers(page_set, contestant)}
         with services.http() as http:
             url = contestant.address(self.project)
-            answer = http.get(url, headers=headers, timeout=120)
-        answer.raise_for_status()
-        return answer
+            answer = http.get(url, headers=headers, timeout=120, stream=True)
+            answer.raise_for_status()
+            return bytes(answer.raw.read())
 
-    def headers(self, page_set: str) -> Mapping[str, str]:
-        """Return the headers for a list."""
-        return {"X-Auth-Token": self.tokens[page_set]}
+    def headers(self, page_set: str, contestant: Contestant | None = None) -> dict[str, str]:
+        """Return the headers for a list, with those of a contestant."""
+        own = contestant.headers if contestant else {}
+        return {"X-Auth-Token": self.tokens[page_set], **own}
 
 
-def start_contestants(stage: Stage, names: Collection[str] | None = None) -> list[Contestant]:
-    """Start all installed contestants, or those named, with the static Glance."""
+def start_contestants(stage: Stage, names: Collection[str]) -> list[Contestant]:
+    """Start the named contestants, as far as they are installed, with the static Glance."""
     folder, cloud, url = stage.folder, stage.cloud, stage.glance.url
     over = {"SHIM_GLANCE_ENDPOINT": url}
     makers: dict[str, Callable[[], Contestant]] = {
         "shim": lambda: contestants.shim(folder("shim"), cloud, over),
+        "sharing": lambda: contestants.shim(
+            folder("shim"), cloud, {**over, "SHIM_SHARED_LISTS": "2"}, name="sharing"
+        ),
+        "cached": lambda: contestants.shim(
+            folder("shim"), cloud, {**over, "SHIM_CACHE_SECONDS": "3600"}, name="cached"
+        ),
         "before": lambda: contestants.shim(
             folder("before"), cloud, over, name="before", checkout=stage.before
         ),
@@ -124,7 +137,6 @@ def start_contestants(stage: Stage, names: Collection[str] | None = None) -> lis
         "nova": lambda: contestants.nova(folder("nova"), cloud, url),
     }
     absent = {"nova": not is_installed("nova"), "before": stage.before is None}
-    able = [name for name in makers if not absent.get(name)]
-    chosen = [name for name in able if names is None or name in names]
+    chosen = [name for name in names if not absent.get(name)]
     # One at a time, because a chosen port may be taken by another.
     return [stage.start(makers[name]()) for name in chosen]

@@ -16,12 +16,9 @@ if TYPE_CHECKING:
     from bench.page_sets import PageSet
 
 PAGE_SIZES = (1000, 200)  # the service's page size; glanceclient's, and therefore Nova's
-ECHO_MODULE = Path("/usr/lib/nginx/modules/ngx_http_echo_module.so")
-SLOW_SECONDS = 0.1
 
 # The token selects the list, so that every contestant gets the same plain request.
 CONF = """
-{module}
 worker_processes 1;
 daemon off;
 pid {folder}/nginx.pid;
@@ -56,14 +53,11 @@ SERVER = """
     }}
 """
 
-SLOW_SERVER = """
+SERVING_SERVER = """
     server {{
         listen {host}:{port};
-        root {folder}/pages;
-        location = /v2/images {{
-            echo_sleep {seconds};
-            echo_exec /$page_set/$arg_limit-$arg_marker.json;
-        }}
+        root {folder};
+        location / {{ try_files /body =404; }}
     }}
 """
 
@@ -94,18 +88,13 @@ class StaticGlance:
     """
 
     def __init__(self, folder: Path, page_sets: Mapping[str, PageSet], schema: bytes) -> None:
-        port, slow_port = free_ports(2)
+        (port,) = free_ports(1)
         self.url = f"http://{services.HOST}:{port}"
-        self.slow_url = f"http://{services.HOST}:{slow_port}"
         for page_set in page_sets.values():
             _write_pages(folder / "pages" / page_set.name, page_set)
         (folder / "pages" / "schema.json").write_bytes(schema)
         tokens = " ".join(f'"{token}" "{held.name}";' for token, held in page_sets.items())
         servers = SERVER.format(host=services.HOST, port=port, folder=folder, tokens=tokens)
-        if is_slow_possible():
-            servers += SLOW_SERVER.format(
-                host=services.HOST, port=slow_port, folder=folder, seconds=SLOW_SECONDS
-            )
         self.daemon = nginx(folder, servers, port)
 
     def calls(self) -> int:
@@ -118,11 +107,6 @@ class StaticGlance:
         return int(found[1]) - 1
 
 
-def is_slow_possible() -> bool:
-    """Return whether nginx can delay responses."""
-    return ECHO_MODULE.exists()
-
-
 def passing_nginx(folder: Path, glance_url: str) -> tuple[Daemon, str]:
     """Prepare nginx as a plain proxy; return the process and its URL."""
     (port,) = free_ports(1)
@@ -131,11 +115,18 @@ def passing_nginx(folder: Path, glance_url: str) -> tuple[Daemon, str]:
     return nginx(folder, servers, port), f"http://{services.HOST}:{port}"
 
 
+def serving_nginx(folder: Path, body: bytes) -> tuple[Daemon, str]:
+    """Prepare nginx with one response to every request; return the process and its URL."""
+    (port,) = free_ports(1)
+    (folder / "body").write_bytes(body)
+    servers = SERVING_SERVER.format(host=services.HOST, port=port, folder=folder)
+    return nginx(folder, servers, port), f"http://{services.HOST}:{port}"
+
+
 def nginx(folder: Path, servers: str, port: int) -> Daemon:
     """Prepare nginx with parts of its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    module = f"load_module {ECHO_MODULE};" if is_slow_possible() else ""
-    text = CONF.format(folder=folder, servers=servers, module=module)
+    text = CONF.format(folder=folder, servers=servers)
     (folder / "nginx.conf").write_text(text)
     command = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     arguments = ["-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]

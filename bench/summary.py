@@ -7,18 +7,21 @@ from bench.figures import Figure
 
 Found = dict[str, Any]
 
-_KEYS = ("contestant", "images", "clients")
+# What tells a row from another; the rest are figures.
+_KEYS = ("contestant", "images", "clients", "way", "workers")
 
 
 def summary(found: Found) -> Found:
     """Return a run's results, each series of rounds as its median and its spread."""
-    series = {"samples", "against_glance", "slow"}
-    kept = {name: value for name, value in found.items() if name not in series}
-    slow = {name: _figure(values) for name, values in (found.get("slow") or {}).items()}
-    rows: Found = {
-        name: _rows(found[name]) for name in ("samples", "against_glance") if name in found
-    }
-    return {**kept, "slow": slow, **rows}
+    return {name: _summary(value) for name, value in found.items()}
+
+
+def _summary(value: Any) -> Any:
+    if isinstance(value, dict):  # by contestant
+        return {name: _summary(part) for name, part in value.items()}
+    if isinstance(value, list) and value:
+        return _rows(value) if isinstance(value[0], dict) else _figure(value)
+    return value
 
 
 def _rows(samples: list[Found]) -> list[Found]:

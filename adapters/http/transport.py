@@ -23,7 +23,7 @@ from nova_image_shim.adapters.limits.breaker import Breaker
 
 Record = Callable[[str, int, float], None]
 
-_CHUNK_BYTES = 2**16
+_CHUNK_BYTES = 2**20  # each read gives up the interpreter, and may wait to get it back
 _LONGEST_SECONDS = 86400  # the longest timeout that a socket takes is not far above
 
 

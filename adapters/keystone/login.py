@@ -92,7 +92,7 @@ class SharedLogin:
     ) -> None:
         self.plugin = plugin
         self._log_in = log_in
-        self._flights: SingleFlight[AccessInfo] = SingleFlight(waiting)
+        self._flights: SingleFlight[AccessInfo] = SingleFlight(waiting, joins=True)
 
     def token(self) -> AccessInfo:
         """Return the token; one that is valid is used again.

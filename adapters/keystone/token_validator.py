@@ -59,7 +59,7 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
         self._cache_seconds = cache_seconds
         self._limiter = limiter
         self._login = SharedLogin(keystone.plugin, keystone.own_token, limiter.waiting)
-        self._flights: SingleFlight[dict[str, Any]] = SingleFlight(limiter.waiting)
+        self._flights: SingleFlight[dict[str, Any]] = SingleFlight(limiter.waiting, joins=True)
 
     def validate(self, environ: Mapping[str, str]) -> ValidToken | None:
         """Return the token of a request, None if it is not valid.

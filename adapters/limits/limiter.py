@@ -21,22 +21,50 @@ class LimitExceeded(Exception):
     retry_after: str | None = "1"
 
 
+class Waiting:
+    """A bound on the requests of a process that wait, whatever it is that they wait for.
+
+    Each holds a thread. Calling it returns a context in which a request counts as waiting.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Count as waiting within the block.
+
+        Raises:
+            LimitExceeded: too many requests wait already.
+        """
+        with self._lock:
+            if self._count >= self._most:
+                raise LimitExceeded(f"{self._count} requests wait already: too many")
+            self._count += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count -= 1
+
+
 class Limiter:
-    """A number of slots, and a bounded queue for requests that found none free.
+    """A number of slots, and a queue for requests that found none free.
 
     A released slot goes to the request that has waited longest; a request that has waited for
     `seconds` is refused. `name` is the service's, for the log.
     """
 
-    def __init__(self, name: str, *, slots: int, queue: int, seconds: float) -> None:
+    def __init__(self, name: str, *, slots: int, seconds: float, waiting: Waiting) -> None:
         self._name = name
         self._slots = slots
         self._free = slots
-        self._queue_length = queue
         self._seconds = seconds
+        self.waiting = waiting
         self._lock = threading.Lock()
         self._queue: deque[threading.Lock] = deque()
-        self._waiting = 0
 
     def acquire(self) -> None:
         """Acquire a slot; `release` returns it.
@@ -69,24 +97,6 @@ class Limiter:
             yield
         finally:
             self.release()
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Count as waiting within the block, for the result of another request; needs no slot.
-
-        Raises:
-            LimitExceeded: too many requests wait already.
-        """
-        used = f"{self._slots} requests use {self._name}"
-        with self._lock:
-            if self._waiting >= self._queue_length:
-                raise LimitExceeded(f"{used} and {self._waiting} more wait: too many")
-            self._waiting += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waiting -= 1
 
     def _line_up(self) -> threading.Lock:
         """Return a lock that can be acquired when there is a slot for this request."""

@@ -13,12 +13,13 @@ from nova_image_shim.api.schemas.list_query import load_list_query, parse_query
 from nova_image_shim.lists.listing import StoredList
 from nova_image_shim.lists.query import ListQuery, ListRequest, Pairs
 from nova_image_shim.observability.trace import CURRENT
-from nova_image_shim.translation.ascii_json import to_json, to_json_list
+from nova_image_shim.settings import Settings
+from nova_image_shim.translation.ascii_json import to_json
 from nova_image_shim.translation.filters import GlanceQuery, to_glance_query
 from nova_image_shim.translation.links import Link
-from nova_image_shim.web.current import make_context, services, settings
+from nova_image_shim.web.current import make_context, services
 from nova_image_shim.web.errors import HTTPError
-from nova_image_shim.web.responses import answer, no_content
+from nova_image_shim.web.responses import answer, answer_list, no_content
 
 blueprint = Blueprint("images", __name__)
 blueprint.before_request(require_own_project)
@@ -79,23 +80,27 @@ def _list(*, detailed: bool) -> Response:
     context = make_context()
     query_string = request.environ.get("QUERY_STRING", "")
     pairs = parse_query(query_string) if query_string else []
-    list_request = _list_request(context, pairs, detailed=detailed)
-    stored, age = services().lists.find(list_request, context)
-    trace = CURRENT.get()
-    trace.images, trace.pages, trace.list_cached = stored.count, len(stored.pages), age is not None
-    url = f"{list_request.translator.links.images[:-1]}{'/detail' if detailed else ''}"
-    links = _page_links(url, pairs, stored)
-    tail = {"images_links": links} if links else {}
-    response = answer(*to_json_list("images", stored.pages, tail))
-    response.headers["Cache-Control"] = "private, no-cache"  # it may be stored
-    if age is not None:  # in seconds, of a list that was fetched for another request
-        response.headers["Age"] = str(age)
+    running = services()
+    conf, lists = running.settings, running.lists
+    list_request = _list_request(conf, context, pairs, detailed=detailed)
+    found = lists.find(list_request, context)
+    stored, trace = found.stored, CURRENT.get()
+    trace.images, trace.pages, trace.list_source = stored.count, len(stored.pages), found.source
+    tail = {}
+    if stored.last_id is not None or stored.previous is not None:
+        url = f"{list_request.translator.links.images[:-1]}{'/detail' if detailed else ''}"
+        tail["images_links"] = _page_links(url, pairs, stored)
+    body = stored.body(tail)
+    response = answer_list(body, may_compress=conf.compress)
+    if conf.cache_seconds:
+        lists.count_body(found)
+    if found.age is not None:
+        response.headers["Age"] = str(found.age)
     return response
 
 
-def _list_request(context: Context, pairs: Pairs, *, detailed: bool) -> ListRequest:
+def _list_request(conf: Settings, context: Context, pairs: Pairs, *, detailed: bool) -> ListRequest:
     """Return what a checked query requests; `SHIM_MAX_LIMIT` and the page size apply."""
-    conf = settings()
     query = load_list_query(pairs) if pairs else ListQuery({})
     limits = filter(None, (query.limit, conf.max_limit))
     return ListRequest(

@@ -1,6 +1,5 @@
 """Who makes a request: the `Caller`, and how a request becomes one."""
 
-import json
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +41,7 @@ class Caller:
             for name, value in self.token.items()
             if name not in _VOLATILE_TOKEN_FIELDS
         }
-        return self.user_id, self.project_id, self.roles, json.dumps(scope, sort_keys=True)
+        return self.user_id, self.project_id, self.roles, repr(sorted(scope.items()))
 
 
 # Makes a caller of a request and of the project in its path, None where the path has none.

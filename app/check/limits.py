@@ -16,7 +16,7 @@ from gunicorn.config import Config
 from nova_image_shim.check.findings import Finding, Level, warning
 from nova_image_shim.settings import Settings
 
-_OTHER_THREADS = 8  # the main one, metrics, logs, readiness
+_OTHER_THREADS = 9  # the main one, pages, metrics, the log, readiness
 _LISTS = 4  # of the largest size, that a process may read at once
 _MEMORY_PER_BYTE = 2.5  # of what Glance sends
 _PROCESS_MIB = 128  # at rest, with cached lists

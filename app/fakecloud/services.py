@@ -16,7 +16,7 @@ from nova_image_shim.fakecloud.image import service as glance_v2
 from nova_image_shim.settings import Settings
 from nova_image_shim.web.errors import register_errors
 
-_RENDERERS = {
+_RENDERERS: dict[str, Callable[[int, str | None], Response]] = {
     "identity": keystone_error,
     "v3": keystone_error,
     "v2.0": keystone_error,

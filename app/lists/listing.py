@@ -2,11 +2,12 @@
 
 import contextvars
 import logging
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from nova_image_shim.adapters.image_port import (
     Context,
@@ -17,8 +18,9 @@ from nova_image_shim.adapters.image_port import (
     MarkerNotFound,
     Page,
 )
+from nova_image_shim.lists.body import Body
 from nova_image_shim.lists.query import ListRequest
-from nova_image_shim.translation.ascii_json import to_elements
+from nova_image_shim.translation.ascii_json import to_elements, to_json_list
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -31,7 +33,7 @@ class Previous(NamedTuple):
     limit: int | None  # how many images it holds, None for as many as this page
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class StoredList:
     """A whole list in the legacy form."""
 
@@ -41,11 +43,20 @@ class StoredList:
     previous: Previous | None  # None where no such link is due
     is_complete: bool  # False where the previous page could not be found
     fetched_at: float  # when the store was first called, in seconds of the cache's clock
+    _body: tuple[dict[str, Any], Body] | None = None  # the one made last, and its tail
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def body(self, tail: dict[str, Any]) -> Body:
+        """Return its body with what comes after the entries; made once for equal tails in a row."""
+        with self._lock:
+            if self._body is None or self._body[0] != tail:
+                self._body = tail, Body(tuple(to_json_list("images", self.pages, tail)))
+            return self._body[1]
 
     @property
     def size(self) -> int:
-        """Return how many bytes it holds."""
-        return sum(map(len, self.pages))
+        """Return how many bytes it holds, with its body."""
+        return sum(map(len, self.pages)) + (self._body[1].size if self._body else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,7 @@ class Listing:
             pages.append(to_elements(list(map(to_entry, images))))
             count += len(images)
             last_id = images[-1]["id"] if images else last_id
-        previous = searched.result() if searched else None
+        previous = searched() if searched else None
         return StoredList(
             pages,
             count,
@@ -117,7 +128,7 @@ class Listing:
             ahead = _start(executor, partial(self._page, request.page_size, left, following))
             yield images
             images.clear()
-            images, following = ahead.result()
+            images, following = ahead()
             del ahead  # which holds the page, too
 
     def _page(self, size: int, left: int | None, marker: str | None) -> Page:
@@ -130,7 +141,7 @@ class Listing:
                 raise
             raise ImageServiceUnavailable(f"the list changed while it was read: {error}") from error
 
-    def _start_previous(self, executor: Executor) -> Future[Previous | None] | None:
+    def _start_previous(self, executor: Executor) -> Callable[[], Previous | None] | None:
         """Start to look for the previous page, beside the list itself.
 
         Returns None if no such link is due: without a limit, if it would take more than one call,
@@ -161,6 +172,10 @@ class Listing:
         return Previous(before[limit - 1]["id"], None)
 
 
-def _start(executor: Executor, ask: Callable[[], _T]) -> Future[_T]:
-    """Run a call in another thread, as a part of the same request."""
-    return executor.submit(contextvars.copy_context().run, ask)
+def _start(executor: Executor, ask: Callable[[], _T]) -> Callable[[], _T]:
+    """Run a call in another thread as a part of the same request; return what waits for its result.
+
+    If no thread has begun it by then, the waiting thread runs it itself.
+    """
+    started = executor.submit(contextvars.copy_context().run, ask)
+    return lambda: ask() if started.cancel() else started.result()

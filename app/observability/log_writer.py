@@ -8,6 +8,7 @@ import logging
 import os
 import select
 import threading
+import time
 from queue import SimpleQueue
 from typing import ClassVar
 
@@ -17,6 +18,8 @@ _STDERR = 2
 _MOST_LINES = 2000  # in the queue, each below 4096 bytes
 _WAIT_SECONDS = 0.1  # for the reader, where there is no thread
 _CLOSE_SECONDS = 1.0
+# In which lines gather: each time the thread wakes up, a request loses its turn.
+_PAUSE_SECONDS = 0.02
 
 
 class LogWriter(logging.Handler):
@@ -66,6 +69,8 @@ class LogWriter(logging.Handler):
     def _write_queue(self) -> None:
         while line := self._lines.get():
             self._write(line)
+            if self._lines.empty():
+                time.sleep(_PAUSE_SECONDS)
 
     def _write(self, line: bytes, seconds: float | None = None) -> None:
         try:

@@ -37,7 +37,9 @@ class Metrics:
         self._token_lookups = self._counter(
             "token_lookups", "Tokens looked up; a miss calls Keystone.", "result"
         )
-        self._cache_hits = self._counter("list_cache_hits", "Lists answered from the cache.")
+        self._lists = self._counter(
+            "lists", "Lists answered: fetched, shared with another request, or cached.", "source"
+        )
         self._refusals = self._counter(
             "brownout_refusals", "Requests refused by SHIM_BROWNOUT.", "client"
         )
@@ -104,8 +106,8 @@ class Metrics:
         if trace.images is not None and trace.pages is not None:
             self._images.observe(trace.images)
             self._pages.observe(trace.pages)
-        if trace.list_cached:
-            self._cache_hits.inc()
+        if trace.list_source:
+            child(self._lists, trace.list_source).inc()
         if trace.token_cached is not None:
             child(self._token_lookups, "hit" if trace.token_cached else "miss").inc()
         if trace.brownout:

@@ -42,7 +42,7 @@ class Trace:
     calls: list[Call] = field(default_factory=list)  # to the image store
     pages: int | None = None  # Glance's pages of a list; None for other calls
     images: int | None = None
-    list_cached: bool = False
+    list_source: str | None = None  # of a list: `fetched`, `shared` or `cached`
     brownout: bool = False  # whether a brownout refused the request
     started: float = field(default_factory=time.monotonic)
 
@@ -105,6 +105,7 @@ def log_access(request: Request, response: Response, seconds: float) -> None:
         "keystone_calls": len(trace.keystone_calls),
         "call": trace.call,
         "images": "-" if trace.images is None else trace.images,
+        "list": trace.list_source or "-",
         "client": str(trace.client),
         "glance_request_ids": as_word(",".join(ids)),
         "user_agent": trace.user_agent.replace('"', "'"),
@@ -124,6 +125,6 @@ def as_word(text: str) -> str:
 ACCESS_LINE = (
     '%(remote)s "%(method)s %(target)s %(protocol)s" status: %(status)d len: %(length)s '
     "time: %(seconds).7f glance_calls: %(glance_calls)d glance_time: %(glance_seconds).7f "
-    "keystone_calls: %(keystone_calls)d call: %(call)s images: %(images)s client: %(client)s "
-    'glance_ids: %(glance_request_ids)s agent: "%(user_agent)s"'
+    "keystone_calls: %(keystone_calls)d call: %(call)s images: %(images)s list: %(list)s "
+    'client: %(client)s glance_ids: %(glance_request_ids)s agent: "%(user_agent)s"'
 )

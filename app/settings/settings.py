@@ -29,7 +29,11 @@ COMPAT = (
     "raw-block-device-mapping",
 )
 _HINT = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
-_SPARE_THREADS = 4
+# With SHIM_THREADS, which call Glance, these serve requests. A process has 9 more: the main thread,
+# pages, metrics, the log and readiness. So it has SHIM_THREADS + 48.
+_KEYSTONE_THREADS = 5
+_WAITING_THREADS = 31
+_SPARE_THREADS = 3
 _IDLE_CONNECTIONS = 1000
 _OTHER_FILES = 64  # logs, metrics, memcached, listeners, modules being imported
 _STOP_MARGIN_SECONDS = 10
@@ -67,6 +71,7 @@ class Settings:
 
     keystone_timeout_seconds: float = setting("SHIM_KEYSTONE_TIMEOUT", 5.0, values.seconds(300))
     token_cache_seconds: int = setting("SHIM_TOKEN_CACHE_SECONDS", 300, values.integer(0, 86400))
+    shared_lists: int = setting("SHIM_SHARED_LISTS", 2, values.integer(0, 16))
     cache_seconds: int = setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
     memcached_servers: tuple[Server, ...] = setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
     www_authenticate_uri: str | None = setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
@@ -148,16 +153,21 @@ class Settings:
         return self.workers or (1 if self.backend == "memory" else 2)
 
     @property
-    def queue_length(self) -> int:
-        """Return how many requests may wait for Glance, and how many for Keystone."""
-        return 2 * self.threads
+    def keystone_threads(self) -> int:
+        """Return how many requests may call Keystone at the same time."""
+        return _KEYSTONE_THREADS
+
+    @property
+    def most_waiting(self) -> int:
+        """Return how many requests may wait for Keystone, Glance or another request."""
+        return _WAITING_THREADS
 
     @property
     def pool_size(self) -> int:
-        """Return the threads of a process: all calls, both queues, and some that need neither."""
+        """Return the threads of a process: all calls, those that wait, and some that do neither."""
         if self.backend == "memory":
             return self.threads
-        return 2 * (self.threads + self.queue_length) + _SPARE_THREADS
+        return self.threads + _KEYSTONE_THREADS + _WAITING_THREADS + _SPARE_THREADS
 
     @property
     def most_connections(self) -> int:

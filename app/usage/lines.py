@@ -131,7 +131,7 @@ _FORMS: dict[str, tuple[bytes, Callable[[re.Match[bytes], int], Calls | None]]] 
         rb"(" + _TIME + rb") \d+ INFO " + _NAME + rb" \[\S+ \S+ (\S+) (.{1,4096}?)\] \S+ "
         rb'"\S+ \S+ \S+" status: (\d{3}) len: \S+ time: \S+ '
         rb"glance_calls: \d+ glance_time: \S+ keystone_calls: \d+ "
-        rb"call: (\S+) images: (\d+|-) client: (\S+) ",
+        rb"call: (\S+) images: (\d+|-)(?: list: \S+)? client: (\S+) ",
         _from_text,
     ),
     "header": (_HEADER.pattern, _from_header),

@@ -1,27 +1,42 @@
 """What every response has: its type, its ids, and compression if the client accepts it."""
 
-import zlib
 from collections.abc import Mapping
 from functools import lru_cache
+from http import HTTPStatus
 
 from flask import Response, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.http import parse_accept_header
 
+from nova_image_shim.lists.body import CODINGS, Body, packed
 from nova_image_shim.observability.trace import CURRENT
 from nova_image_shim.translation.ascii_json import JSON, VND_JSON, to_json
 
 _SMALLEST_BYTES = 1024
 _COMPRESSED_TYPES = {JSON, VND_JSON}
-_LEVEL = 1  # the fastest; JSON lists shrink to a tenth even so
-_WBITS = {"gzip": 31, "deflate": 15}  # how zlib names the two formats
 
 
 def answer(*pieces: bytes) -> Response:
     """Return a JSON response of the type that the client accepts; any `Accept` gets JSON."""
-    response = Response(pieces, content_type=_wanted_type())
+    wanted = _type_named_first(request.headers.get("Accept", ""))
+    response = Response(pieces, content_type=wanted)
     response.content_length = sum(map(len, pieces))
+    return response
+
+
+def answer_list(body: Body, *, may_compress: bool) -> Response:
+    """Return a response that a client's cache may store: 304 if it has this body already."""
+    headers = {"ETag": f'W/"{body.etag}"', "Cache-Control": "private, no-cache"}
+    if "If-None-Match" in request.headers and request.if_none_match.contains_weak(body.etag):
+        response = Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        del response.headers["Content-Type"]
+        return response
+    coding = accepted_coding(body.length) if may_compress else None
+    response = answer(*([body.packed(coding)] if coding else body.pieces))
+    response.headers.update(headers)
+    if coding:
+        response.headers["Content-Encoding"] = coding
     return response
 
 
@@ -34,7 +49,8 @@ def json_response(
 
 def no_content() -> Response:
     """Return the response to a deletion, which has a type but no body, as Nova's has."""
-    return Response(status=204, content_type=_wanted_type())
+    wanted = _type_named_first(request.headers.get("Accept", ""))
+    return Response(status=204, content_type=wanted)
 
 
 def options() -> Response:
@@ -47,10 +63,6 @@ def options() -> Response:
     if isinstance(request.routing_exception, MethodNotAllowed):
         response.allow.update(request.routing_exception.valid_methods or ())
     return response
-
-
-def _wanted_type() -> str:
-    return _type_named_first(request.headers.get("Accept", ""))
 
 
 @lru_cache(maxsize=256)
@@ -85,21 +97,29 @@ def vary(response: Response, *names: str) -> None:
     response.headers["Vary"] = ", ".join([given, *names] if given else names)
 
 
-def compress(response: Response) -> None:
-    """Compress a response over 1 KiB with the coding that the client prefers.
+def accepted_coding(length: int) -> str | None:
+    """Return the coding that the client prefers for a body of so many bytes, None for none.
 
     Flask-Compress is not used: it takes `q=0`, which forbids a coding, for a preference.
     """
-    if response.mimetype not in _COMPRESSED_TYPES:
+    if length <= _SMALLEST_BYTES or "Accept-Encoding" not in request.headers:
+        return None
+    accepted = request.accept_encodings
+    coding = accepted.best_match(CODINGS)
+    is_better = coding and accepted.quality(coding) >= accepted.quality("identity")
+    return coding if is_better else None
+
+
+def compress(response: Response) -> None:
+    """Compress a response over 1 KiB, unless it is, with the coding that the client prefers."""
+    if (
+        response.mimetype not in _COMPRESSED_TYPES
+        and response.status_code != HTTPStatus.NOT_MODIFIED
+    ):
         return
     vary(response, "Accept-Encoding")
-    is_small = (response.content_length or 0) <= _SMALLEST_BYTES
-    if is_small or "Accept-Encoding" not in request.headers:
+    if "Content-Encoding" in response.headers:
         return
-    accepted = request.accept_encodings
-    coding = accepted.best_match(_WBITS)
-    if coding and accepted.quality(coding) >= accepted.quality("identity"):
-        coder = zlib.compressobj(_LEVEL, wbits=_WBITS[coding])
-        packed = [coder.compress(piece) for piece in response.iter_encoded()]
-        response.set_data(b"".join([*packed, coder.flush()]))
+    if coding := accepted_coding(response.content_length or 0):
+        response.set_data(packed(response.iter_encoded(), coding))
         response.headers["Content-Encoding"] = coding

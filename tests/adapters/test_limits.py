@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,12 +18,13 @@ from nova_image_shim.adapters.limits.limiter import (
     Room,
     Share,
     Slot,
+    Waiting,
 )
 from nova_image_shim.adapters.limits.single_flight import SingleFlight
 
 
 def limiter_of(slots: int, queue: int = 0, seconds: float = 0.05) -> Limiter:
-    return Limiter("Glance", slots=slots, queue=queue, seconds=seconds)
+    return Limiter("Glance", slots=slots, seconds=seconds, waiting=Waiting(queue))
 
 
 def test_a_limiter_refuses_when_slots_and_queue_are_full() -> None:
@@ -30,7 +32,7 @@ def test_a_limiter_refuses_when_slots_and_queue_are_full() -> None:
     with limiter.slot():
         with limiter.slot(), pytest.raises(LimitExceeded) as refused:
             limiter.acquire()
-        assert "2 requests use Glance and 0 more wait: too many" == str(refused.value)
+        assert "0 requests wait already: too many" == str(refused.value)
         limiter.acquire()
 
 
@@ -127,7 +129,7 @@ def test_no_slot_is_lost_where_turns_come_as_the_waiting_ends() -> None:
     with ThreadPoolExecutor(20) as pool:
         for _ in range(20):
             pool.submit(go)
-    assert (3, 3, 0, 0) == (most, limiter._free, len(limiter._queue), limiter._waiting)
+    assert (3, 3, 0, 0) == (most, limiter._free, len(limiter._queue), limiter.waiting._count)
 
 
 MOST = 2**20
@@ -208,66 +210,99 @@ def test_no_more_requests_wait_for_room_than_may() -> None:
 class Held:
     """A call that starts, and ends when it is released."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, result: Any = 7) -> None:
         self.started, self.released = threading.Event(), threading.Event()
-        self._error = error
+        self._result = result
 
-    def __call__(self) -> int:
+    def __call__(self) -> Any:
         self.started.set()
         self.released.wait(5)
-        if self._error:
-            raise self._error
-        return 7
-
-
-def shared(error: Exception | None, followers: int, **kwargs: Any) -> tuple[Any, list[Any]]:
-    """Return what the first request gets, and what those get that came while it was calling."""
-    held = Held(error)
-    limiter = limiter_of(1, queue=followers)
-    flights: SingleFlight[int] = SingleFlight(limiter.waiting)
-    with ThreadPoolExecutor(followers + 1) as pool:
-        leader = pool.submit(flights.do, "key", held)
-        held.started.wait(5)
-        assert (8, False) == flights.do("another key", lambda: 8)
-        others = [pool.submit(flights.do, "key", lambda: 5, **kwargs) for _ in range(followers)]
-        soon(lambda: limiter._waiting == followers)
-        held.released.set()
-    assert {} == flights._flights
-    return outcome(leader), list(map(outcome, others))
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
 
 
 def outcome(future: Future[Any]) -> Any:
     return type(future.exception()) if future.exception() else future.result()
 
 
+def is_value_error(error: BaseException) -> bool:
+    return isinstance(error, ValueError)
+
+
 @pytest.mark.parametrize(
-    ("error", "retry", "first", "others"),
+    ("joins", "first", "outcomes"),
     [
-        (None, False, (7, False), [(7, True)] * 3),
-        (ValueError(), False, ValueError, [ValueError] * 2),
-        (ValueError(), True, ValueError, [(5, False)] * 2),
+        (True, 7, [(7, False), (7, True), (7, True)]),
+        (True, KeyError(), [KeyError] * 3),
+        (True, ValueError(), [ValueError, (8, False), (8, True)]),
+        (False, 7, [(7, False), (8, False), (8, True)]),
+        (False, KeyError(), [KeyError, (8, False), (8, True)]),
     ],
-    ids=["done", "failed", "failed, tried again"],
 )
-def test_requests_with_one_key_share_one_call_unless_they_retry_a_failed_one(
-    error: Exception | None, retry: bool, first: Any, others: list[Any]
+def test_requests_share_a_call_in_progress_or_the_next_one(
+    joins: bool, first: Any, outcomes: list[Any]
 ) -> None:
-    assert (first, others) == shared(error, len(others), retry=retry)
+    held, waiting = Held(first), Waiting(2)
+    flights: SingleFlight[Any] = SingleFlight(waiting, joins=joins, is_own=is_value_error)
+    with ThreadPoolExecutor(3) as pool:
+        leader = pool.submit(flights.do, "key", held)
+        held.started.wait(5)
+        assert (9, False) == flights.do("another key", lambda: 9)
+        others = [pool.submit(flights.do, "key", lambda: 8) for _ in range(2)]
+        soon(lambda: waiting._count == 2)
+        soon(lambda: 2 == lined_up(flights))
+        held.released.set()
+    assert outcomes == [outcome(leader), *sorted(map(outcome, others), key=str)]
+    assert {} == flights._groups
 
 
-def test_nobody_waits_for_another_longer_than_told_nor_beyond_the_bound() -> None:
-    limiter = limiter_of(1, queue=1)
-    flights: SingleFlight[int] = SingleFlight(limiter.waiting)
+def lined_up(flights: SingleFlight[Any], key: str = "key") -> int:
+    group = flights._groups[key]
+    return len(group.waiting) + sum(map(len, group.flights))
+
+
+def test_the_request_with_the_most_time_left_makes_the_next_call() -> None:
+    flights: SingleFlight[Any] = SingleFlight(Waiting(3))
+    held, now = Held(), time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(flights.do, "key", held)
+        held.started.wait(5)
+        others = [
+            pool.submit(flights.do, "key", partial(int, left), deadline=now + left)
+            for left in (20, 60, 40)
+        ]
+        soon(lambda: 3 == lined_up(flights))
+        held.released.set()
+    assert [(60, True), (60, False), (60, True)] == list(map(outcome, others))
+
+
+def test_a_call_that_outlived_its_own_request_fails_nobody_else() -> None:
+    flights: SingleFlight[Any] = SingleFlight(Waiting(1))
+    held = Held(KeyError())
+    with ThreadPoolExecutor(2) as pool:
+        leader = pool.submit(flights.do, "key", held, deadline=time.monotonic())
+        held.started.wait(5)
+        other = pool.submit(flights.do, "key", lambda: 8)
+        soon(lambda: 1 == lined_up(flights))
+        held.released.set()
+    assert [KeyError, (8, False)] == list(map(outcome, (leader, other)))
+
+
+def test_nobody_waits_for_another_past_a_deadline_nor_beyond_the_bound() -> None:
+    waiting = Waiting(1)
+    flights: SingleFlight[Any] = SingleFlight(waiting)
     held = Held()
     with ThreadPoolExecutor(1) as pool:
         leader = pool.submit(flights.do, "key", held)
         held.started.wait(5)
         with pytest.raises(TimeoutError):
-            flights.do("key", held, seconds=0.01)
-        with limiter.waiting(), pytest.raises(LimitExceeded):
+            flights.do("key", held, deadline=time.monotonic() + 0.01)
+        with waiting(), pytest.raises(LimitExceeded):
             flights.do("key", held)
         held.released.set()
         assert (7, False) == leader.result()
+    assert {} == flights._groups
 
 
 def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_request_try_at_a_time() -> None:

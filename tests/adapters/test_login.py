@@ -16,7 +16,7 @@ from support.fakes import FakeKeystone
 from support.live import glance_environ, until
 
 from nova_image_shim.adapters.keystone.login import SharedLogin, v3_url
-from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded
+from nova_image_shim.adapters.limits.limiter import Limiter, LimitExceeded, Waiting
 from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.command import findings
 from nova_image_shim.settings import Settings
@@ -122,7 +122,7 @@ class SlowPlugin:
 
 
 def test_requests_that_wait_for_a_login_hold_no_slot_and_are_bounded() -> None:
-    plugin, limiter = SlowPlugin(), Limiter("Keystone", slots=1, queue=3, seconds=10)
+    plugin, limiter = SlowPlugin(), Limiter("Keystone", slots=1, seconds=10, waiting=Waiting(3))
     login = SharedLogin(plugin, plugin.log_in, limiter.waiting)
 
     def validate() -> str | None:

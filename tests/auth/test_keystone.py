@@ -39,7 +39,7 @@ from auth.over_keystone import (
 )
 from nova_image_shim import create_app
 from nova_image_shim.adapters.keystone.token_validator import TokenValidator
-from nova_image_shim.adapters.limits.limiter import Limiter
+from nova_image_shim.adapters.limits.limiter import Limiter, Waiting
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.auth.keystone import KeystoneAuthenticate, open_keystone
@@ -284,22 +284,30 @@ def test_a_token_is_cached_and_the_same_with_blanks_around_it(
     assert asked == moody.validations()
 
 
-class Watched(Limiter):
-    """A limiter that tells when a request waits for the answer to another."""
+class WatchedWaiting(Waiting):
+    """Tells when a request waits for the answer to another."""
 
     def __init__(self) -> None:
-        super().__init__("Keystone", slots=MANY, queue=MANY, seconds=10)
-        self._joined = threading.Semaphore(0)
+        super().__init__(MANY)
+        self.joined = threading.Semaphore(0)
 
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        with super().waiting():
-            self._joined.release()
+    def __call__(self) -> Iterator[None]:
+        with super().__call__():
+            self.joined.release()
             yield
+
+
+class Watched(Limiter):
+    """A limiter that tells when a request waits."""
+
+    def __init__(self) -> None:
+        self._watched = WatchedWaiting()
+        super().__init__("Keystone", slots=MANY, seconds=10, waiting=self._watched)
 
     def wait_for(self, others: int) -> None:
         for _ in range(others):
-            assert self._joined.acquire(timeout=10)
+            assert self._watched.joined.acquire(timeout=10)
 
 
 MANY = 20

@@ -14,7 +14,7 @@ Max processes             63704                63704                processes
 Max open files            1024                 {}                 files
 """
 UNIT = "system.slice/nova-image-shim.service"
-TWO = Settings(workers=2)  # of 100 threads each
+TWO = Settings(workers=2)  # of 55 threads each
 
 
 def root_with(folder: Path, files: dict[str, str]) -> Path:
@@ -26,10 +26,10 @@ def root_with(folder: Path, files: dict[str, str]) -> Path:
 
 
 FILES = (
-    "A process may open {} files, but may need 1296: 1100 for clients, and 196 for calls to Glance "
+    "A process may open {} files, but may need 1206: 1055 for clients, and 151 for calls to Glance "
     "and Keystone, memcached and logs."
 )
-TASKS = "The cgroup may run 432 tasks, but 2 workers of 100 threads may need 433 during a reload."
+TASKS = "The cgroup may run 256 tasks, but 2 workers of 55 threads may need 257 during a reload."
 MEMORY = (
     "The cgroup may use 1535 MiB of memory, but 2 workers with 4 lists of 64 MiB each may need "
     "1536 MiB."
@@ -44,19 +44,19 @@ GROUP, MIB = "sys/fs/cgroup", 2**20
     ("files", "texts"),
     [
         ({}, []),
-        ({"proc/self/limits": LIMITS.format(1296)}, []),
+        ({"proc/self/limits": LIMITS.format(1206)}, []),
         ({"proc/self/limits": LIMITS.format("unlimited")}, []),
         ({"proc/self/limits": "of another kind"}, []),
-        ({"proc/self/limits": LIMITS.format(1295)}, [FILES.format(1295)]),
-        ({"proc/self/limits": LIMITS.format(297)}, [FILES.format(297)]),
-        (VERSION_2 | {f"{GROUP}/{UNIT}/pids.max": "433\n"}, []),
+        ({"proc/self/limits": LIMITS.format(1205)}, [FILES.format(1205)]),
+        ({"proc/self/limits": LIMITS.format(207)}, [FILES.format(207)]),
+        (VERSION_2 | {f"{GROUP}/{UNIT}/pids.max": "257\n"}, []),
         (VERSION_2 | {f"{GROUP}/{UNIT}/pids.max": "max\n"}, []),
-        (VERSION_2 | {f"{GROUP}/{UNIT}/pids.max": "432\n"}, [TASKS]),
-        (VERSION_2 | {f"{GROUP}/system.slice/pids.max": "432\n"}, [TASKS]),
-        (CONTAINER | {f"{GROUP}/pids.max": "432\n"}, [TASKS]),
-        (VERSION_1 | {f"{GROUP}/pids/{UNIT}/pids.max": "432\n"}, [TASKS]),
+        (VERSION_2 | {f"{GROUP}/{UNIT}/pids.max": "256\n"}, [TASKS]),
+        (VERSION_2 | {f"{GROUP}/system.slice/pids.max": "256\n"}, [TASKS]),
+        (CONTAINER | {f"{GROUP}/pids.max": "256\n"}, [TASKS]),
+        (VERSION_1 | {f"{GROUP}/pids/{UNIT}/pids.max": "256\n"}, [TASKS]),
         # A container of version 1 sees the path of the host, and its own cgroup at the top.
-        (VERSION_1 | {f"{GROUP}/pids/pids.max": "432\n"}, [TASKS]),
+        (VERSION_1 | {f"{GROUP}/pids/pids.max": "256\n"}, [TASKS]),
         (VERSION_2 | {f"{GROUP}/{UNIT}/memory.max": f"{1536 * MIB}\n"}, []),
         (VERSION_2 | {f"{GROUP}/{UNIT}/memory.max": f"{1536 * MIB - 1}\n"}, [MEMORY]),
         (VERSION_1 | {f"{GROUP}/memory/{UNIT}/memory.limit_in_bytes": f"{1535 * MIB}"}, [MEMORY]),
@@ -65,7 +65,7 @@ GROUP, MIB = "sys/fs/cgroup", 2**20
             VERSION_2
             | {
                 "proc/self/limits": LIMITS.format(4096),
-                f"{GROUP}/{UNIT}/pids.max": "432",
+                f"{GROUP}/{UNIT}/pids.max": "256",
                 f"{GROUP}/{UNIT}/memory.max": f"{1535 * MIB}",
             },
             [TASKS, MEMORY],
@@ -80,15 +80,15 @@ def test_a_limit_that_does_not_fit_is_a_warning(
 
 
 def test_too_few_files_to_start_are_an_error(tmp_path: Path) -> None:
-    root = root_with(tmp_path, {"proc/self/limits": LIMITS.format(296)})
+    root = root_with(tmp_path, {"proc/self/limits": LIMITS.format(206)})
     (finding,) = limit_findings(TWO, {}, root)
-    assert (Level.ERROR, FILES.format(296)) == (finding.level, finding.text)
+    assert (Level.ERROR, FILES.format(206)) == (finding.level, finding.text)
 
 
 def test_the_fix_names_the_number(tmp_path: Path) -> None:
     root = root_with(tmp_path, VERSION_2 | {f"{GROUP}/pids.max": "512"})
     (finding,) = limit_findings(Settings(workers=4), {}, root)
-    assert "Raise the limit (TasksMax= in a systemd unit) to 865, or " in finding.fix
+    assert "Raise the limit (TasksMax= in a systemd unit) to 513, or " in finding.fix
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_fix_names_the_number(tmp_path: Path) -> None:
             "--keep-alive 5 --threads 16",
             Level.WARNING,
             "GUNICORN_CMD_ARGS sets a pool of 16 threads, but SHIM_THREADS=16 and its queues need "
-            "100: while Glance hangs, even /healthcheck would wait.",
+            "55: while Glance hangs, even /healthcheck would wait.",
         ),
         (
             '--threads "16',

@@ -76,7 +76,7 @@ def test_the_memory_limits_hold_the_lists_of_all_workers() -> None:
 def test_the_units_limits_hold_all_connections_and_threads() -> None:
     calls = 6 * SETTINGS.pool_size  # to Glance, Keystone and memcached
     assert unit("LimitNOFILE") >= CONNECTIONS + calls
-    threads = SETTINGS.pool_size + SETTINGS.threads + 4  # pages ahead, metrics, logs
+    threads = SETTINGS.threads + 48
     assert unit("TasksMax") >= 2 * SETTINGS.worker_count * threads + 2  # and those of a reload
 
 

@@ -150,7 +150,7 @@ def test_stopping_instances_under_load_loses_and_repeats_no_write(
         first.close()  # TERM: it finishes what it has, and refuses the rest
         load.wait_for(300)
         first.enter_context(start(binds[0]))
-        time.sleep(3)  # HAProxy probes it again
+        time.sleep(3)  # HAProxy probes it again, and nginx tries it again, after 2 s
         load.wait_for(300)
         second.close()
         load.wait_for(300)

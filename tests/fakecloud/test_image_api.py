@@ -49,7 +49,9 @@ def glance_error(code: int, title: str, message: str) -> dict[str, Any]:
     return {"message": text, "code": f"{code} {title}", "title": title}
 
 
-VERSIONS = dict.fromkeys(["", "/", "/v2", "/v2/", "/v1/images", "/images"], 300) | {"/versions": 200}
+VERSIONS = dict.fromkeys(["", "/", "/v2", "/v2/", "/v1/images", "/images"], 300) | {
+    "/versions": 200
+}
 
 
 @pytest.mark.parametrize(("path", "status"), VERSIONS.items())

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from nova_image_shim import create_app
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.address import Address
-from nova_image_shim.adapters.limits.limiter import Limiter
+from nova_image_shim.adapters.limits.limiter import Waiting
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.auth.caller import Caller, Unauthenticated
@@ -81,17 +81,15 @@ class Cached:
     markers: Any = field(default_factory=ProcessStore)
     settings: Settings = field(default_factory=lambda: Settings(cache_seconds=60))
     clock: Clock = field(default_factory=Clock)
-    limiter: Limiter = field(
-        default_factory=lambda: Limiter("Glance", slots=1, queue=MANY, seconds=1)
-    )
+    waiting: Waiting = field(default_factory=lambda: Waiting(MANY))
 
     def __post_init__(self) -> None:
         self.lists = Lists(
             self.service,
-            threads=MANY,
+            shared_fetches=self.settings.shared_lists,
             cache_seconds=self.settings.cache_seconds,
             markers=self.markers,
-            waiting=self.limiter.waiting,
+            waiting=self.waiting,
             clock=self.clock,
         )
 
@@ -326,7 +324,7 @@ def at_once(cached: Cached, tokens: list[str], waiting: int) -> list[TestRespons
     first = cached.service.first
 
     def hold(context: port.Context) -> None:
-        soon(lambda: cached.limiter._waiting == waiting or len(cached.service.asked) > 1)
+        soon(lambda: cached.waiting._count == waiting or len(cached.service.asked) > 1)
         first(context)
 
     cached.service.first = hold
@@ -369,14 +367,14 @@ def test_requests_that_waited_for_a_failure_fetch_for_themselves(cached: Cached)
     ("settings", "queue", "log"),
     [
         ({"request_timeout_seconds": 0.1}, 1, "another request's fetch took too long"),
-        ({}, 0, "1 requests use Glance and 0 more wait: too many"),
+        ({}, 0, "0 requests wait already: too many"),
     ],
 )
 def test_a_request_waits_no_longer_than_its_own_time_and_within_the_bound(
     settings: dict[str, Any], queue: int, log: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     cached = Cached(settings=Settings(cache_seconds=60, **settings))
-    cached.limiter = Limiter("Glance", slots=1, queue=queue, seconds=1)
+    cached.waiting = Waiting(queue)
     cached.__post_init__()
     refused, started = threading.Event(), threading.Event()
 

@@ -21,7 +21,9 @@ LIST, DETAIL = "/v2/demo/images", "/v2/demo/images/detail"
 
 
 def app_over(keystone: FakeKeystone, **environ: str) -> Flask:
-    return over(keystone, **{"SHIM_MAX_LIST_BYTES": str(MOST), "SHIM_QUEUE_SECONDS": "5"} | environ)
+    """Return a service with room for few lists, where each request fetches its own."""
+    bounds = {"SHIM_MAX_LIST_BYTES": str(MOST), "SHIM_QUEUE_SECONDS": "5", "SHIM_SHARED_LISTS": "0"}
+    return over(keystone, **bounds | environ)
 
 
 def room_of(app: Flask) -> Room:
@@ -175,7 +177,7 @@ def test_those_that_wait_for_room_hold_no_slot(keystone: FakeKeystone, glance: F
     room.free -= 4 * MOST - 300  # all but what the lists that are being read may need
     with ThreadPoolExecutor(4) as pool:
         lists = [pool.submit(ask, app) for _ in range(4)]
-        soon(lambda: app.extensions["nova_image_shim"].limiter._waiting == 4)
+        soon(lambda: app.extensions["nova_image_shim"].limiter.waiting._count == 4)
         assert 200 == ask(app, f"{LIST}/{IMAGE_ID}").status_code
         assert ["/v2/images/" + IMAGE_ID] == [seen.path for seen in glance.seen]
         with room.changed:

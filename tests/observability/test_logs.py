@@ -79,6 +79,7 @@ def access(**changes: Any) -> logging.LogRecord:
         "keystone_calls": 0,
         "call": "images.index",
         "images": 7,
+        "list": "fetched",
         "client": "fog/1.0",
         "glance_request_ids": "req-glance",
         "user_agent": "fog/1.0",
@@ -344,7 +345,7 @@ ACCESS = re.compile(
     r"\[(?P<sent>\S+) (?P<own>\S+) (?P<user>\S+) (?P<project>\S+)\] "
     r'127\.0\.0\.1 "(?P<request>[^"]*)" status: (?P<status>\d+) len: \d+ time: [\d.]+ '
     r"glance_calls: (?P<calls>\d+) glance_time: [\d.]+ keystone_calls: (?P<keystone>\d+) "
-    r"call: (?P<call>\S+) images: (?P<images>\S+) client: (?P<client>\S+) "
+    r"call: (?P<call>\S+) images: (?P<images>\S+) list: (?P<list>\S+) client: (?P<client>\S+) "
     r'glance_ids: (?P<glance>\S+) agent: "(?P<agent>.*)"'
 )
 ASKED = [
@@ -414,6 +415,7 @@ def test_each_request_is_a_line(
             "calls": "1",
             "call": call,
             "images": "-" if images is None else str(images),
+            "list": "-" if images is None else "fetched",
             "client": "fog/1.0",
             "glance": glance_id,
             "agent": "fog/1.0 'said' \\x9b1m",
@@ -462,6 +464,7 @@ def test_each_request_is_a_json_line(
             "keystone_calls": 0 if number else 2,
             "call": CALLS[number],
             "images": "-" if images is None else images,
+            "list": "-" if images is None else "fetched",
             "client": "fog/1.0",
             "glance_request_ids": glance_ids[number],
             "user_agent": "fog/1.0 'said' \x9b1m",

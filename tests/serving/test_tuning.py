@@ -51,13 +51,13 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_can_be() -> None:
 
 
 @pytest.mark.parametrize(
-    ("open_files", "connections"), [(2**20, 1100), (1296, 1100), (1295, 1099), (297, 101)]
+    ("open_files", "connections"), [(2**20, 1055), (1206, 1055), (1205, 1054), (207, 56)]
 )
 def test_connections_leave_open_files_to_the_rest(open_files: int, connections: int) -> None:
     assert connections == connection_limit(open_files, Settings())
 
 
 def test_too_few_open_files_are_refused_with_the_number_needed() -> None:
-    wrong = r"296 open files \(ulimit -n\) are too few for SHIM_THREADS=16, which needs 297"
+    wrong = r"206 open files \(ulimit -n\) are too few for SHIM_THREADS=16, which needs 207"
     with pytest.raises(ValueError, match=wrong):
-        connection_limit(296, Settings())
+        connection_limit(206, Settings())

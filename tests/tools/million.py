@@ -71,6 +71,7 @@ def line(row: dict[str, Any], formatter: logging.Formatter) -> str:
         "keystone_calls": 0,
         "call": row["call"],
         "images": row["images"],
+        "list": "-" if row["images"] == "-" else "fetched",
         "client": str(client_of(row["agent"])),
         "glance_request_ids": "req-1",
         "user_agent": row["agent"].replace('"', "'"),

@@ -30,6 +30,7 @@ ROW = {
     "call": "images.index",
     "status": 200,
     "images": 7,
+    "list": "fetched",
 }
 WRAPPERS = sorted(TABLES["wrapped"])
 AROUND_ANY = sorted(set(WRAPPERS) - {"journalctl -o json, as bytes"})  # bytes need JSON around them

@@ -28,6 +28,7 @@ ROW = {
     "call": "images.index",
     "status": 200,
     "images": 7,
+    "list": "fetched",
 }
 
 

@@ -4,7 +4,6 @@ Source: glance at 33.0.0, glance/api/v2/policy.py.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 
 from flask import Response
@@ -97,7 +96,8 @@ def require_quota(what: str, count: int, text: str = "{}") -> None:
 
 def change(image_id: str, changed: Callable[[StoredImage, str], StoredImage]) -> StoredImage:
     """Replace an image by what a function makes of it and the cloud's time, in one step."""
-    return store().change(image_id, partial(changed, now=current_cloud().now()))
+    now = current_cloud().now()
+    return store().change(image_id, lambda stored: changed(stored, now))
 
 
 def with_attributes(stored: StoredImage, now: str, **attributes: Any) -> StoredImage:

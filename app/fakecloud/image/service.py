@@ -4,7 +4,7 @@ Source: glance at 33.0.0, glance/api/versions.py and glance/common/wsgi.py.
 """
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response, current_app, request
 from webob import exc
@@ -123,7 +123,7 @@ def glance_error(status: int, message: str | None = None) -> Response:
 @blueprint.app_errorhandler(exc.WSGIHTTPException)
 def render(error: Any) -> Response:
     """Return webob's error in the format that the client accepts, HTML if it names none."""
-    return Response.from_app(error, request.environ)
+    return cast("Response", Response.from_app(error, request.environ))
 
 
 @blueprint.errorhandler(ImageServiceError)
