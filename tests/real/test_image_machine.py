@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from parity.exchange import Request
@@ -19,7 +18,7 @@ from parity_glance.sides import HEADERS, Side, sides
 from nova_image_shim.compare.differences import differences, normal
 
 from .cloud import NotInstalledError
-from .test_machine import RUNS, STEPS
+from .test_machine import OPTIONS
 
 IDS = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(6)]
 BINARY = "application/octet-stream"
@@ -183,11 +182,4 @@ def test_random_steps_have_the_same_answers(
     both: tuple[Side, Side], count: Callable[[], None]
 ) -> None:
     Machine.both, Machine.count = both, staticmethod(count)
-    options = settings(
-        max_examples=RUNS,
-        stateful_step_count=STEPS,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes
-    )
-    run_state_machine_as_test(Machine, settings=options)
+    run_state_machine_as_test(Machine, settings=OPTIONS)
