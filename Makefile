@@ -16,8 +16,8 @@ PYTEST = $(VENV)/bin/pytest -n $(JOBS) --dist worksteal
 .DELETE_ON_ERROR:
 .PRECIOUS: %/bin/pip %/bin/uv  # make would remove them as intermediate files
 .PHONY: help run test test-live test-real test-clients test-more-clients test-deploy test-wheel \
-	test-all test-pythons test-latest test-min coverage chaos soak fuzz fuzz-real parity bench \
-	bench-short lint docs dist audit lock pictures screenshots clean
+	test-all test-pythons test-latest test-min coverage chaos soak fuzz fuzz-real parity parity-glance \
+	bench bench-short lint docs dist audit lock pictures screenshots clean
 
 help:
 	@awk -F ':.*## ' '/^##@ / { print "\n" substr($$0, 5) } \
@@ -121,11 +121,15 @@ fuzz: $(VENV)/tested-live  ## 100,000 random inputs
 fuzz-real: $(VENV)/tested-real  ## random steps on a real Glance
 	$(VENV)/bin/python tests/real/install.py
 	REQUIRE_REAL=1 FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest \
-		tests/real/test_machine.py --hypothesis-seed=$(SEED) $(PYTEST_ARGS)
+		tests/real/test_machine.py tests/real/test_image_machine.py --hypothesis-seed=$(SEED) $(PYTEST_ARGS)
 
 parity: $(VENV)/tested  ## the same requests to a real Nova, which it installs, and to the service
 	$(VENV)/bin/python tests/real/install.py nova
 	$(VENV)/bin/python tests/parity/run.py $(PARITY_ARGS)
+
+parity-glance: $(VENV)/tested  ## the same requests to a real Glance, which it installs, and to the fake cloud
+	$(VENV)/bin/python tests/real/install.py
+	$(VENV)/bin/python tests/parity_glance/run.py $(PARITY_ARGS)
 
 bench: $(VENV)/tested-bench  ## the figures of docs/explanation/performance.md, beside Nova and others
 	$(VENV)/bin/python bench/install.py nova

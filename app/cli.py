@@ -11,7 +11,7 @@ import nova_image_shim.check.command as check
 import nova_image_shim.compare.command as compare
 import nova_image_shim.translation.command as translate
 import nova_image_shim.usage.command as usage
-from nova_image_shim.serving.announce import open_standard_streams
+from nova_image_shim.serving.announce import READY_FILE, open_standard_streams
 
 _DESCRIPTION = """\
 Serve Nova's legacy image API on top of Glance v2: for a real cloud, or for tests over an embedded
@@ -72,7 +72,15 @@ def _parser() -> argparse.ArgumentParser:
         ("fake", "serve an embedded cloud to test clients against, until stopped", _FAKE, "memory"),
     ):
         command = add(name, help=text, description=description)
-        command.set_defaults(run=serve, command=name, backend=backend)
+        command.set_defaults(run=serve, command=name, backend=backend, port=None, ready_file=None)
+        if name == "fake":
+            command.add_argument("--port", type=_port, help="on 127.0.0.1; 0 for a free one")
+            command.add_argument(
+                "--ready-file",
+                type=os.path.abspath,
+                metavar="FILE",
+                help="write the address to this file, as a line, when ready",
+            )
     for name, text, module in (
         ("check", "check the settings and the cloud, and suggest a fix for each problem", check),
         (
@@ -89,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:6]) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a port: use 0 to 65535")
+    return int(text)
+
+
 def serve(given: argparse.Namespace) -> int:
     """Become gunicorn with the configuration in this package; return only where that cannot be.
 
@@ -102,6 +116,10 @@ def serve(given: argparse.Namespace) -> int:
         )
         return 2
     os.environ["SHIM_BACKEND"] = backend
+    if given.port is not None:
+        os.environ["SHIM_BIND"] = f"127.0.0.1:{given.port}"
+    if given.ready_file:
+        os.environ[READY_FILE] = given.ready_file
     # A new master (USR2) runs gunicorn's file: with its folder in the path, gunicorn's own `http`
     # would take the place of Python's.
     os.environ["PYTHONSAFEPATH"] = "1"

@@ -16,10 +16,11 @@ from support.paths import ROOT
 
 from nova_image_shim.fakecloud.document import ImageFileError
 from nova_image_shim.fakecloud.testing import LegacyCloud, serve_legacy_cloud
+from nova_image_shim.pytest_plugin import CloudError, serve_by
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGE = ROOT / "docs" / "reference" / "pytest-fixture.md"
-EXAMPLE, SEED_FIXTURE = BLOCK.findall(PAGE.read_text("utf-8"))
+EXAMPLE, SEED_FIXTURE, COMMAND_FIXTURE = BLOCK.findall(PAGE.read_text("utf-8"))
 
 
 def run_pytest(
@@ -241,6 +242,77 @@ def test_the_fixture_has_the_control_plane_as_methods(legacy_cloud: LegacyCloud)
     assert 0 == legacy_cloud.ahead_seconds
 
 
+COMMAND = str(Path(sys.executable).with_name("nova-image-shim"))
+SERVED = """
+import sys
+
+from nova_image_shim.pytest_plugin import CloudError
+
+
+def test_methods(legacy_cloud):
+    cloud = legacy_cloud
+    image = cloud.add_image({"id": "one", "os-distro": "debian"}, status="queued", owner="demo")
+    assert ("queued", "debian") == (image["status"], image["os-distro"])
+    assert "active" == cloud.change_image("one", {"os-distro": None}, status="active")["status"]
+    assert "os-distro" not in cloud.image("one")
+    assert b"" == cloud.image_data("one")
+    cloud.delete_image("one")
+    try:
+        cloud.image("one")
+    except CloudError as error:
+        assert (404, "image one does not exist") == (error.status, error.message)
+    cloud.load_images([{"id": "two"}])
+    assert ["two"] == [image["id"] for image in cloud.images()]
+    rule = cloud.add_rule({"path": "/v2"}, status=503)
+    assert [rule] == cloud.rules() == [cloud.rule(rule["id"])]
+    cloud.delete_rule(rule["id"])
+    cloud.clear_rules()
+    cloud.advance_clock(60)
+    assert (60, "Z") == (cloud.ahead_seconds, cloud.now()[-1])
+    cloud.reset_clock()
+    cloud.set_token_seconds(60)
+    assert 60 == cloud.token_seconds
+    cloud.forget_tokens()
+    cloud.clear_requests()
+    assert [] == cloud.requests(after=1, limit=2)
+    assert ("demo", "demo", "demo", "demo") == (
+        cloud.username, cloud.password, cloud.project_name, cloud.token
+    )
+    assert f"{cloud.url}/identity/v3" == cloud.auth_url == cloud.environ()["OS_AUTH_URL"]
+    assert "127.0.0.1,localhost" in cloud.environ()["no_proxy"]
+
+
+def test_imports(legacy_cloud):
+    names = {name for name in sys.modules if name.startswith("nova_image_shim.")}
+    assert {"nova_image_shim.pytest_plugin"} == names
+"""
+
+
+@pytest.mark.live
+def test_a_command_serves_the_cloud_to_each_worker(tmp_path: Path) -> None:
+    conftest = COMMAND_FIXTURE.replace("/opt/shim/bin/nova-image-shim", COMMAND)
+    options = ("-p", "no:schemathesis", "-n", "2")
+    code, output = run_pytest(
+        tmp_path, *options, conftest=conftest, test_served=SERVED, test_example=EXAMPLE
+    )
+    assert (0, "3 passed") == (code, output.splitlines()[-1][:8]), output
+
+
+@pytest.mark.live
+def test_a_command_serves_a_seed_and_reports_why_it_cannot(tmp_path: Path) -> None:
+    seed = {"images": [{"id": "mine"}], "users": []}
+    with (
+        pytest.raises(CloudError, match=r"404: the seed has no user to log in as"),
+        serve_by([COMMAND], seed),
+    ):
+        pass
+    with pytest.raises(pytest.fail.Exception, match="status: Must be one of"):  # noqa: SIM117
+        with serve_by(COMMAND, [{"id": "a", "status": "odd"}]):
+            pass
+    with serve_by(COMMAND, [{"id": "mine"}]) as cloud:
+        assert ["mine"] == [image["id"] for image in cloud.images()]
+
+
 @pytest.mark.live
 @pytest.mark.wheel
 def test_another_project_can_use_it_from_the_wheel(tmp_path: Path) -> None:
@@ -267,3 +339,15 @@ def test_another_project_can_use_it_from_the_wheel(tmp_path: Path) -> None:
     (project := tmp_path / "project").mkdir()
     code, output = run_pytest(project, python=python, test_example=EXAMPLE, test_page=page)
     assert (0, "2 passed") == (code, output.splitlines()[-1][:8]), output
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "old")], check=True, timeout=120)
+    old = str(tmp_path / "old" / "bin" / "python")
+    install[0] = old
+    subprocess.run([*install, "requests==2.31.0", "pytest"], check=True, timeout=500)
+    subprocess.run([*install, "--no-deps", str(wheel)], check=True, timeout=100)
+    command = str(tmp_path / "venv" / "bin" / "nova-image-shim")
+    conftest = COMMAND_FIXTURE.replace("/opt/shim/bin/nova-image-shim", command)
+    (others := tmp_path / "others").mkdir()
+    code, output = run_pytest(
+        others, python=old, conftest=conftest, test_example=EXAMPLE, test_served=SERVED
+    )
+    assert (0, "3 passed") == (code, output.splitlines()[-1][:8]), output

@@ -1,15 +1,15 @@
-"""Lists as Glance returns them: visibility, filters, order and pages.
+"""Lists as Glance returns them: filters, order and pages.
 
-Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, glance/common/utils.py
-for the operators, and glance/db/sqlalchemy/api.py, _select_images_query, for visibility.
+Source: glance at 33.0.0, glance/api/v2/images.py, RequestDeserializer, and glance/common/utils.py
+for the operators.
 """
 
 import contextlib
-import csv
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import groupby, starmap
 from operator import itemgetter
 from typing import Any
 
@@ -22,19 +22,20 @@ from nova_image_shim.adapters.image_port import (
     MarkerNotFound,
     Page,
 )
+from nova_image_shim.adapters.memory.policy import is_listed, is_visible
 from nova_image_shim.adapters.memory.store import StoredImage
 
 Test = Callable[[Any], bool]  # of an image
 
 MAX_LIMIT = 1000  # Glance's api_limit_max
-_DEFAULT_LIMIT = "25"  # Glance's limit_param_default
+_DEFAULT_LIMIT = 25  # Glance's limit_param_default
 _SORT_KEYS = """
     name status container_format disk_format size id created_at updated_at
 """.split()
-_PAGING = {"limit", "marker", "sort", "sort_key", "sort_dir", "member_status"}
 _MEMBER_STATUSES = {"pending", "accepted", "rejected", "all"}
-_NUMBERS = ("size", "min_ram", "min_disk")
+_NUMBERS = ("size", "virtual_size", "min_ram", "min_disk")
 _WITH_OPERATORS = ("id", "name", "status", "container_format", "disk_format")
+_ITEM = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)",?|([^,]+),?|,')
 _OPERATORS = {
     "gt": operator.gt,
     "gte": operator.ge,
@@ -43,54 +44,6 @@ _OPERATORS = {
     "eq": operator.eq,
     "neq": operator.ne,
 }
-_GONE = {"deleted", "pending_delete"}
-_UNLISTED = {*_GONE, "killed"}
-
-
-def is_admin(context: Context) -> bool:
-    """Tell whether the caller may see and change what others own."""
-    return "admin" in context.roles
-
-
-def is_visible(context: Context, stored: StoredImage) -> bool:
-    """Tell whether the caller can get an image by its id."""
-    image, members = stored
-    if image["status"] in _GONE:
-        return False
-    return (
-        image["visibility"] in {"public", "community"}
-        or image["owner"] == context.project_id
-        or (image["visibility"] == "shared" and context.project_id in members)
-        or is_admin(context)
-    )
-
-
-def is_listed(
-    context: Context,
-    stored: StoredImage,
-    member_status: str = "accepted",
-    *,
-    community: bool = False,
-) -> bool:
-    """Tell whether an image is in the caller's list, hidden images included.
-
-    Args:
-        context: the caller.
-        stored: the image.
-        member_status: that of the images shared with the caller: `accepted`, `pending`, `rejected`
-            or `all`. It does not limit an admin.
-        community: others' community images are listed, too.
-    """
-    image, members = stored
-    if image["status"] in _UNLISTED:
-        return False
-    if image["visibility"] == "public" or image["owner"] == context.project_id:
-        return True
-    if image["visibility"] == "community":
-        return community
-    status = members.get(context.project_id)
-    is_shared = image["visibility"] == "shared" and status is not None
-    return is_admin(context) or (is_shared and member_status in {status, "all"})
 
 
 def find_page(
@@ -103,30 +56,54 @@ def find_page(
         MarkerNotFound: the caller cannot see the marker's image.
     """
     given = list(pairs)
-    first = dict(reversed(given))
-    if "os_hidden" not in first:
-        given.append(("os_hidden", "false"))
-    tests = [_TESTS.get(name, _equal)(name, value) for name, value in given if name not in _PAGING]
-    order = _order(given)
-    limit = min(_number("limit", first.get("limit", _DEFAULT_LIMIT)), MAX_LIMIT)
-    marker = first.get("marker")
-    member_status = first.get("member_status", "accepted")
+    limit = _limit(_take(given, "limit"))
+    marker = _take(given, "marker")
+    status = _take(given, "member_status")
+    member_status = "accepted" if status is None else status
     if member_status not in _MEMBER_STATUSES:
         raise ImageBadRequest(f"Invalid status: {member_status}")
-    if marker and not (marker in images and is_visible(context, images[marker])):
+    tests = [_tag("tag", tag) for tag in _take_all(given, "tag")]
+    order = _order(given)
+    filters = {"os_hidden": "false", **dict(given)}
+    filters.pop("deleted", None)  # which Glance ignores
+    tests += [_TESTS.get(name, _equal)(name, value) for name, value in filters.items()]
+    if marker is not None and not (marker in images and is_visible(context, images[marker])):
         raise MarkerNotFound(marker)
     found = [
         stored.image
         for stored in images.values()
         if stored.image["id"] == marker  # which may be visible and not listed
         or (
-            is_listed(context, stored, member_status, community="visibility" in first)
+            is_listed(context, stored, member_status, community="visibility" in filters)
             and all(test(stored.image) for test in tests)
         )
     ]
     for descending, keys in reversed(order):
         found.sort(key=partial(_sort_values, keys), reverse=descending)
     return _cut(found, marker, limit)
+
+
+def _take(pairs: list[tuple[str, str]], name: str) -> str | None:
+    """Remove and return the first value of a parameter; in Glance, other values are filters."""
+    for pair in pairs:
+        if pair[0] == name:
+            pairs.remove(pair)
+            return pair[1]
+    return None
+
+
+def _take_all(pairs: list[tuple[str, str]], name: str) -> list[str]:
+    return [value.strip() for value in iter(partial(_take, pairs, name), None)]
+
+
+def _limit(value: str | None) -> int:
+    try:
+        limit = _DEFAULT_LIMIT if value is None else int(value)
+    except ValueError as error:
+        raise ImageBadRequest("limit param must be an integer") from error
+    if limit < 0:
+        raise ImageBadRequest("limit param must be positive")
+    return min(limit, MAX_LIMIT)
 
 
 def _cut(images: list[Image], marker: str | None, limit: int) -> Page:
@@ -136,29 +113,30 @@ def _cut(images: list[Image], marker: str | None, limit: int) -> Page:
     return Page(page, page[-1]["id"] if is_full else None)
 
 
-def _order(pairs: Iterable[tuple[str, str]]) -> list[tuple[bool, list[str]]]:
+def _order(pairs: list[tuple[str, str]]) -> list[tuple[bool, list[str]]]:
     """Return what to sort by; images that are equal there are in order of time and id."""
-    values: dict[str, list[str]] = {"sort": [], "sort_key": [], "sort_dir": []}
-    for name, value in pairs:
-        values.get(name, []).append(value)
-    if values["sort"]:
-        sort = [item.partition(":")[::2] for item in values["sort"][0].split(",")]
-    else:
-        keys = values["sort_key"] or ["created_at"]
-        directions = values["sort_dir"] or ["desc"]
-        if len(directions) == 1:
-            directions *= len(keys)
-        if len(directions) != len(keys):
+    sort = _take(pairs, "sort")
+    if sort is None:
+        keys, directions = _take_all(pairs, "sort_key"), _take_all(pairs, "sort_dir")
+        if len(directions) > 1 and len(directions) != len(keys):
             raise ImageBadRequest("Number of sort dirs does not match the number of sort keys")
-        sort = list(zip(keys, directions, strict=True))
-    order = [_sort_pair(key.strip(), direction.strip() or "desc") for key, direction in sort]
-    last = order[-1][1]
-    order = [*order, ("created_at", last), ("id", last)]
+    else:
+        if not {"sort_key", "sort_dir"}.isdisjoint(dict(pairs)):
+            raise ImageBadRequest("Old and new sorting syntax cannot be combined")
+        items = [item.partition(":") for item in sort.split(",")]
+        keys, directions = [item[0] for item in items], [item[2] or "desc" for item in items]
+    keys, directions = keys or ["created_at"], directions or ["desc"]
+    usual = directions[0] if len(directions) == 1 else "desc"
+    if len(directions) == 1:
+        directions *= len(keys)
+    order = list(starmap(_sort_pair, zip(keys, directions, strict=True)))
+    order += [(key, usual == "desc") for key in ("created_at", "id") if key not in dict(order)]
     grouped = groupby(dict.fromkeys(order), key=itemgetter(1))
     return [(descending, [key for key, _ in pairs]) for descending, pairs in grouped]
 
 
 def _sort_pair(key: str, direction: str) -> tuple[str, bool]:
+    key, direction = key.strip(), direction.strip()
     if key not in _SORT_KEYS:
         allowed = ", ".join(_SORT_KEYS)
         raise ImageBadRequest(
@@ -175,7 +153,7 @@ def _sort_values(keys: Sequence[str], image: Image) -> list[tuple[bool, Any]]:
 
 
 def _equal(name: str, value: str) -> Test:
-    return lambda image: image.get(name) == value
+    return lambda image: image.get(name) is not None and str(image[name]) == value
 
 
 def _split_operator(value: str) -> tuple[str, str]:
@@ -193,7 +171,7 @@ def _any_of(name: str, value: str) -> Test:
     word, operand = _split_operator(value)
     if word not in {"eq", "in"}:
         raise ImageBadRequest(f"Unable to filter by unknown operator '{word}'.")
-    allowed = next(csv.reader([operand]), []) if word == "in" else [operand]
+    allowed = _items(operand) if word == "in" else [operand]
     return lambda image: image.get(name) in allowed
 
 
@@ -201,24 +179,39 @@ def _tag(_name: str, value: str) -> Test:
     return lambda image: value in image["tags"]
 
 
-def _hidden(name: str, value: str) -> Test:
-    word = value.lower()
+def _items(value: str) -> list[str]:
+    """Return the values in a list with commas; one that contains commas is in quotes."""
+    is_open = False
+    for quote in re.finditer(r'(?<!\\)"', value):
+        beside = value[quote.end() :][:1] if is_open else value[: quote.start()][-1:]
+        if beside not in {"", ","}:
+            where = "after closing" if is_open else "before opening"
+            text = f"There is no comma {where} quotation mark."
+            raise ImageBadRequest(f"Invalid filter value {value}. {text}")
+        is_open = not is_open
+    if is_open:
+        raise ImageBadRequest(f"Invalid filter value {value}. The quote is not closed.")
+    return [quoted or bare for quoted, bare in _ITEM.findall(value)]
+
+
+def _flag(name: str, value: str) -> Test:
+    word = value.lower() if name == "os_hidden" else value
     if word not in {"true", "false"}:
         allowed = "Valid values are 'true' or 'false'."
         raise ImageBadRequest(f"Invalid value '{word}' for '{name}' filter. {allowed}")
-    return lambda image: image["os_hidden"] == (word == "true")
+    return lambda image: image[name] == (word == "true")
+
+
+def _changes_since(_name: str, value: str) -> Test:
+    if value:
+        raise ImageBadRequest('The "changes-since" filter is no longer available on v2.')
+    return lambda _image: True
 
 
 def _visibility(_name: str, value: str) -> Test:
     if value and value not in {"community", "public", "private", "shared", "all"}:
         raise ImageBadRequest(f"Invalid visibility value: {value}")
     return lambda image: value in {"all", image["visibility"]}
-
-
-def _protected(_name: str, value: str) -> Test:
-    if value.lower() not in {"true", "false"}:
-        raise ImageBadRequest(f"Invalid value '{value}' for 'protected' filter.")
-    return lambda image: image["protected"] == (value.lower() == "true")
 
 
 def _time(name: str, value: str) -> Test:
@@ -235,29 +228,23 @@ def _time(name: str, value: str) -> Test:
     return lambda image: compare(iso8601.parse_date(image[name]), moment)
 
 
-def _bound(key: str, compare: Callable[[Any, Any], Any]) -> Callable[[str, str], Test]:
-    def make(name: str, value: str) -> Test:
-        number = _number(name, value)
-        return lambda image: image.get(key) is not None and bool(compare(image[key], number))
-
-    return make
-
-
-def _number(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= 18):
-        raise ImageBadRequest(f"{name} param must be an integer of at least 0")
-    return int(value)
+def _bound(name: str, value: str) -> Test:
+    key, compare = name[:-4], operator.ge if name.endswith("_min") else operator.le
+    try:
+        number = int(value)
+    except ValueError as error:
+        text = "Unable to filter on a range with a non-numeric value."
+        raise ImageBadRequest(text) from error
+    return lambda image: image.get(key) is not None and compare(image[key], number)
 
 
 _TESTS: dict[str, Callable[[str, str], Test]] = {
-    "os_hidden": _hidden,
+    "os_hidden": _flag,
+    "protected": _flag,
     "visibility": _visibility,
-    "protected": _protected,
-    "tag": _tag,
+    "changes-since": _changes_since,
     "created_at": _time,
     "updated_at": _time,
     **dict.fromkeys(_WITH_OPERATORS, _any_of),
-    **{key: _bound(key, operator.eq) for key in _NUMBERS},
-    **{f"{key}_min": _bound(key, operator.ge) for key in _NUMBERS},
-    **{f"{key}_max": _bound(key, operator.le) for key in _NUMBERS},
+    **{f"{key}_{bound}": _bound for key in _NUMBERS for bound in ("min", "max")},
 }

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, cast
 
 from nova_image_shim.adapters import image_port as port
-from nova_image_shim.adapters.memory.query import find_page, is_admin, is_visible
+from nova_image_shim.adapters.memory.policy import is_visible, may
+from nova_image_shim.adapters.memory.query import find_page
 from nova_image_shim.adapters.memory.store import ImageStore, StoredImage
 
 _now = partial(datetime.now, UTC)
@@ -71,7 +72,7 @@ class MemoryImageService(port.ImageService):
                 if key not in image:
                     raise port.ImageConflict(f"Property {key} does not exist.")
             written = {**changes.add, **changes.replace}
-            _require_storable(written)
+            require_storable(written)
             kept = {key: value for key, value in image.items() if key not in set(changes.remove)}
             changed = kept | written
             changed["updated_at"] = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -96,20 +97,22 @@ def _require_owner(context: port.Context, stored: StoredImage) -> None:
     image = stored.image
     if not is_visible(context, stored):
         raise port.ImageNotFound(f"image {image['id']} does not exist")
-    if not (is_admin(context) or image["owner"] == context.project_id):
+    if not may(context, "modify_image", stored):
         raise port.ImageNotAuthorized("You are not permitted to modify this image.")
 
 
-def _require_storable(properties: Mapping[str, str]) -> None:
+def require_storable(values: Mapping[str, Any]) -> None:
     """Refuse characters beyond the basic plane, as Glance does for the sake of its database.
 
     Source: glance, glance/common/utils.py, no_4byte_params.
 
     Raises:
-        ImageBadRequest: a key or a value has one.
+        ImageBadRequest: a key, a value or a tag has one.
     """
-    for key, value in properties.items():
+    for key, value in values.items():
         if max(key, default="") > "\uffff":
             raise port.ImageBadRequest("Property names can't contain 4 byte unicode.")
-        if max(value, default="") > "\uffff":
+        if isinstance(value, str) and max(value, default="") > "\uffff":
             raise port.ImageBadRequest(f"{key.title()} can't contain 4 byte unicode characters.")
+        if key == "tags" and any(max(tag, default="") > "\uffff" for tag in value):
+            raise port.ImageBadRequest("Param values can't contain 4 byte unicode.")

@@ -1,27 +1,48 @@
 """The images and members of an embedded store, safe to use from several threads."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Self, cast
 
-from nova_image_shim.adapters.image_port import Image, ImageNotFound
+from nova_image_shim.adapters.image_port import Image, ImageConflict, ImageNotFound
+from nova_image_shim.adapters.memory.data import ImageData
+
+MAX_REMOVED = 1000  # ids that are remembered
+
+
+class Member(NamedTuple):
+    """A project with which an image is shared: `pending`, `accepted` or `rejected`."""
+
+    status: str
+    created_at: str
+    updated_at: str
 
 
 class StoredImage(NamedTuple):
-    """An image and its members: project ids to `pending`, `accepted` or `rejected`."""
+    """An image, its members by project id, and its data, which most seeded images lack."""
 
     image: Image
-    members: Mapping[str, str]
+    members: Mapping[str, Member]
+    data: ImageData | None = None
 
     @classmethod
-    def from_dict(cls, image: Mapping[str, Any]) -> Self:
-        """Separate the members from the image."""
+    def from_dict(cls, image: Mapping[str, Any], before: Self | None = None) -> Self:
+        """Separate the members from the image; data and times are those of the image before."""
         bare = {key: value for key, value in image.items() if key != "members"}
-        return cls(cast("Image", bare), dict(image.get("members", {})))
+        known = before.members if before else {}
+        members = {
+            project_id: found
+            if (found := known.get(project_id)) and found.status == status
+            else Member(status, image["created_at"], image["updated_at"])
+            for project_id, status in image.get("members", {}).items()
+        }
+        return cls(cast("Image", bare), members, before.data if before else None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a copy of the image with its members."""
-        return {**cast("dict[str, Any]", self.image), "members": dict(self.members)}
+        members = {project_id: member.status for project_id, member in self.members.items()}
+        return {**cast("dict[str, Any]", self.image), "members": members}
 
 
 class ImageStore:
@@ -35,6 +56,7 @@ class ImageStore:
         self._lock = threading.Lock()
         # Replaced as a whole, never changed: a list in another thread goes on over the old one.
         self.images: Mapping[str, StoredImage] = {}
+        self._removed: deque[str] = deque(maxlen=MAX_REMOVED)
         self.load(images)
 
     def load(self, images: Iterable[Mapping[str, Any]]) -> None:
@@ -42,11 +64,24 @@ class ImageStore:
         stored = {image["id"]: StoredImage.from_dict(image) for image in images}
         with self._lock:
             self.images = stored
+            self._removed.clear()
 
     def put(self, image: Mapping[str, Any]) -> None:
         """Add an image, or replace the one with its id."""
         with self._lock:
             self.images = {**self.images, image["id"]: StoredImage.from_dict(image)}
+
+    def add(self, stored: StoredImage) -> None:
+        """Add an image whose id no image has, nor had before it was removed.
+
+        Raises:
+            ImageConflict: one has or had it.
+        """
+        image_id = stored.image["id"]
+        with self._lock:
+            if image_id in self.images or image_id in self._removed:
+                raise ImageConflict(f"Image ID {image_id} already exists!")
+            self.images = {**self.images, image_id: stored}
 
     def change(self, image_id: str, change: Callable[[StoredImage], StoredImage]) -> StoredImage:
         """Replace an image by what a function returns, with no other write in between.
@@ -70,6 +105,7 @@ class ImageStore:
         with self._lock:
             check(self.get(image_id))
             self.images = {key: image for key, image in self.images.items() if key != image_id}
+            self._removed.append(image_id)
 
     def get(self, image_id: str) -> StoredImage:
         """Return an image, whoever owns it, or raise `ImageNotFound`."""

@@ -3,7 +3,8 @@
 A field is `status`, `header/NAME`, `body/POINTER` or `glance/ATTRIBUTE`. Bodies are decompressed
 and compared as JSON: objects key by key, unless they share no key; lists of images and links by
 `id` and `rel`. If the ids or their order differ, the lists of ids and the common elements are
-compared. The order of parameter names in a link is ignored, but not the order of one name's values.
+compared. The order of tags and of parameter names in a link is ignored, but not the order of one
+name's values.
 If neither service answers, that counts as a difference, because it shows nothing.
 """
 
@@ -145,9 +146,7 @@ def clean(value: Any, names: Mapping[str, str], *, times: bool = True) -> Any:
     """Return a JSON value with names in place of values that change between runs."""
     if isinstance(value, dict):
         return {
-            _rename(key, names): clean(
-                _ordered(item) if key == "href" else item, names, times=times
-            )
+            _rename(key, names): clean(_ordered(key, item), names, times=times)
             for key, item in value.items()
         }
     if isinstance(value, list):
@@ -157,9 +156,13 @@ def clean(value: Any, names: Mapping[str, str], *, times: bool = True) -> Any:
     return value
 
 
-def _ordered(href: str) -> str:
-    """Return a URL with its query parameters sorted by name."""
-    address, mark, query = href.partition("?")
+def _ordered(key: str, value: Any) -> Any:
+    """Return tags sorted, and a URL with its query parameters sorted by name."""
+    if key == "tags" and isinstance(value, list):
+        return sorted(value, key=str)
+    if key != "href":
+        return value
+    address, mark, query = value.partition("?")
     pairs = sorted(parse_qsl(query, keep_blank_values=True), key=lambda pair: pair[0])
     return address + mark + urlencode(pairs)
 

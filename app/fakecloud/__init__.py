@@ -37,7 +37,9 @@ def create_seeded_app(settings: Settings, seed: Seed, metrics: "Metrics | None" 
         len(seed.images),
         "; SHIM_FAKE_OPEN=1: any token and any Host are accepted" if settings.fake_open else "",
     )
-    return create_cloud_app(settings, FakeCloud(seed), metrics=metrics)
+    return create_cloud_app(
+        settings, FakeCloud(seed, settings.fake_max_image_bytes), metrics=metrics
+    )
 
 
 def create_cloud_app(

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import current_app
 
+from nova_image_shim.adapters.memory.data import ImageData, ImageFiles
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.clock import Clock
@@ -31,10 +32,12 @@ class FakeCloud:
 
     Args:
         seed: what the cloud begins with, and what a reset restores.
+        max_image_bytes: the most data that one image may have.
     """
 
-    def __init__(self, seed: Seed) -> None:
+    def __init__(self, seed: Seed, max_image_bytes: int = 2**30) -> None:
         self.seed = seed
+        self.files = ImageFiles(max_image_bytes)
         self.clock = Clock()
         self.image_service = MemoryImageService(seed.images, now=self.clock.now)
         self.identity = Identity(seed, now=self.clock.now)
@@ -61,6 +64,11 @@ class FakeCloud:
     def image(self, image_id: str) -> dict[str, Any]:
         """Return one of `images()`."""
         return self._store.get(image_id).to_dict()
+
+    def image_data(self, image_id: str) -> bytes:
+        """Return an image's data, empty if it has none."""
+        with (self._store.get(image_id).data or ImageData()).open() as file:
+            return file.read()
 
     def load_images(self, images: Any) -> None:
         """Replace all images by a list as a seed file holds it."""
@@ -101,7 +109,7 @@ class FakeCloud:
             changed = {**stored.to_dict(), "updated_at": self.now(), **given}
             removed = {key for key in given if given[key] is None and key not in _ALWAYS_PRESENT}
             kept = {key: changed[key] for key in changed if key not in removed}
-            return StoredImage.from_dict(_checked([kept])[0])
+            return StoredImage.from_dict(_checked([kept])[0], stored)
 
         return self._store.change(image_id, change).to_dict()
 

@@ -10,7 +10,7 @@ from nova_image_shim.fakecloud.identity import v3
 from nova_image_shim.fakecloud.identity.identity import Unauthorized
 from nova_image_shim.fakecloud.identity.responses import unauthorized
 from nova_image_shim.fakecloud.identity.v2 import EmbeddedIdentity
-from nova_image_shim.fakecloud.image import views as glance_v2
+from nova_image_shim.fakecloud.image import service as glance_v2
 from nova_image_shim.identity_v2 import PATHS, ROOTS, register_identity_v2, views
 from nova_image_shim.identity_v2.responses import keystone_error
 from nova_image_shim.settings import Settings

@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from nova_image_shim.adapters.address import Address
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.document import Document, ImageFileError
-from nova_image_shim.fakecloud.seed import Seed, User, load_seed, to_seed
+from nova_image_shim.fakecloud.seed import Seed, load_seed, to_seed
+from nova_image_shim.fakecloud.welcome import usual_login
 from nova_image_shim.settings import Settings
 
 GivenSeed = str | os.PathLike[str] | list[Any] | dict[str, Any] | None
@@ -25,35 +26,22 @@ class LegacyCloud(FakeCloud):
 
     def __init__(self, seed: Seed, url: str) -> None:
         super().__init__(seed)
-        self._user = _usual_user(seed.users)
-        self._project = next(iter(self.identity.projects_of(self._user)), None)
         self.url = url
         self.auth_url = f"{url}/identity/v3"
-        self.username = self._user.name
-        self.password = self._user.password
-        self.project_name = self._project.name if self._project else ""
+        login = usual_login(self, url)["environ"]
+        self.username, self.password = login["OS_USERNAME"], login["OS_PASSWORD"]
+        self.project_name = login["OS_PROJECT_NAME"]
 
     @property
     def token(self) -> str:
         """Return a valid token for the user and project; the fixed one if there is one."""
-        return self.identity.token_for(self._user, self._project)
+        return str(usual_login(self, self.url)["token"])
 
     def environ(self) -> dict[str, str]:
         """Return the environment with which OpenStack's clients log in, without a proxy."""
         others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
         direct = ",".join(filter(None, [others, "127.0.0.1,localhost"]))
-        return {
-            "no_proxy": direct,
-            "NO_PROXY": direct,
-            "OS_AUTH_URL": self.auth_url,
-            "OS_IDENTITY_API_VERSION": "3",
-            "OS_USERNAME": self.username,
-            "OS_PASSWORD": self.password,
-            "OS_PROJECT_NAME": self.project_name,
-            "OS_TENANT_NAME": self.project_name,  # the name that the oldest clients read
-            "OS_USER_DOMAIN_NAME": "Default",
-            "OS_PROJECT_DOMAIN_NAME": "Default",
-        }
+        return {**usual_login(self, self.url)["environ"], "no_proxy": direct, "NO_PROXY": direct}
 
 
 @contextlib.contextmanager
@@ -93,13 +81,6 @@ def _read(seed: GivenSeed) -> Seed:
         "legacy_cloud_seed: must be the path of a seed file, a list of images, an object with "
         f"`images`, `projects` or `users`, or None; not {type(seed).__name__}"
     )
-
-
-def _usual_user(users: Sequence[User]) -> User:
-    """Return the user `demo`, or the first one."""
-    if not users:
-        raise ValueError("the seed has no user to log in as")
-    return min(users, key=lambda user: user.name != "demo")
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -1,6 +1,7 @@
 """What a newcomer needs: the first commands to type, and what `/docs` fills in."""
 
 import shlex
+from typing import Any
 
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.identity.bodies import REGION
@@ -43,6 +44,30 @@ def _login(user: User, project: Project, base: str) -> list[str]:
         f"export OS_PROJECT_NAME={project_name} OS_PROJECT_DOMAIN_NAME=Default "
         f"OS_REGION_NAME={REGION}",
     ]
+
+
+def usual_login(cloud: FakeCloud, base: str) -> dict[str, Any]:
+    """Return a token of the user `demo`, or of the first one, and `OS_*` variables to log in.
+
+    Raises:
+        ValueError: there is no user.
+    """
+    if not cloud.seed.users:
+        raise ValueError("the seed has no user to log in as")
+    user = min(cloud.seed.users, key=lambda user: user.name != "demo")
+    project = next(iter(cloud.identity.projects_of(user)), None)
+    name = project.name if project else ""
+    environ = {
+        "OS_AUTH_URL": f"{base}/identity/v3",
+        "OS_IDENTITY_API_VERSION": "3",
+        "OS_USERNAME": user.name,
+        "OS_PASSWORD": user.password,
+        "OS_PROJECT_NAME": name,
+        "OS_TENANT_NAME": name,  # which the oldest clients read
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+    }
+    return {"token": cloud.identity.token_for(user, project), "environ": environ}
 
 
 def docs_token(cloud: FakeCloud) -> str:

@@ -1,11 +1,16 @@
 """Standard output: the lines for people and for test harnesses when the service is ready."""
 
 import contextlib
+import logging
 import os
 import sys
+from pathlib import Path
 
 from flask import Flask
 
+_log = logging.getLogger(__name__)
+
+READY_FILE = "NOVA_IMAGE_SHIM_READY_FILE"  # how the command line hands the file on to gunicorn
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown to users, not bound to
 
 
@@ -40,6 +45,18 @@ def announce(app: Flask, name: tuple[str, int] | str | bytes, scheme: str) -> No
         base = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         lines += app.extensions.get("welcome", lambda _base: [])(base)
     lines.append(f"nova-image-shim ready: {base}")
+    if path := os.environ.get(READY_FILE):
+        _write_ready_file(Path(path), base)
     with contextlib.suppress(OSError):  # the reader has closed it
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
+
+
+def _write_ready_file(path: Path, base: str) -> None:
+    """Write the address to a file; whoever waits for the file finds it complete."""
+    try:
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        part.write_text(f"{base}\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        _log.error("the ready file cannot be written: %s", error)

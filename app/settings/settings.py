@@ -57,6 +57,9 @@ class Settings:
     memory_images: Path | None = setting("SHIM_MEMORY_IMAGES", None, values.existing_file)
     fake_open: bool = setting("SHIM_FAKE_OPEN", default=False, parse=values.flag)
     fake_hosts: tuple[str, ...] = setting("SHIM_FAKE_HOSTS", (), values.host_names)
+    fake_max_image_bytes: int = setting(
+        "SHIM_FAKE_MAX_IMAGE_BYTES", 2**30, values.integer(1, 2**40)
+    )
 
     glance_endpoint: str | None = setting("SHIM_GLANCE_ENDPOINT", None, values.url)
     glance_page_size: int = setting("SHIM_GLANCE_PAGE_SIZE", 1000, values.integer(1, 10000))

@@ -22,7 +22,7 @@ class TestMemoryImageService(ImageServiceContract):
         return stocked(images)
 
     def context(self, project: str) -> Context:
-        return Context(project, "req-test")
+        return Context(project, "req-test", roles=frozenset({"member"}))
 
     def test_images_of_one_second_come_by_id(self) -> None:
         images = self.listed(self.crowd())
@@ -37,7 +37,7 @@ def image(image_id: str, **fields: Any) -> dict[str, Any]:
     return complete({"id": image_id, "owner": "demo", **fields})
 
 
-DEMO = Context("demo", "req-test")
+DEMO = Context("demo", "req-test", roles=frozenset({"member"}))
 
 
 def test_put_adds_or_replaces_an_image() -> None:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from openapi_spec_validator import validate
 from support.identity_answers import error
 from support.paths import ROOT
 from werkzeug.test import TestResponse
@@ -83,7 +84,10 @@ def test_the_index_describes_the_control_plane(client: FlaskClient) -> None:
         "to all, and whoever reaches this address can read and change everything.",
         "links": {
             name: f"/_fake/{name}"
-            for name in ("images", "requests", "rules", "clock", "tokens", "reset")
+            for name in (
+                *("images", "requests", "rules", "clock", "tokens", "reset"),
+                "openapi.json",
+            )
         },
     }
     assert (200, expected) == told(client.get("/_fake/"))
@@ -360,11 +364,13 @@ def seen(number: int, path: str, **other: Any) -> dict[str, Any]:
 
 
 def journal(client: FlaskClient, query: str = "") -> list[dict[str, Any]]:
-    """Return the journal without its times."""
+    """Return the journal without its times, headers and bodies."""
     answer = client.get(f"/_fake/requests{query}").json
     assert answer
     for entry in answer["requests"]:
         assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry.pop("time"))
+        for name in ("headers", "body", "body_bytes"):
+            del entry[name]
     return answer["requests"]  # type: ignore[no-any-return]
 
 
@@ -442,6 +448,88 @@ def test_the_journal_has_a_limit(agent: FlaskClient) -> None:
         full.begin({"REQUEST_METHOD": "GET", "PATH_INFO": "/"})
     numbers = [entry["number"] for entry in full.entries()]
     assert (2, 10_001, 10_000) == (numbers[0], numbers[-1], len(numbers))
+
+
+def details(client: FlaskClient) -> list[tuple[dict[str, str], str | None, int]]:
+    answer: Any = client.get("/_fake/requests")
+    return [
+        (entry["headers"], entry["body"], entry["body_bytes"]) for entry in answer.json["requests"]
+    ]
+
+
+def test_headers_and_json_are_recorded(agent: FlaskClient) -> None:
+    agent.post("/image/v2/images", json={"name": "é"}, headers={"X-Trace": "1"})
+    ((headers, body, size),) = details(agent)
+    assert ("1", "***", JSON) == tuple(
+        headers[name] for name in ("X-Trace", "X-Auth-Token", "Content-Type")
+    )
+    assert ({"name": "é"}, size) == (orjson.loads(body or ""), len((body or "").encode()))
+
+
+def test_bodies_with_secrets_and_of_other_types_are_not_recorded(agent: FlaskClient) -> None:
+    token = "0123456789abcdef"
+    user = {"name": "demo", "password": "hunter2", "domain": {"id": "default"}}
+    auth = {"identity": {"methods": ["password"], "password": {"user": user}}}
+    agent.post("/identity/v3/auth/tokens", json={"auth": auth})
+    agent.post("/image/v2/images", json={"a": token}, headers={"X-Auth-Token": token})
+    octets = {"data": b"123", "content_type": "application/octet-stream"}
+    agent.post("/v2/demo/images", headers={"Authorization": "Basic x"}, **octets)
+    agent.post("/_fake/rules", json={"path": "/image/*", "status": 503})
+    agent.post("/image/v2/images", json={"a": token}, headers={"X-Service-Token": "0" * 9})
+    login, refused, other, faulty = details(agent)
+    assert ("***", None, None) == (login[1], refused[1], other[1])
+    assert "***" == other[0]["Authorization"]
+    assert ("***", {"a": token}) == (faulty[0]["X-Service-Token"], orjson.loads(faulty[1] or ""))
+
+
+def test_recorded_details_have_limits(agent: FlaskClient) -> None:
+    headers = {f"X-{number}": "x" * 600 for number in range(60)}
+    agent.post("/image/v2/images", json={"name": "x" * 9000}, headers=headers)
+    ((found, body, size),) = details(agent)
+    assert (50, 512, 8192) == (len(found), max(map(len, found.values())), len(body or ""))
+    assert size > 9000
+    full = Journal(Clock().now)
+    for _ in range(1001):
+        full.begin({"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_A": "b"})
+    kept = [entry["headers"] for entry in full.entries()]
+    assert [{}, *[{"A": "b"}] * 1000] == kept
+
+
+def test_the_document_of_the_control_plane_has_every_call(client: FlaskClient) -> None:
+    document: Any = client.get("/_fake/openapi.json").json
+    validate(document)
+    control = create_control_app(FakeCloud(load_seed()), "127.0.0.1:8774")
+    served = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in control.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.endpoint != "static"
+    }
+    written = {
+        (path, method)
+        for path, item in document["paths"].items()
+        for method in item.keys() - {"parameters"}
+    }
+    assert served == written
+    rule = document["components"]["schemas"]["NewRule"]["properties"]
+    assert RuleSchema().fields.keys() == rule.keys()
+
+
+def test_the_data_of_an_image_is_shown(client: FlaskClient) -> None:
+    body = {"disk_format": "raw", "container_format": "bare"}
+    created: Any = client.post("/image/v2/images", json=body)
+    image_id = created.json["id"]
+    path = f"/_fake/images/{image_id}/data"
+    assert (200, b"") == ((answer := client.get(path)).status_code, answer.data)
+    octets = {"data": b"123", "content_type": "application/octet-stream"}
+    client.put(f"/image/v2/images/{image_id}/file", **octets)
+    client.post(f"/image/v2/images/{image_id}/members", json={"member": "alt"})
+    assert b"123" == client.get(path).data
+    shown: Any = client.get(f"/_fake/images/{image_id}")
+    assert ({"alt": "pending"}, 3) == (shown.json["members"], shown.json["size"])
+    changed: Any = client.patch(f"/_fake/images/{image_id}", json={"name": "x"})
+    assert (200, b"123") == (changed.status_code, client.get(path).data)
+    assert 404 == client.get("/_fake/images/none/data").status_code
 
 
 # Rules

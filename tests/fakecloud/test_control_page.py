@@ -165,11 +165,33 @@ def test_changed_images_appear(page: Page, legacy_cloud: LegacyCloud) -> None:
     legacy_cloud.load_images([{"id": "one", "name": "lonely", "status": "queued", "owner": "alt"}])
     page.wait(lambda: "lonely" in page.text("images"))
     cells = page.driver.find_elements(By.CSS_SELECTOR, "#images tbody td")
-    expected = ["lonely\none", "queued", "shared", "alt", "1970-01-01T00:00:00Z", "Delete"]
+    expected = ["lonely\none\nDetails", "queued", "shared", "alt", "1970-01-01T00:00:00Z", "Delete"]
     assert expected == [cell.text for cell in cells]
     page.press("Delete image one", "Image one is deleted.")
     page.wait(lambda: page.text("images") == "No images. Reset to restore those of the seed.")
     assert [] == legacy_cloud.images()
+
+
+def test_an_image_is_added_and_its_details_stay_open(page: Page, legacy_cloud: LegacyCloud) -> None:
+    legacy_cloud.load_images([])
+    form = page.driver.find_element(By.CSS_SELECTOR, 'form[aria-label="Add an image"]')
+    for name, value in {"name": "debian", "owner": "demo", "min_ram": "512"}.items():
+        form.find_element(By.NAME, name).send_keys(value)
+    for name, value in {"status": "queued", "visibility": "community"}.items():
+        Select(form.find_element(By.NAME, name)).select_by_visible_text(value)
+    form.find_element(By.NAME, "protected").click()
+    page.press("Add image", "Added.")
+    (image,) = legacy_cloud.images()
+    expected = ("debian", "demo", 512, "queued", "community", True, False)
+    names = ("name", "owner", "min_ram", "status", "visibility", "protected", "os_hidden")
+    assert expected == tuple(image[name] for name in names)
+    page.wait(lambda: "debian" in page.text("images"))
+    page.driver.find_element(By.CSS_SELECTOR, "#images summary").click()
+    legacy_cloud.change_image(image["id"], os_distro="debian-12", members={"alt": "pending"})
+    page.wait(lambda: "debian-12" in page.text("images"))
+    for text in ('{"alt": "pending"}', "min_ram\n512"):
+        assert text in page.text("images")
+    assert [] == page.complaints()
 
 
 def test_a_rule_is_added_used_and_deleted(page: Page, legacy_cloud: LegacyCloud) -> None:

@@ -353,3 +353,10 @@ def test_an_unknown_user_returns_404_and_domains_are_empty(cloud_client: FlaskCl
     answer = cloud_client.get("/v3/auth/domains", headers=headers)
     links = {"self": f"{BASE}/identity/v3/auth/domains", "next": None, "previous": None}
     assert {"domains": [], "links": links} == answer.json
+
+
+@pytest.mark.parametrize(("path", "action"), [("", "list_projects"), ("/demo", "get_project")])
+def test_projects_are_not_shown(cloud_client: FlaskClient, path: str, action: str) -> None:
+    answer: Any = cloud_client.get(f"/v3/projects{path}", headers={"X-Auth-Token": "demo"})
+    text = f"You are not authorized to perform the requested action: identity:{action}."
+    assert (403, text) == (answer.status_code, answer.json["error"]["message"])

@@ -1,4 +1,4 @@
-"""The embedded image API: Glance v2 to read from, over the store of the legacy calls."""
+"""The embedded image API, for reading: Glance v2 over the store of the legacy calls."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -49,16 +49,18 @@ def glance_error(code: int, title: str, message: str) -> dict[str, Any]:
     return {"message": text, "code": f"{code} {title}", "title": title}
 
 
-VERSIONS = {"/image": 300, "/image/": 300, "/image/v2": 300, "/image/v2/": 300}
+VERSIONS = dict.fromkeys(["", "/", "/v2", "/v2/", "/v1/images", "/images"], 300) | {
+    "/versions": 200
+}
 
 
-@pytest.mark.parametrize(("path", "status"), [*VERSIONS.items(), ("/image/versions", 200)])
+@pytest.mark.parametrize(("path", "status"), VERSIONS.items())
 def test_versions_need_no_token(cloud_client: FlaskClient, path: str, status: int) -> None:
-    answer: Any = cloud_client.get(path)
+    answer: Any = cloud_client.get(f"/image{path}")
     links = [{"rel": "self", "href": f"{BASE}/image/v2/"}]
     expected = [
-        {"id": f"v2.{n}", "status": "CURRENT" if n == 9 else "SUPPORTED", "links": links}
-        for n in (9, 7, 6, 5, 4, 3, 2, 1, 0)
+        {"id": f"v2.{n}", "status": "CURRENT" if n == 17 else "SUPPORTED", "links": links}
+        for n in (15, 9, 17, 7, 6, 5, 4, 3, 2, 1, 0)
     ]
     assert (status, {"versions": expected}) == (answer.status_code, answer.json)
 
@@ -228,7 +230,8 @@ MANY = [
         ("tag=x", "2 1"),
         ("tag=x&tag=y", "1"),
         ("protected=true", "1"),
-        ("protected=False", "4 3 2"),
+        ("protected=false", "4 3 2"),
+        ("min_ram=x", ""),
         ("disk_format=raw", "2"),
         ("container_format=in:ami,ova", "3"),
         ("os_distro=debian", "1"),
@@ -316,18 +319,31 @@ SORT_KEYS = "name, status, container_format, disk_format, size, id, created_at, 
     [
         ("marker=nowhere", "No image found with ID nowhere"),
         ("marker=i2", "No image found with ID i2"),
-        ("limit=x", "limit param must be an integer of at least 0"),
-        ("limit=-1", "limit param must be an integer of at least 0"),
-        ("limit=", "limit param must be an integer of at least 0"),
-        ("min_ram=x", "min_ram param must be an integer of at least 0"),
-        ("size_min=1.5", "size_min param must be an integer of at least 0"),
+        ("limit=x", "limit param must be an integer"),
+        ("limit=-1", "limit param must be positive"),
+        ("limit=", "limit param must be an integer"),
+        ("size_min=1.5", "Unable to filter on a range with a non-numeric value."),
+        ('name=in:"a', 'Invalid filter value "a. The quote is not closed.'),
+        (
+            'name=in:a"b"',
+            'Invalid filter value a"b". There is no comma before opening quotation mark.',
+        ),
+        (
+            'name=in:"a"b',
+            'Invalid filter value "a"b. There is no comma after closing quotation mark.',
+        ),
+        ("changes-since=2024", 'The "changes-since" filter is no longer available on v2.'),
+        ("sort=name&sort_key=size", "Old and new sorting syntax cannot be combined"),
         ("sort=x", f"Invalid sort key: x. It must be one of the following: {SORT_KEYS}."),
         ("sort_key=x", f"Invalid sort key: x. It must be one of the following: {SORT_KEYS}."),
         ("sort_dir=up", "Invalid sort direction: up"),
         ("sort=name:up", "Invalid sort direction: up"),
         ("sort_key=id&sort_dir=asc&sort_dir=desc", SORT_DIRS),
         ("visibility=all,public", "Invalid visibility value: all,public"),
-        ("protected=1", "Invalid value '1' for 'protected' filter."),
+        (
+            "protected=True",
+            "Invalid value 'True' for 'protected' filter. Valid values are 'true' or 'false'.",
+        ),
         ("created_at=yesterday", NO_TIME),
         *(
             (f"{name}=neq:a", "Unable to filter by unknown operator 'neq'.")
@@ -348,28 +364,7 @@ def test_an_invalid_query_returns_400_with_the_reason(query: str, message: str) 
     assert (400, glance_error(400, "Bad Request", message)) == (answer.status_code, answer.json)
 
 
-READS_ONLY = (
-    "The embedded image API only reads. Use the compute service's image calls, or the control "
-    "plane at /_fake/, to change images."
-)
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        *(("POST", "images"), ("DELETE", "images/i1"), ("PATCH", "images/i1")),
-        *(("PUT", "images/i1/file"), ("POST", "images/i1/members"), ("POST", "schemas/image")),
-        ("POST", "tasks"),
-    ],
-)
-def test_writes_are_refused(method: str, path: str) -> None:
-    client = over([image(1)])
-    answer: Any = client.open(f"/image/v2/{path}", method=method, headers=DEMO)
-    assert (403, glance_error(403, "Forbidden", READS_ONLY)) == (answer.status_code, answer.json)
-    assert "1" == ids(client)
-
-
-NOTHING = "The embedded image API has nothing at this path."
+NOTHING = "The resource could not be found."
 
 
 @pytest.mark.parametrize(
@@ -377,7 +372,7 @@ NOTHING = "The embedded image API has nothing at this path."
     [
         ("/image/v2/images/nowhere", "No image found with ID nowhere"),
         ("/image/v2/images/i2", "No image found with ID i2"),
-        *((f"/image/{path}", NOTHING) for path in ("v1", "v2/x", "v2/images/", "v2/images/i1/x")),
+        *((f"/image/v2/{path}", NOTHING) for path in ("x", "images/", "images/i1/x")),
     ],
 )
 def test_unknown_paths_return_glances_404(path: str, message: str) -> None:
@@ -385,21 +380,14 @@ def test_unknown_paths_return_glances_404(path: str, message: str) -> None:
     assert (404, glance_error(404, "Not Found", message)) == (answer.status_code, answer.json)
 
 
-def test_other_methods_return_glances_405(cloud_client: FlaskClient) -> None:
-    answer: Any = cloud_client.post("/image", headers=DEMO)
-    message = "The embedded image API has no such method here."
-    assert glance_error(405, "Method Not Allowed", message) == answer.json
-    assert {"GET", "HEAD"} == set(answer.headers["Allow"].split(", "))
-
-
-@pytest.mark.parametrize("accept", [None, "*/*", "text/html, application/json"])
-def test_an_error_is_a_page_unless_json_is_preferred(accept: str | None) -> None:
-    headers = {"X-Auth-Token": "demo"} | ({"Accept": accept} if accept else {})
+@pytest.mark.parametrize("accept", ["*/*", "text/html, application/json"])
+def test_an_error_is_a_page_unless_json_is_preferred(accept: str) -> None:
+    headers = {"X-Auth-Token": "demo", "Accept": accept}
     answer = over([]).get("/image/v2/images/<b>", headers=headers)
     page = (
         "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n"
-        "  <h1>404 Not Found</h1>\n  No image found with ID &lt;b&gt;<br /><br />\n"
-        " </body>\n</html>\n"
+        "  <h1>404 Not Found</h1>\n  No image found with ID &lt;b&gt;<br /><br />\n\n\n\n"
+        " </body>\n</html>"
     )
     assert (404, page) == (answer.status_code, answer.text)
     assert "text/html; charset=UTF-8" == answer.headers["Content-Type"]
@@ -418,6 +406,7 @@ def test_a_change_by_the_legacy_call_is_seen_at_once(cloud_client: FlaskClient) 
 
 def test_the_schema_has_every_attribute_of_an_image(cloud_client: FlaskClient) -> None:
     schema: Any = cloud_client.get("/image/v2/schemas/image", headers=DEMO)
-    assert SHOWN.keys() - {"description"} == schema.json["properties"].keys()
+    never_shown = {"direct_url", "stores", "locations"}
+    assert SHOWN.keys() - {"description"} == schema.json["properties"].keys() - never_shown
     listed: Any = cloud_client.get("/image/v2/schemas/images", headers=DEMO)
     assert schema.json == listed.json["properties"]["images"]["items"]

@@ -6,11 +6,14 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from adapters.timing import soon
 from support.fakes import says
 from support.identity_answers import CREDENTIALS, NO_TOKEN, error, login_v2
 from support.live import free_port
 from support.peers import hears, scripted, sends, waits
 from werkzeug.wrappers import Request, Response
+
+from nova_image_shim.settings import Settings
 
 from .conftest import EmbeddedKeystone, Front
 from .test_calls import AWAY, REFUSED
@@ -165,25 +168,26 @@ def test_a_silent_keystone_is_given_up_in_time(front: Front, script: Any) -> Non
 
 
 def test_logins_are_limited_and_leave_room_for_image_calls(front: Front) -> None:
-    with scripted([hears, waits()]) as server:
+    most = Settings().keystone_threads
+    with scripted(*([hears, waits()] for _ in range(most))) as server:
         client = front(
             OS_AUTH_URL=f"{server.url}/v3",
-            SHIM_THREADS="1",
             SHIM_QUEUE_SECONDS="0.05",
             SHIM_KEYSTONE_TIMEOUT="5",
         )
-        waiting = Thread(target=login_v2, args=(client, SENT))
-        waiting.start()
-        while not server.heard:
-            time.sleep(0.01)
+        waiting = [Thread(target=login_v2, args=(client, SENT)) for _ in range(most)]
+        for thread in waiting:
+            thread.start()
+        soon(lambda: most == server.connections)
         answer = login_v2(client, SENT)
         assert (503, AWAY, "1") == (
             answer.status_code,
             answer.json,
             answer.headers["Retry-After"],
         )
-    waiting.join()
-    assert 1 == server.connections
+    for thread in waiting:
+        thread.join()
+    assert most == server.connections
 
 
 @pytest.mark.parametrize(

@@ -61,14 +61,19 @@ def load_requests(folder: Path = FILES) -> list[Request]:
     found: dict[str, Request] = {}
     for file in sorted(folder.glob("*.yaml")):
         for entry in yaml.safe_load(file.read_text()):
-            request = _parse(entry, file.name)
+            request = parse_request(entry, file.name)
             if request.id in found:
                 raise RequestError(f"{file.name}: duplicate id {request.id}")
             found[request.id] = request
     return list(found.values())
 
 
-def _parse(entry: dict[str, Any], file: str) -> Request:
+def parse_request(entry: dict[str, Any], file: str) -> Request:
+    """Return the request that an entry of a file describes.
+
+    Raises:
+        RequestError: it has an unknown key.
+    """
     values = {"as_" if key == "as" else key: value for key, value in entry.items()}
     try:
         return Request(**values)
@@ -100,7 +105,7 @@ def send(request: Request, base: str, token: str | None, names: Mapping[str, str
 
     Args:
         request: what to send.
-        base: scheme, host and port.
+        base: scheme, host, port and the path before the target.
         token: the value of `X-Auth-Token`, or None to send none.
         names: the values of the placeholders.
     """
@@ -112,12 +117,12 @@ def send(request: Request, base: str, token: str | None, names: Mapping[str, str
         headers["Content-Type"] = "application/json"
         headers["Content-Length"] = str(len(body))
     headers |= fill(dict(request.headers), names)
-    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=SECONDS)
+    address = urlsplit(base)
+    target = address.path + fill(request.target, names)
+    connection = http.client.HTTPConnection(address.netloc, timeout=SECONDS)
     try:
         own_host = headers.get("Host") is not None
-        connection.putrequest(
-            request.method, fill(request.target, names), own_host, skip_accept_encoding=True
-        )
+        connection.putrequest(request.method, target, own_host, skip_accept_encoding=True)
         for name, value in headers.items():
             if value is not None:
                 connection.putheader(name, value.encode())

@@ -64,7 +64,7 @@ def judge(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> li
 
 
 def _line(what: str, key: Key, theirs: Any, ours: Any) -> str:
-    return f"{what}: {key.request}  {key.field}\n    nova  {_text(theirs)}\n    here  {_text(ours)}"
+    return f"{what}: {key.request}  {key.field}\n  theirs  {_text(theirs)}\n    here  {_text(ours)}"
 
 
 def _text(value: Any) -> str:
@@ -74,7 +74,7 @@ def _text(value: Any) -> str:
 def report(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> str:
     """Return how many requests have the same, an intended and an unexpected result.
 
-    Nova's statuses are counted too, since equal answers show little if all are refusals.
+    Their statuses are counted too, since equal answers show little if all are refusals.
     """
     same = as_intended = unexpected = 0
     for comparison in comparisons:
@@ -90,17 +90,22 @@ def report(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> s
     counts = ", ".join(f"{name} {count}" for name, count in sorted(statuses.items()))
     share = 100 * same / len(comparisons) if comparisons else 0
     return (
-        f"Nova's answers: {counts}\n"
+        f"their answers: {counts}\n"
         f"{len(comparisons)} requests: same {same} ({share:.0f} %), "
         f"intended {as_intended}, unexpected {unexpected}"
     )
 
 
-def dump(comparisons: list[Comparison]) -> str:
-    """Return all differences in the format of `intended.yaml`, without reasons."""
+def dump(comparisons: list[Comparison], theirs: str = "nova") -> str:
+    """Return all differences in the format of `intended.yaml`, without reasons.
+
+    Args:
+        comparisons: with the differences.
+        theirs: the name of the other service's values.
+    """
     entries = [
-        {"request": c.request.id, "field": field, "nova": theirs, "here": ours}
+        {"request": c.request.id, "field": field, theirs: value, "here": ours}
         for c in comparisons
-        for field, (theirs, ours) in c.differences.items()
+        for field, (value, ours) in c.differences.items()
     ]
     return yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=120)

@@ -1,26 +1,42 @@
-"""The tables of docs/reference/differences.md, from `intended.yaml`."""
+"""The tables of intended differences in docs/reference, from the files `intended.yaml`."""
 
+from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 
 from nova_image_shim.compare.intended import Reason, load_intended
 
-from .exchange import load_requests
+from .exchange import FILES, load_requests
 from .report import INTENDED_FILES
 
 
-def render() -> str:
-    """Return the number of differing responses, and a table for each group of reasons."""
-    intended = load_intended(*INTENDED_FILES)
+def render(
+    folder: Path = FILES,
+    files: Sequence[Path] = INTENDED_FILES,
+    service: str = "Nova",
+    uncounted: str = "`Cache-Control` and `Vary`, which differ in every response,",
+) -> str:
+    """Return the number of differing responses, and a table for each group of reasons.
+
+    Args:
+        folder: that of the requests.
+        files: those of the intended differences.
+        service: the other service.
+        uncounted: the headers that are intended to differ in any response.
+    """
+    intended = load_intended(*files, theirs=service.lower())
     differing = {key.request for key in intended.differences}
     head = (
-        f"Of {len(load_requests())} requests, {len(differing)} get a response that differs on "
-        "purpose.\n(`Cache-Control` and `Vary`, which differ in every response, are not counted.)"
+        f"Of {len(load_requests(folder))} requests, {len(differing)} get a response that differs "
+        f"on purpose.\n({uncounted} are not counted.)"
     )
     groups = groupby(intended.reasons.values(), lambda reason: reason.table)
-    return "\n\n".join([head, *(_table(title, list(reasons)) for title, reasons in groups)])
+    tables = {title: _table(list(reasons), service) for title, reasons in groups}
+    titled = [f"## {title}\n\n{table}" for title, table in tables.items()]
+    return "\n\n".join([head, *(titled if len(tables) > 1 else tables.values())])
 
 
-def _table(title: str, reasons: list[Reason]) -> str:
-    lines = [f"## {title}", "", "| subject | Nova | here | why |", "| --- | --- | --- | --- |"]
+def _table(reasons: list[Reason], service: str) -> str:
+    lines = [f"| subject | {service} | here | why |", "| --- | --- | --- | --- |"]
     rows = ((each.subject, each.theirs, each.ours, each.why) for each in reasons)
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

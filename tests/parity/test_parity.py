@@ -203,9 +203,9 @@ INTENDED = {
 
 def test_only_an_intended_difference_that_is_found_is_accepted() -> None:
     assert [
-        "unexpected: half  status\n    nova  404\n    here  405",
-        "differs from intended: otherwise  status\n    nova  404\n    here  406",
-        "unexpected: new  status\n    nova  404\n    here  405",
+        "unexpected: half  status\n  theirs  404\n    here  405",
+        "differs from intended: otherwise  status\n  theirs  404\n    here  406",
+        "unexpected: new  status\n  theirs  404\n    here  405",
         "intended, but no longer found: gone  status",
     ] == judge(COMPARISONS, INTENDED)
 
@@ -222,7 +222,7 @@ def test_what_is_intended_everywhere_is_set_aside_and_must_occur() -> None:
 
 
 def test_the_report_counts_requests() -> None:
-    told = "Nova's answers: 2xx 6\n6 requests: same 1 (17 %), intended 1, unexpected 4"
+    told = "their answers: 2xx 6\n6 requests: same 1 (17 %), intended 1, unexpected 4"
     assert told == report(COMPARISONS, INTENDED)
 
 

@@ -120,7 +120,7 @@ def test_every_part_of_the_fixture_is_documented() -> None:
     methods = [CODE.findall(row[0])[0] for row in table("pytest-fixture", "method")]
     attributes = [n for row in table("pytest-fixture", "attribute") for n in CODE.findall(row[0])]
     cloud: Any = LegacyCloud(load_seed(), "http://x")
-    parts = {"seed", "clock", "image_service", "identity", "journal", "fault_rules"}
+    parts = {"seed", "clock", "files", "image_service", "identity", "journal", "fault_rules"}
     offered = {name for name in dir(cloud) if name[0] != "_"}
     assert offered - parts == {method.partition("(")[0] for method in methods} | set(attributes)
     for method in methods:

@@ -43,13 +43,15 @@ class Counted:
 class RealCloud:
     """The cloud, running while its context is open.
 
-    The users `demo` and `alt` (role member) and `admin` each have a project of the same name;
-    `nova-image-shim` (roles service and admin) has the project `service`. All are in the domain
+    The users `demo`, `alt` and `third` (role member) and `admin` each have a project of the same
+    name, `reader` (role reader) has the project `demo`, and `nova-image-shim` (roles service and
+    admin) has the project `service`. All are in the domain
     `default`, named `Default`. Start it and its services from a thread that stays alive, because
     the kernel kills a service when the thread that started it ends.
 
     Args:
         compute_url: URL of the compute endpoints in the catalog; may contain `%(tenant_id)s`.
+        reference: run the Glance that the embedded cloud imitates, which has fewer features.
     """
 
     region = services.REGION
@@ -59,13 +61,19 @@ class RealCloud:
     user_domain_id = project_domain_id = "default"
     user_domain_name = project_domain_name = "Default"
 
-    def __init__(self, compute_url: str = "http://127.0.0.1:8774/v2/%(tenant_id)s") -> None:
+    def __init__(
+        self,
+        compute_url: str = "http://127.0.0.1:8774/v2/%(tenant_id)s",
+        *,
+        reference: bool = False,
+    ) -> None:
         keystone_port, glance_port, self._memcached_port = free_ports(3)
         self.keystone_url = f"http://{services.HOST}:{keystone_port}"
         self.auth_url = f"{self.keystone_url}/v3"
         self.glance_url = f"http://{services.HOST}:{glance_port}"
         self.memcached = f"{services.HOST}:{self._memcached_port}"
         self.compute_url = compute_url
+        self._reference = reference
         self._ports = {"keystone": keystone_port, "glance": glance_port}
         self._short_keystones: dict[int, str] = {}
         self._sessions: dict[str, Session] = {}
@@ -125,7 +133,12 @@ class RealCloud:
         folder = self.folder / "glance"
         self._image_files = folder / "images"
         services.configure_glance(
-            folder, self._state, self.glance_url, self.keystone_url, self.memcached
+            folder,
+            self._state,
+            self.glance_url,
+            self.keystone_url,
+            self.memcached,
+            reference=self._reference,
         )
         return services.glance(folder, self._ports["glance"])
 
@@ -148,9 +161,13 @@ class RealCloud:
             auth=auth, session=_plain_http(), timeout=HTTP_SECONDS, user_agent=user_agent
         )
 
-    def token(self, user: str) -> str:
-        """Return a new token of the user, scoped to the user's project."""
-        return self._issue(self.auth_url, user, scoped=True)
+    def token(self, user: str, auth_url: str | None = None) -> str:
+        """Return a new token of the user, scoped to the user's project.
+
+        Args:
+            auth_url: another identity with the same users; None means this cloud's.
+        """
+        return self._issue(auth_url or self.auth_url, user, scoped=True)
 
     def unscoped_token(self, user: str) -> str:
         """Return a new unscoped token of the user, which has no catalog."""

@@ -101,6 +101,17 @@ lock_path = {folder}/lock
 policy_file = {folder}/policy.yaml
 """
 
+# The Glance that the embedded cloud imitates: no import methods, one store, nothing optional.
+REFERENCE_CONF = """
+[DEFAULT]
+enabled_backends =
+enabled_import_methods = []
+[glance_store]
+stores = file
+default_store = file
+filesystem_store_datadir = {folder}/images
+"""
+
 
 def memcached(folder: Path, port: int) -> Daemon:
     """Prepare memcached on the given loopback port."""
@@ -138,12 +149,22 @@ def configure_keystone(
 
 
 def configure_glance(
-    folder: Path, state: Path, url: str, keystone_url: str, memcached: str
+    folder: Path,
+    state: Path,
+    url: str,
+    keystone_url: str,
+    memcached: str,
+    *,
+    reference: bool = False,
 ) -> None:
-    """Write `glance-api.conf` and its files into `folder`, for the database in `state`."""
+    """Write `glance-api.conf` and its files into `folder`, for the database in `state`.
+
+    Args:
+        reference: configure the Glance of `REFERENCE_CONF`, without a schema of its own.
+    """
     for name in ("images", "staging", "tasks", "lock"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    text = GLANCE_CONF.format(
+    text = (GLANCE_CONF + (REFERENCE_CONF if reference else "")).format(
         folder=folder,
         state=state,
         url=url,
@@ -154,7 +175,8 @@ def configure_glance(
     )
     (folder / "glance-api.conf").write_text(text)
     (folder / "policy.yaml").write_text("{}\n")
-    shutil.copy(SCHEMA_IMAGE, folder)
+    if not reference:
+        shutil.copy(SCHEMA_IMAGE, folder)
 
 
 def keystone(folder: Path, port: int) -> tuple[Daemon, CallLog]:

@@ -36,7 +36,9 @@ class User(NamedTuple):
 USERS = {
     "admin": User("admin-password", "admin", ("admin",)),  # by Keystone's bootstrap
     "demo": User("demo-password", "demo", ("member",)),
+    "reader": User("reader-password", "demo", ("reader",)),
     "alt": User("alt-password", "alt", ("member",)),
+    "third": User("third-password", "third", ("member",)),
     "glance": User(services.GLANCE_PASSWORD, "service", ("service", "admin")),
     "nova": User(services.NOVA_PASSWORD, "service", ("service", "admin")),
     "nova-image-shim": User("shim-password", "service", ("service", "admin")),

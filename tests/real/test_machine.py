@@ -24,8 +24,14 @@ from nova_image_shim.settings import Settings
 
 from .cloud import RealCloud
 
-RUNS = int(os.environ.get("FUZZ_EXAMPLES", "5"))
-STEPS = 30
+OPTIONS = settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5")),
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    # Shrinking takes minutes, and the steps are clear enough.
+    phases=[Phase.explicit, Phase.generate],
+)
 
 users = st.sampled_from(["demo", "alt", "admin"])
 numbers = st.integers(0, 5)  # the index of an existing image
@@ -212,14 +218,4 @@ def test_random_steps_have_the_same_responses_over_both_stores(
     cloud: RealCloud, count: Callable[[], None]
 ) -> None:
     Machine.world = World(cloud, count)
-    options = settings(
-        max_examples=RUNS,
-        stateful_step_count=STEPS,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[
-            Phase.explicit,
-            Phase.generate,
-        ],  # shrinking takes minutes, and the steps are clear enough
-    )
-    run_state_machine_as_test(Machine, settings=options)
+    run_state_machine_as_test(Machine, settings=OPTIONS)

@@ -147,7 +147,7 @@ class FakeGlance(Fake):
 
     def usual(self, request: Request) -> Response:
         project = project_of(request.headers["X-Auth-Token"])
-        context = port.Context(project, "req-fake")
+        context = port.Context(project, "req-fake", roles=frozenset({"member"}))
         try:
             return self._route(request, context)
         except port.ImageServiceError as error:

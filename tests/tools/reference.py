@@ -6,6 +6,7 @@ Run `PYTHONPATH=tests python -m tools.reference` to write them; a test fails if 
 import re
 from collections.abc import Callable
 from dataclasses import Field, fields
+from functools import partial
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from support.paths import ROOT
 from nova_image_shim.settings import Keystone, Settings
 
 REFERENCE = ROOT / "docs" / "reference"
+GLANCE = ROOT / "tests" / "parity_glance"
 SAMPLE = ROOT / "deploy" / "settings.env"
 _MARKED = re.compile(r"(<!-- begin: .*? -->\n)(.*?)(<!-- end -->\n)", re.DOTALL)
 _HEADING = """\
@@ -133,6 +135,13 @@ def _allowed(parse: Callable[[str], Any]) -> str:
 FILES: dict[Path, Callable[[], str]] = {
     REFERENCE / "settings.md": settings_tables,
     REFERENCE / "differences.md": differences.render,
+    REFERENCE / "fake-cloud.md": partial(
+        differences.render,
+        GLANCE / "requests",
+        [GLANCE / "intended.yaml"],
+        "Glance",
+        "Request ids, which the embedded API has in every response,",
+    ),
     REFERENCE / "faults.md": faults.render,
     SAMPLE: settings_sample,
 }

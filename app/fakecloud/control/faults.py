@@ -18,9 +18,8 @@ from werkzeug.wsgi import get_input_stream
 from nova_image_shim.api.errors import fault_response
 from nova_image_shim.auth.caller import Authenticate, Unauthenticated
 from nova_image_shim.fakecloud.cloud import FakeCloud
-from nova_image_shim.fakecloud.control.journal import Entry
 from nova_image_shim.fakecloud.control.rules import Asked
-from nova_image_shim.fakecloud.image.views import glance_error
+from nova_image_shim.fakecloud.image.service import glance_error
 from nova_image_shim.fakecloud.seed import OWN_WORDS
 from nova_image_shim.fakecloud.services import renderer_for
 from nova_image_shim.identity_v2.responses import keystone_error
@@ -49,7 +48,11 @@ class FaultInjector:
         if _NOT_A_CLIENTS.fullmatch(environ["PATH_INFO"]):
             return self._app(environ, start_response)
         entry = self._journal.begin(environ)
-        start = _recording(entry, start_response)
+
+        def start(status: str, *args: Any) -> Any:
+            self._journal.end(entry, environ, int(status[:3]))
+            return start_response(status, *args)
+
         rule = self._rules.take(self._asked(environ))
         if rule is None:
             return self._app(environ, start)
@@ -86,6 +89,8 @@ class FaultInjector:
             with self._context(environ):
                 response = _fault(_path(environ), wanted["status"], wanted.get("retry_after"))
             _read_body(environ)
+        elif "body" not in wanted:
+            return self._app(environ, start_response)
         else:
             response = Response.from_app(self._app, environ, buffered=True)
         if wanted.get("body") == "garbage":
@@ -100,16 +105,6 @@ def _path(environ: WSGIEnvironment) -> str:
     """Return the percent-decoded path."""
     path: str = environ["PATH_INFO"]
     return path.encode("latin-1").decode(errors="replace")
-
-
-def _recording(entry: Entry, start_response: StartResponse) -> StartResponse:
-    """Return a `start_response` that records the status first."""
-
-    def start(status: str, *args: Any) -> Any:
-        entry.status = int(status[:3])
-        return start_response(status, *args)
-
-    return start
 
 
 def _fault(path: str, status: int, retry_after: str | None) -> Response:

@@ -2,19 +2,23 @@
 
 import codecs
 from functools import partial
-from importlib import metadata
+from importlib import metadata, resources
 from typing import Any
 
 import orjson
-from flask import Blueprint, render_template, request
+import yaml
+from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema, fields
 from marshmallow.validate import Range
+from werkzeug.wsgi import wrap_file
 
+from nova_image_shim.adapters.memory.data import ImageData
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS
 from nova_image_shim.fakecloud.control.rules import Number, load_object
-from nova_image_shim.fakecloud.welcome import first_commands
+from nova_image_shim.fakecloud.image_file import STATUSES, VISIBILITIES
+from nova_image_shim.fakecloud.welcome import first_commands, usual_login
 from nova_image_shim.translation.ascii_json import JSON
 from nova_image_shim.web.errors import HTTPError
 from nova_image_shim.web.responses import json_response
@@ -24,6 +28,7 @@ NOTICE = (
     "whoever reaches this address can read and change everything."
 )
 _PAGE_IMAGES = 200
+_IMAGE_CHOICES = {"status": STATUSES, "visibility": VISIBILITIES}
 _PAGE_REQUESTS = 50
 
 blueprint = Blueprint("control", __name__)
@@ -58,9 +63,16 @@ def index() -> ResponseReturnValue:
     """Describe the control plane: 200, a page for a browser, or JSON `{"notice", "links"}`."""
     if request.accept_mimetypes.best_match([JSON, "text/html"]) == "text/html":
         return _page()
-    names = ("images", "requests", "rules", "clock", "tokens", "reset")
+    names = ("images", "requests", "rules", "clock", "tokens", "reset", "openapi.json")
     root = request.script_root
     return json_response({"notice": NOTICE, "links": {name: f"{root}/{name}" for name in names}})
+
+
+@blueprint.get("/openapi.json")
+def show_document() -> ResponseReturnValue:
+    """Show the OpenAPI 3.1 document of the control plane: 200."""
+    text = resources.files(__package__).joinpath("openapi.yaml").read_text(encoding="utf-8")
+    return json_response(yaml.safe_load(text))
 
 
 @blueprint.get("/images")
@@ -90,10 +102,27 @@ def show_image(image_id: str) -> ResponseReturnValue:
     return json_response(current_cloud().image(image_id))
 
 
+@blueprint.get("/images/<image_id>/data")
+def show_data(image_id: str) -> ResponseReturnValue:
+    """Return the data of an image: 200, nothing if it has none; or 404."""
+    data = current_cloud().image_service.store.get(image_id).data or ImageData()
+    file = wrap_file(request.environ, data.open())
+    return Response(file, content_type="application/octet-stream")
+
+
 @blueprint.patch("/images/<image_id>")
 def change_image(image_id: str) -> ResponseReturnValue:
     """Change any attribute or property; null removes a property: 200, the image; or 404."""
     return json_response(current_cloud().change_image(image_id, _body()))
+
+
+@blueprint.get("/login")
+def show_login() -> ResponseReturnValue:
+    """Return what a client needs to log in: 200 `{"token", "environ"}`; 404 without a user."""
+    try:
+        return json_response(usual_login(current_cloud(), _base()))
+    except ValueError as error:
+        raise HTTPError(404, str(error)) from error
 
 
 @blueprint.get("/requests")
@@ -163,22 +192,26 @@ def _clock() -> dict[str, Any]:
 
 def _page() -> str:
     images = current_cloud().images()
-    # `request.host` is empty for a name with an underscore, as containers have.
-    root = request.script_root
-    base = f"{request.scheme}://{request.headers['Host']}{root.removesuffix('/_fake')}"
     return render_template(
         "control.html",
         notice=NOTICE,
         images=images[:_PAGE_IMAGES],
         image_count=len(images),
+        image_choices=_IMAGE_CHOICES,
         requests=current_cloud().requests(limit=_PAGE_REQUESTS)[::-1],
         rules=current_cloud().rules(),
         clock=_clock(),
         tokens=current_cloud().identity.fixed_tokens,
-        commands="\n".join(first_commands(current_cloud().seed, base)).strip(),
+        commands="\n".join(first_commands(current_cloud().seed, _base())).strip(),
         version=metadata.version("nova-image-shim"),
-        root=root,
+        root=request.script_root,
     )
+
+
+def _base() -> str:
+    # `request.host` is empty for a name with an underscore, as containers have.
+    root = request.script_root.removesuffix("/_fake")
+    return f"{request.scheme}://{request.headers['Host']}{root}"
 
 
 def _body() -> Any:

@@ -64,6 +64,17 @@ def own_projects() -> Response:
     return _projects(own_token().user, "auth/projects")
 
 
+@blueprint.get("/projects")
+@blueprint.get("/projects/<_project_id>")
+def all_projects(_project_id: str = "") -> Response:
+    """Refuse to show projects, as to a user: 403, and clients take what they have for an id."""
+    own_token()
+    action = "get_project" if _project_id else "list_projects"
+    raise HTTPError(
+        403, f"You are not authorized to perform the requested action: identity:{action}."
+    )
+
+
 @blueprint.get("/users/<user_id>/projects")
 def projects_of_user(user_id: str) -> Response:
     """List the projects of any user: 200 as `own_projects`; 404 for an unknown user."""

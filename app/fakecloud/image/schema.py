@@ -1,65 +1,34 @@
-"""The image schema of the embedded image API: clients build their image classes from it.
+"""The schemas of the embedded image API, which check requests and describe images to clients."""
 
-Source: glance at 33.0.0, glance/api/v2/images.py, get_base_properties; the descriptions are left
-out.
-"""
-
+from importlib import resources
 from typing import Any
 
-from nova_image_shim.fakecloud.image_file import STATUSES, VISIBILITIES
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from webob import exc
 
-_TEXT = {"type": "string"}
-_TEXT_OR_NULL = {"type": ["null", "string"], "maxLength": 255}
-_TIME = {"type": "string", "readOnly": True}
-_NUMBER = {"type": "integer"}
-_READ_ONLY_NUMBER = {"type": ["null", "integer"], "readOnly": True}
-_READ_ONLY_TEXT = {"type": ["null", "string"], "readOnly": True}
-_FLAG = {"type": "boolean"}
+_FILE = resources.files(__package__).joinpath("schemas.yaml")
+SCHEMAS: dict[str, dict[str, Any]] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+IMAGE = SCHEMAS["image"]
+MEMBER_STATUSES = SCHEMAS["member"]["properties"]["status"]["enum"]
 
-
-def _links(**hrefs: str) -> list[dict[str, str]]:
-    return [{"rel": rel, "href": href} for rel, href in hrefs.items()]
-
-
-PROPERTIES: dict[str, dict[str, Any]] = {
-    "id": _TEXT,
-    "name": _TEXT_OR_NULL,
-    "status": {"type": "string", "readOnly": True, "enum": STATUSES},
-    "visibility": {"type": "string", "enum": VISIBILITIES},
-    "protected": _FLAG,
-    "os_hidden": _FLAG,
-    "checksum": _READ_ONLY_TEXT,
-    "os_hash_algo": _READ_ONLY_TEXT,
-    "os_hash_value": _READ_ONLY_TEXT,
-    "owner": _TEXT_OR_NULL,
-    "size": _READ_ONLY_NUMBER,
-    "virtual_size": _READ_ONLY_NUMBER,
-    "container_format": _TEXT_OR_NULL,
-    "disk_format": _TEXT_OR_NULL,
-    "created_at": _TIME,
-    "updated_at": _TIME,
-    "tags": {"type": "array", "items": {"type": "string", "maxLength": 255}},
-    "min_ram": _NUMBER,
-    "min_disk": _NUMBER,
-    "self": {"type": "string", "readOnly": True},
-    "file": {"type": "string", "readOnly": True},
-    "schema": {"type": "string", "readOnly": True},
+# What Glance shows of every image.
+PROPERTIES: dict[str, Any] = {
+    name: found
+    for name, found in IMAGE["properties"].items()
+    if name not in {"direct_url", "stores", "locations"}
 }
 
-IMAGE: dict[str, Any] = {
-    "name": "image",
-    "properties": PROPERTIES,
-    "additionalProperties": _TEXT,
-    "links": _links(self="{self}", enclosure="{file}", describedby="{schema}"),
-}
+_VALIDATOR = Draft202012Validator(IMAGE)
 
-IMAGES: dict[str, Any] = {
-    "name": "images",
-    "properties": {
-        "images": {"type": "array", "items": IMAGE},
-        "first": _TEXT,
-        "next": _TEXT,
-        "schema": _TEXT,
-    },
-    "links": _links(first="{first}", next="{next}", describedby="{schema}"),
-}
+
+def require_valid(image: dict[str, Any]) -> None:
+    """Refuse attributes that do not match the schema of an image, with jsonschema's text.
+
+    Raises:
+        HTTPBadRequest: with the first problem.
+    """
+    if error := best_match(_VALIDATOR.iter_errors(image)):
+        text = f"Provided object does not match schema 'image': {error}"
+        raise exc.HTTPBadRequest(explanation=text)

@@ -29,6 +29,9 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll(".live")) {
     const other = fresh.getElementById(part.id);
+    for (const { id } of part.querySelectorAll("details[open]")) {
+      fresh.getElementById(id)?.setAttribute("open", "");
+    }
     if (part.innerHTML !== other.innerHTML) part.replaceChildren(...other.childNodes);
   }
   place();

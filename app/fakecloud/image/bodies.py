@@ -1,0 +1,42 @@
+"""Read the JSON of requests to the embedded image API.
+
+Source: glance at 33.0.0, glance/common/wsgi.py, JSONRequestDeserializer.
+"""
+
+import json
+from typing import Any
+
+from flask import request
+
+from nova_image_shim.fakecloud.image.access import bad_request
+
+_CODINGS = {"chunked", "compress", "deflate", "gzip", "identity"}
+
+
+def has_body() -> bool:
+    """Tell whether the request has a body."""
+    is_coded = request.headers.get("Transfer-Encoding", "").lower() in _CODINGS
+    return bool(request.content_length) or (is_coded and request.method in {"POST", "PUT", "PATCH"})
+
+
+def load_body() -> Any:
+    """Return the JSON object or list of the request's body, or raise a 400."""
+    if not has_body():
+        raise bad_request("Body expected in request.")
+    try:
+        body = json.loads(request.get_data().decode())
+    except (ValueError, RecursionError) as error:
+        raise bad_request("Malformed JSON in request body.") from error
+    if not isinstance(body, dict | list):
+        raise bad_request("Unexpected body type. Expected list/dict.")
+    return body
+
+
+def load_value(name: str, missing: str, form: str) -> Any:
+    """Return the value of a name in the request's object, or raise a 400 with one of the texts."""
+    body = load_body()
+    if not isinstance(body, dict):
+        raise bad_request(form)
+    if name not in body:
+        raise bad_request(missing)
+    return body[name]

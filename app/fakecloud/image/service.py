@@ -1,0 +1,132 @@
+"""The embedded image API put together: versions, authentication and errors as Glance's.
+
+Source: glance at 33.0.0, glance/api/versions.py and glance/common/wsgi.py.
+"""
+
+import logging
+from typing import Any, cast
+
+from flask import Blueprint, Response, current_app, request
+from webob import exc
+from werkzeug.http import HTTP_STATUS_CODES
+
+from nova_image_shim.adapters.image_port import (
+    ImageBadRequest,
+    ImageConflict,
+    ImageQuotaExceeded,
+    ImageServiceError,
+    MarkerNotFound,
+)
+from nova_image_shim.auth.caller import Unauthenticated
+from nova_image_shim.fakecloud.image import access, data, images, members, unserved
+from nova_image_shim.fakecloud.image.bodies import has_body, load_body
+from nova_image_shim.web.current import compute_base, set_caller, www_authenticate_uri
+from nova_image_shim.web.responses import json_response
+
+VERSIONS = ("2.15", "2.9", "2.17", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
+_MOUNTS = tuple(f"/image/v{version}/" for version in ("2", *VERSIONS))
+
+_log = logging.getLogger(__name__)
+
+versions = Blueprint("glance_versions", __name__, url_prefix="/image")
+blueprint = Blueprint("glance_v2", __name__)
+for _part in (images, members, data, unserved):
+    blueprint.register_blueprint(_part.blueprint)
+
+_STATUSES = {ImageBadRequest: 400, MarkerNotFound: 400, ImageConflict: 409, ImageQuotaExceeded: 413}
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_WITHOUT_BODY = set(
+    "show delete change_tag download act list_members show_member delete_member list_tasks".split()
+)
+
+
+@versions.get("")
+@versions.get("/")
+@versions.get("/v2")
+@versions.get("/v2/")
+def choices() -> Response:
+    """List the versions to choose from: 300 `{"versions": [...]}`."""
+    return json_response(_versions(), 300)
+
+
+@versions.get("/versions")
+def list_versions() -> Response:
+    """List the versions: 200, the same."""
+    return json_response(_versions())
+
+
+def authenticate() -> None:
+    """Authenticate as the compute service does, with the answer of Keystone's middleware."""
+    try:
+        set_caller(current_app.extensions["fake_authenticate"](request, None))
+    except Unauthenticated as error:
+        _log.info("401: %.255s", error)
+        challenge = {"WWW-Authenticate": f'Keystone uri="{www_authenticate_uri()}"'}
+        raise exc.HTTPUnauthorized(headers=challenge) from error
+
+
+@blueprint.before_request
+def begin() -> None:
+    """Refuse a call without a token, and a body where there must be none."""
+    authenticate()
+    if str(request.endpoint).rpartition(".")[2] in _WITHOUT_BODY and has_body():
+        raise access.bad_request("A body is not expected with this request.")
+    if request.method == "HEAD":
+        raise _method_not_allowed()
+
+
+@blueprint.before_app_request
+def answer_unknown() -> Response | None:
+    """List the versions at an unknown one; authenticate before another path is refused."""
+    path = f"{request.path}/"
+    if request.routing_exception is None or not path.startswith("/image/"):
+        return None
+    if not path.startswith(_MOUNTS):
+        return choices()
+    authenticate()
+    raise _method_not_allowed() if _allowed_methods() else exc.HTTPNotFound
+
+
+def _method_not_allowed() -> exc.HTTPMethodNotAllowed:
+    if has_body():
+        load_body()  # Glance reads it first
+    return exc.HTTPMethodNotAllowed(headers={"Allow": ", ".join(_allowed_methods())})
+
+
+def _allowed_methods() -> list[str]:
+    """Return the methods of the path, without HEAD, which Glance does not know."""
+    adapter = current_app.create_url_adapter(request)
+    return [method for method in _METHODS if adapter and method in adapter.allowed_methods()]
+
+
+def _versions() -> dict[str, Any]:
+    links = [{"rel": "self", "href": f"{compute_base()}/image/v2/"}]
+    statuses = {"2.17": "CURRENT"}
+    return {
+        "versions": [
+            {"id": f"v{number}", "status": statuses.get(number, "SUPPORTED"), "links": links}
+            for number in VERSIONS
+        ]
+    }
+
+
+def glance_error(status: int, message: str | None = None) -> Response:
+    """Return an error with the given or the status's usual text, as Glance's own."""
+    error = exc.status_map.get(status, exc.HTTPError)()
+    error.explanation = message or error.explanation
+    if status not in exc.status_map:
+        error.title = HTTP_STATUS_CODES[status]
+        error.status = f"{status} {error.title}"
+    return render(error)
+
+
+@blueprint.app_errorhandler(exc.WSGIHTTPException)
+def render(error: Any) -> Response:
+    """Return webob's error in the format that the client accepts, HTML if it names none."""
+    return cast("Response", Response.from_app(error, request.environ))
+
+
+@blueprint.errorhandler(ImageServiceError)
+def port_error(error: ImageServiceError) -> Response:
+    """Render a refusal of the store, 404 for an image that has just been deleted."""
+    return glance_error(_STATUSES.get(type(error), 404), error.text)

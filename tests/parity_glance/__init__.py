@@ -1,0 +1,1 @@
+"""Compare the embedded image API with a real Glance: `make parity-glance`."""
