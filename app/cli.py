@@ -1,4 +1,4 @@
-"""The command line: `nova-image-shim serve`, `fake`, `check`, `translate`, `usage`."""
+"""The command line: `nova-image-shim serve`, `fake`, `check`, `compare`, ...."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ from functools import partial
 from importlib import metadata, resources
 
 import nova_image_shim.check.command as check
+import nova_image_shim.compare.command as compare
 import nova_image_shim.translation.command as translate
 import nova_image_shim.usage.command as usage
 from nova_image_shim.serving.announce import READY_FILE, open_standard_streams
@@ -20,6 +21,7 @@ _EXAMPLES = """
 examples:
   nova-image-shim fake                          a cloud to try clients on, in one process
   nova-image-shim check                         after setting the service user's login
+  nova-image-shim compare --nova URL --shim URL   before the proxy sends clients to it
   nova-image-shim translate <images.json        images as legacy clients would see them
   nova-image-shim usage /var/log/shim.log       the clients that still use the API
 """
@@ -81,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
             )
     for name, text, module in (
         ("check", "check the settings and the cloud, and suggest a fix for each problem", check),
+        (
+            "compare",
+            "compare the cloud's own Nova with this service, before clients use it",
+            compare,
+        ),
         ("translate", "show Glance images as legacy Nova does; no service is contacted", translate),
         ("usage", "report from the service's logs who still uses the API", usage),
     ):

@@ -24,13 +24,16 @@ from nova_image_shim.adapters.limits.limiter import Limiter, Room, Waiting
 from nova_image_shim.adapters.stores.memcached import Memcached
 from nova_image_shim.adapters.stores.process import ProcessStore, Store
 from nova_image_shim.adapters.stores.signed import SignedStore, shared_secret
+from nova_image_shim.api.errors import fault_response
 from nova_image_shim.application import create_app
 from nova_image_shim.auth.keystone import KeystoneAuthenticate, open_keystone
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.observability.trace import count_keystone_call
 from nova_image_shim.settings import Settings
+from nova_image_shim.web.errors import register_errors, render_by_path
 
 if TYPE_CHECKING:  # importing it has an effect
+    from nova_image_shim.adapters.identity_port import IdentityService
     from nova_image_shim.observability.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -71,7 +74,7 @@ def create_glance_app(settings: Settings, metrics: "Metrics | None" = None) -> F
         auth = AccessInfoPlugin(keystone.own_token())
         list_one_image(glance, auth, settings.keystone_timeout_seconds)
 
-    return create_app(
+    app = create_app(
         settings,
         glance,
         authenticate,
@@ -81,6 +84,40 @@ def create_glance_app(settings: Settings, metrics: "Metrics | None" = None) -> F
         metrics=metrics,
         checks={"keystone": keystone.validate_own_token, "glance": call_glance},
     )
+    if settings.identity_v2:
+        _add_identity_v2(app, settings, open_identity(settings, keystone, authenticate))
+    return app
+
+
+def open_identity(
+    settings: Settings, keystone: KeystoneSession, authenticate: KeystoneAuthenticate
+) -> "IdentityService":
+    """Return identity v2.0's way to Keystone."""
+    from nova_image_shim.adapters.keystone.identity import KeystoneIdentity  # noqa: PLC0415
+
+    return KeystoneIdentity(
+        keystone.session,
+        str(settings.keystone.auth_url),
+        settings.identity_v2_domain_id,
+        Limiter(
+            "Keystone for logins by v2.0",
+            slots=settings.keystone_threads,
+            seconds=settings.queue_seconds,
+            waiting=Waiting(settings.most_waiting_logins),
+        ),
+        authenticate.validator.forget,
+    )
+
+
+def _add_identity_v2(app: Flask, settings: Settings, service: "IdentityService") -> None:
+    from nova_image_shim import identity_v2  # noqa: PLC0415 - few clouds need it
+    from nova_image_shim.identity_v2.responses import keystone_error  # noqa: PLC0415
+
+    identity_v2.register_identity_v2(app, service)
+    renderers = dict.fromkeys(identity_v2.PATHS, keystone_error)
+    register_errors(app, render_by_path(renderers, fault_response))
+    for problem, _fix in identity_v2.problems(settings):
+        _log.warning("%s", problem)
 
 
 def list_one_image(glance: GlanceImageService, auth: BaseAuthPlugin | None, seconds: float) -> None:

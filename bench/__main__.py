@@ -13,6 +13,7 @@ from bench import machine
 from bench.against_glance import run_against_glance
 from bench.cached import run_cached
 from bench.check import require_same_answers
+from bench.logins import run_logins
 from bench.measure import Course, Sample, run_course
 from bench.memory import run_memory
 from bench.profile import run_profile
@@ -33,7 +34,7 @@ CONTESTANTS = ("shim", "before", "floor", "bare floor", "alone", "nginx", "model
 CROWDS = dict.fromkeys(("25", "100", "1000"), (8, 32))
 IN_CROWDS = ("shim", "before", "sharing", "floor", "alone", "nginx", "nova")
 MIXED = {SMALL_BESIDE_LARGE: (4,)}
-SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.7)
+SHORT = Course({"25": (1,), "1000": (1,)}, rounds=3, seconds=0.4)
 SHORT_CONTESTANTS = ("shim", "floor")
 
 
@@ -121,7 +122,7 @@ def _mixed(stage: Stage, course: Course) -> list[dict[str, Any]]:
 def _against_glance(stage: Stage, course: Course) -> list[dict[str, Any]]:
     # Many short turns, because the real Glance's speed varies by a third within a minute.
     waits = run_against_glance(stage, [25, 100, 1000], 2 * course.rounds, course.seconds / 2)
-    waits += run_against_glance(stage, [10000], max(1, course.rounds // 3), course.seconds)
+    waits += run_against_glance(stage, [10000], max(1, course.rounds // 5), course.seconds)
     return [sample._asdict() for sample in waits]
 
 
@@ -142,9 +143,10 @@ PARTS: dict[str, Callable[[Stage, Course], Any]] = {
     "slow": lambda stage, course: run_slow(stage, course.rounds),
     "mixed": _mixed,
     "switch": lambda stage, course: _rows(run_switch(stage, _shorter(course))),
-    "polling": lambda stage, course: run_polling(stage, max(1, course.rounds // 3)),
+    "polling": lambda stage, course: run_polling(stage, max(1, course.rounds // 5)),
     "against_glance": _against_glance,
     "profile": lambda stage, _course: run_profile(stage),
+    "logins": lambda stage, course: run_logins(stage, 10 * course.rounds),
 }
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ FLOORS = [
     ["fakecloud", "realcloud"],
     ["application"],
     ["usage", "api_docs", "serving"],
-    ["api"],
+    ["api", "identity_v2"],
     ["web"],
     ["lists"],
     ["auth"],
@@ -32,7 +32,7 @@ FLOORS = [
     ["adapters.glance", "adapters.memory", "adapters.keystone"],
     ["adapters.http", "adapters.stores"],
     ["adapters.limits"],
-    ["adapters.image_port", "adapters.address", "adapters.__init__"],
+    ["adapters.image_port", "adapters.identity_port", "adapters.address", "adapters.__init__"],
 ]
 WAYS_IN = FLOORS[0]  # which may import each other
 MOST_MODULES_IN_APP = 8

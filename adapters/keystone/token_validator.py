@@ -92,8 +92,7 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
             LimitExceeded: too many requests wait for Keystone.
             KeystoneUnavailable: Keystone did not answer.
         """
-        # The seconds are in the key, because another process may believe tokens for longer.
-        key = f"tokens/{self._cache_seconds}/{hashlib.sha256(token.encode()).hexdigest()}"
+        key = self._key(token)
         if self._cache_seconds and (known := self._store.get(key)):
             return orjson.loads(known)  # type: ignore[no-any-return]
 
@@ -108,6 +107,15 @@ class TokenValidator(auth_token.BaseAuthProtocol):  # type: ignore[misc] # the l
             return data
 
         return self._flights.do((key, allow_expired), fetch)[0]
+
+    def forget(self, token: str) -> None:
+        """Have Keystone validate a token again, since it was revoked."""
+        if self._cache_seconds:
+            self._store.set(self._key(token), b"", self._cache_seconds)  # counts as not cached
+
+    def _key(self, token: str) -> str:
+        # The seconds are in the key, because another process may believe tokens for longer.
+        return f"tokens/{self._cache_seconds}/{hashlib.sha256(token.encode()).hexdigest()}"
 
 
 class _Request:

@@ -27,7 +27,7 @@ class KeystoneAuthenticate:
     def __init__(
         self, validator: TokenValidator, service_auth: ServiceTokenAuth | None = None
     ) -> None:
-        self._validator = validator
+        self.validator = validator
         self._service_auth = service_auth
 
     def __call__(self, request: Request, _project_id: str | None) -> Caller:
@@ -35,7 +35,7 @@ class KeystoneAuthenticate:
         if not _TOKEN.fullmatch(request.headers.get("X-Auth-Token", "").strip()):
             raise Unauthenticated
         try:
-            valid = self._validator.validate(request.environ)
+            valid = self.validator.validate(request.environ)
         finally:
             trace = CURRENT.get()
             trace.token_cached = not trace.keystone_calls  # also where another request called
@@ -58,7 +58,7 @@ def open_keystone(settings: Settings, record: Record | None = None) -> KeystoneS
         interface=keystone.interface,
         region_name=keystone.region_name,
         timeout_seconds=settings.keystone_timeout_seconds,
-        connections=settings.threads,
+        connections=2 * settings.keystone_threads,  # for tokens and for logins
         cacert=str(keystone.cacert) if keystone.cacert else None,
         trust_env=settings.trust_env,
         record=record,

@@ -42,9 +42,12 @@ def _missing(user: Keystone, token: AccessInfo, service_type: str, what: str) ->
 
 
 def endpoints(token: AccessInfo, *service_types: str) -> list[tuple[str, str, str]]:
-    """Return interface, region and address of each endpoint of some services."""
-    catalog = token.service_catalog.catalog
-    services = [service for service in _dicts(catalog) if service.get("type") in service_types]
+    """Return interface, region and address of each endpoint, of some services or of all."""
+    services = [
+        service
+        for service in _dicts(token.service_catalog.catalog)
+        if not service_types or service.get("type") in service_types
+    ]
     return [
         (
             str(endpoint.get("interface")).removesuffix("URL"),

@@ -13,6 +13,7 @@ from nova_image_shim.check.clock import clock_findings
 from nova_image_shim.check.failures import public_address, reason_of
 from nova_image_shim.check.findings import CheckFailed, Finding, Level, ok
 from nova_image_shim.check.glance import link_findings, list_step
+from nova_image_shim.check.identity_v2 import identity_v2_findings
 from nova_image_shim.check.keystone import (
     login_step,
     require_validating_role,
@@ -82,10 +83,13 @@ def _cloud_findings(settings: Settings, wire: Wire, token_file: Path | None) -> 
     yield ok("Keystone validates the service user's own token.")
     if token_file:
         wire.begin(validation_step(session, user, address, "The client's token"))
-        validate(wire, authenticate, _token_in(token_file))
+        validate(wire, authenticate, token_in(token_file))
         yield ok("Keystone validates the client's token.")
     else:
         yield require_validating_role(token, user)
+
+    if settings.identity_v2:
+        yield from identity_v2_findings(settings, keystone, token)
 
     if other := settings.service_user:
         wire.begin(login_step(session, other, "[service_user]"))
@@ -101,7 +105,7 @@ def _cloud_findings(settings: Settings, wire: Wire, token_file: Path | None) -> 
     yield from clock_findings(wire.last, "Glance")
 
 
-def _token_in(path: Path) -> str:
+def token_in(path: Path) -> str:
     """Return the token in a file.
 
     Raises:

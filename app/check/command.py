@@ -20,8 +20,9 @@ settings are those of `serve`. Nothing is changed.
 
 The check runs the service's own code: it builds the application, logs in as the service user,
 validates its token, finds Glance in the catalog, and lists one image. It compares clocks, and
-checks links, memcached and the limits of this process. It stops at the first error, because later
-steps would fail for the same reason.
+checks links, memcached, identity v2.0 and the limits of this process. It stops at the first error,
+because later steps would fail for the same reason. Afterwards, `nova-image-shim compare` shows
+whether the service answers as Nova does.
 
 Exit status: 0 ok, 1 warnings, 2 an error.
 """
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the findings and return the highest level."""
-    logging.lastResort = None  # keep the libraries' messages out of the findings
+    logging.lastResort = logging.NullHandler()  # keep all messages out of the findings
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # servers write in any language
     highest = Level.OK

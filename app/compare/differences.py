@@ -137,7 +137,7 @@ def _body(
     try:
         if "json" in headers.get("content-type", [""])[0]:
             return clean(json.loads(data), names, times=times)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return _rename(data.decode("latin-1"), names)
 

@@ -1,12 +1,20 @@
 """Load and check the intended differences between another service's answers and this one's."""
 
+import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 FILE = Path(__file__).with_name("intended.yaml")
+
+_ARROW = " -> "
+_LONGEST = 20_000  # characters of a value that a rule looks at
+
+Pair = tuple[Any, Any]  # of the other service, and of this one
 
 
 class IntendedError(Exception):
@@ -49,12 +57,59 @@ class Everywhere(NamedTuple):
     reason: str
 
 
+@dataclass(frozen=True)
+class Rule:
+    """Which differences a reason explains: patterns, as the heading of `intended.yaml` says."""
+
+    reason: str
+    field: str
+    request: str = ".*"
+    statuses: str = ".*\n.*"
+    values: str = ".*\n.*"
+
+    def explains(self, request: str, statuses: Pair, field: str, values: Pair) -> bool:
+        """Tell whether it explains a difference in the answers to a request, `GET /v2`."""
+        texts = field, request, _line(statuses), _line(values)
+        patterns = self.field, self.request, self.statuses, self.values
+        return all(
+            re.fullmatch(pattern.replace(_ARROW, "\n"), text)
+            for pattern, text in zip(patterns, texts, strict=True)
+        )
+
+
 class File(NamedTuple):
     """The contents of the files."""
 
     reasons: dict[str, Reason]
     everywhere: list[Everywhere]
     differences: dict[Key, Intended]
+    rules: list[Rule]
+
+    def explain(
+        self, request: str, statuses: Pair, found: Mapping[str, Pair]
+    ) -> dict[str, str | None]:
+        """Return the reason of each difference by its field, None for an unexpected one.
+
+        Headers that differ everywhere are left out, unless their difference is another one.
+
+        Args:
+            request: method and target.
+            statuses: of both answers.
+            found: the differences by field.
+        """
+        usual = [(entry.field, entry.theirs, entry.ours) for entry in self.everywhere]
+        headers = [field for field, *_ in usual]
+        left = {field: pair for field, pair in found.items() if (field, *pair) not in usual}
+
+        def reason_of(field: str) -> str | None:
+            rules = (r for r in self.rules if r.explains(request, statuses, field, left[field]))
+            return next((rule.reason for rule in rules), None)
+
+        whole = reason_of("body") if "body" in left else None
+        reasons = {field: whole or reason_of(field) for field in left}
+        return {
+            name: reason for name, reason in reasons.items() if not (reason and name in headers)
+        }
 
 
 def load_intended(*files: Path, theirs: str = "nova") -> File:
@@ -79,12 +134,13 @@ def load_intended(*files: Path, theirs: str = "nova") -> File:
     }
     everywhere = [Everywhere(**_renamed(entry, names)) for entry in data["everywhere"]]
     differences: dict[Key, Intended] = {}
-    for entry in data["differences"] or ():
+    for entry in data.get("differences") or ():
         key = Key(entry.pop("request"), entry.pop("field"))
         if key in differences:
             raise IntendedError(f"duplicate entry: {key}")
         differences[key] = Intended(**_renamed(entry, names))
-    found = File(reasons, everywhere, differences)
+    rules = [Rule(**entry) for entry in data.get("rules", ())]
+    found = File(reasons, everywhere, differences, rules)
     _require_reasons(found)
     return found
 
@@ -96,8 +152,17 @@ def _renamed(entry: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
 def _require_reasons(file: File) -> None:
     used = {entry.reason for entry in file.everywhere}
     used |= {difference.reason for difference in file.differences.values()}
-    if unknown := used - file.reasons.keys():
+    if unknown := used.union(rule.reason for rule in file.rules) - file.reasons.keys():
         raise IntendedError(f"unknown reasons: {sorted(unknown)}")
-    for name, reason in file.reasons.items():
+    for name, reason in file.reasons.items() if file.differences else ():
         if (name in used) == (reason.elsewhere is not None):
             raise IntendedError(f"{name}: needs either entries or `elsewhere`, not both")
+
+
+def _line(values: Pair) -> str:
+    """Return both values as one text; `.` matches no line break, which keeps the search linear."""
+    return "\n".join(_text(value)[:_LONGEST].replace("\n", " ") for value in values)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -4,11 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
-from marshmallow.exceptions import SCHEMA
 
 from nova_image_shim.fakecloud.document import Date, ImageFileError
-
-_STEPS_INTO_A_DICT = ("key", "value")
+from nova_image_shim.web.errors import first_error
 
 
 class Text(fields.String):
@@ -58,14 +56,3 @@ def describe(error: ValidationError) -> str:
     """Return the first message after its field, such as `tags.1: Not a valid string`."""
     path, message = first_error(error)
     return f"{'.'.join(map(str, path))}: {message}" if path else message
-
-
-def first_error(error: ValidationError) -> tuple[list[Any], str]:
-    """Return the path, keys and indexes, and the text of the first message."""
-    messages: Any = error.messages
-    path: list[Any] = []
-    while isinstance(messages, dict):
-        step, messages = next(iter(messages.items()))
-        if step != SCHEMA and not (path and step in _STEPS_INTO_A_DICT):
-            path.append(step)
-    return path, messages[0]

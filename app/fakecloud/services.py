@@ -1,44 +1,33 @@
 """The services beside the legacy calls: identity and image API, and the errors of each path."""
 
-import re
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from flask import Flask, Response, request
 
 from nova_image_shim.api.errors import fault_response
 from nova_image_shim.fakecloud.compute import register_compute
-from nova_image_shim.fakecloud.identity import v2, v3
-from nova_image_shim.fakecloud.identity import versions as identity_versions
+from nova_image_shim.fakecloud.identity import v3
 from nova_image_shim.fakecloud.identity.identity import Unauthorized
-from nova_image_shim.fakecloud.identity.responses import keystone_error, unauthorized
+from nova_image_shim.fakecloud.identity.responses import unauthorized
+from nova_image_shim.fakecloud.identity.v2 import EmbeddedIdentity
 from nova_image_shim.fakecloud.image import service as glance_v2
+from nova_image_shim.identity_v2 import PATHS, ROOTS, register_identity_v2, views
+from nova_image_shim.identity_v2.responses import keystone_error
 from nova_image_shim.settings import Settings
-from nova_image_shim.web.errors import register_errors
+from nova_image_shim.web.errors import register_errors, render_by_path
+from nova_image_shim.web.errors import renderer_for as renderer_among
 
-_RENDERERS: dict[str, Callable[[int, str | None], Response]] = {
-    "identity": keystone_error,
-    "v3": keystone_error,
-    "v2.0": keystone_error,
+_RENDERERS = {
+    **dict.fromkeys((*PATHS, "v3"), keystone_error),
     "image": glance_v2.glance_error,
 }
-_TOKEN_IN_PATH = re.compile(r"(.*/v2\.0/tokens/).+")
 
-
-def renderer_for(path: str) -> Callable[[int, str | None], Response]:
-    """Return the function that renders a status and a text, None for the status's default."""
-    service = path.split("/")[1] if "/" in path else ""
-    return _RENDERERS.get(service, fault_response)
-
-
-def _render(status: int, message: str | None) -> Response:
-    return renderer_for(request.path)(status, message)
+renderer_for = partial(renderer_among, renderers=_RENDERERS, default=fault_response)
 
 
 def register_services(app: Flask, settings: Settings) -> None:
     """Add the services to an application that has the cloud in its `extensions`."""
-    app.url_value_preprocessor(_hide_token)  # runs before any step can refuse
-    register_errors(app, _render)
+    register_errors(app, render_by_path(_RENDERERS, fault_response))
     app.register_error_handler(Unauthorized, unauthorized)
     _register_identity(app)
     register_compute(app, settings.mounts)
@@ -49,16 +38,17 @@ def register_services(app: Flask, settings: Settings) -> None:
 
 
 def _register_identity(app: Flask) -> None:
+    register_identity_v2(app, EmbeddedIdentity(), ("v3", "v2.0"), _log_in)
     app.url_map.strict_slashes = False  # Keystone strips a final slash
-    app.register_blueprint(identity_versions.blueprint)
-    for name, blueprint in (("v3", v3.blueprint), ("v2.0", v2.blueprint)):
-        for root in ("/identity", ""):  # some clients drop the path of the address
-            full_name = f"{blueprint.name} {root}"
-            app.register_blueprint(blueprint, name=full_name, url_prefix=f"{root}/{name}")
+    for root in ROOTS:
+        name = f"{v3.blueprint.name} {root}"
+        app.register_blueprint(v3.blueprint, name=name, url_prefix=f"{root}/v3")
     app.url_map.strict_slashes = True
 
 
-def _hide_token(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    """Keep the token in a path of v2.0 out of the log, which shows the target."""
-    if match := _TOKEN_IN_PATH.fullmatch(request.path):
-        request.environ["RAW_URI"] = f"{match[1]}***"
+def _log_in() -> Response:
+    """Log in at the address of a version; the body determines the version."""
+    body = request.get_json(silent=True)
+    auth = body.get("auth") if isinstance(body, dict) else None
+    is_v3 = isinstance(auth, dict) and "identity" in auth
+    return v3.issue() if is_v3 else views.issue()

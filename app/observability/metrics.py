@@ -13,13 +13,19 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from nova_image_shim.observability.log_writer import LogWriter
-from nova_image_shim.observability.trace import Trace
+from nova_image_shim.observability.trace import LOGIN_CALL, Trace
 
 _NAMESPACE = "nova_image_shim"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _IMAGES = (0, 1, 10, 25, 100, 250, 1000, 2500, 10_000, 100_000)
 _PAGES = (1, 2, 3, 5, 10, 25, 100)
 _MOST_LABEL_SETS = {Counter: 4000, Histogram: 250}  # that the reserved files have room for
+_LOGIN_RESULTS = {
+    200: "accepted",
+    **dict.fromkeys((400, 413), "invalid"),
+    **dict.fromkeys((401, 403), "refused"),
+    503: "unavailable",
+}
 _OTHER = "other"  # every label beyond that
 
 
@@ -43,6 +49,7 @@ class Metrics:
         self._refusals = self._counter(
             "brownout_refusals", "Requests refused by SHIM_BROWNOUT.", "client"
         )
+        self._logins = self._counter("identity_v2_logins", "Logins by identity v2.0.", "result")
         self._request_seconds = self._seconds("request", "Duration of a request.", "call")
         self._glance_seconds = self._seconds(
             "glance_request",
@@ -103,6 +110,8 @@ class Metrics:
             child(self._glance_seconds, call.operation, call.status).observe(call.seconds)
         for method, answered, took in trace.keystone_calls:
             child(self._keystone_seconds, method, answered).observe(took)
+        if trace.call == LOGIN_CALL and not trace.brownout:
+            child(self._logins, _LOGIN_RESULTS.get(status, "failed")).inc()
         if trace.images is not None and trace.pages is not None:
             self._images.observe(trace.images)
             self._pages.observe(trace.pages)

@@ -21,6 +21,8 @@ _log = logging.getLogger(ACCESS_LOGGER)
 _REQUEST_ID = re.compile(r"req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
 _MAX_GLANCE_IDS = 16
 UNROUTED = "none"
+LOGIN_CALL = "identity_v2.issue"
+_TOKEN_IN_PATH = re.compile(r"(.*/v2\.0/tokens/).+", re.DOTALL)  # of identity v2.0
 _NO_CLIENT = client_of("")
 
 
@@ -95,7 +97,7 @@ def log_access(request: Request, response: Response, seconds: float) -> None:
     fields: dict[str, Any] = {
         "remote": as_word(request.remote_addr or ""),
         "method": request.method,
-        "target": as_word(environ.get("RAW_URI") or request.full_path),
+        "target": as_word(_target_of(request)),
         "protocol": as_word(environ.get("SERVER_PROTOCOL", "")),
         "status": response.status_code,
         "length": response.headers.get("Content-Length", "-"),
@@ -112,6 +114,13 @@ def log_access(request: Request, response: Response, seconds: float) -> None:
     }
     # Not `info`, which searches the stack for its caller.
     _log.handle(_log.makeRecord(_log.name, logging.INFO, __file__, 0, ACCESS_LINE, (fields,), None))
+
+
+def _target_of(request: Request) -> str:
+    """Return what was requested, without the token that a path of identity v2.0 has."""
+    if "/tokens/" in request.path and (match := _TOKEN_IN_PATH.fullmatch(request.path)):
+        return f"{match[1]}***"
+    return str(request.environ.get("RAW_URI") or request.full_path)
 
 
 def as_word(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Self
 from nova_image_shim.adapters.address import Address, Server, UnixSocket, is_loopback
 from nova_image_shim.settings import values
 from nova_image_shim.settings.brownout import Brownout
+from nova_image_shim.settings.catalog import CatalogEntry, parse_entries
 from nova_image_shim.settings.environment import refused, unknown, without_effect
 from nova_image_shim.settings.fields import Problem, SettingsError, read, setting
 from nova_image_shim.settings.given import Given
@@ -27,12 +28,15 @@ COMPAT = (
     "no-disk-config",
     "no-alternate-project",
     "raw-block-device-mapping",
+    "v2-current",
+    "v2-deprecated",
 )
 _HINT = "`nova-image-shim fake` serves an embedded cloud and needs no settings"
 # With SHIM_THREADS, which call Glance, these serve requests. A process has 9 more: the main thread,
 # pages, metrics, the log and readiness. So it has SHIM_THREADS + 48.
 _KEYSTONE_THREADS = 5
 _WAITING_THREADS = 31
+_WAITING_LOGINS = 11  # with SHIM_IDENTITY_V2, which calls Keystone by 5 more threads
 _SPARE_THREADS = 3
 _IDLE_CONNECTIONS = 1000
 _OTHER_FILES = 64  # logs, metrics, memcached, listeners, modules being imported
@@ -75,6 +79,11 @@ class Settings:
     cache_seconds: int = setting("SHIM_CACHE_SECONDS", 0, values.integer(0, 3600))
     memcached_servers: tuple[Server, ...] = setting("SHIM_MEMCACHED_SERVERS", (), values.servers)
     www_authenticate_uri: str | None = setting("SHIM_WWW_AUTHENTICATE_URI", None, values.url)
+    identity_v2: bool = setting("SHIM_IDENTITY_V2", default=False, parse=values.flag)
+    identity_v2_domain_id: str = setting("SHIM_IDENTITY_V2_DOMAIN_ID", "default", values.id_)
+    identity_v2_catalog: tuple[CatalogEntry, ...] = setting(
+        "SHIM_IDENTITY_V2_CATALOG", (), parse_entries
+    )
 
     mounts: tuple[str, ...] = setting("SHIM_MOUNTS", MOUNTS, values.words(*MOUNTS))
     metadata_limit: int = setting("SHIM_METADATA_LIMIT", 128, values.integer(-1, 10**6))
@@ -83,9 +92,6 @@ class Settings:
     compat: tuple[str, ...] = setting("SHIM_COMPAT", (), values.words(*COMPAT))
     compute_link_prefix: str | None = setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
     glance_link_prefix: str | None = setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
-    v2_status: str = setting(
-        "SHIM_V2_STATUS", "SUPPORTED", values.choice("CURRENT", "SUPPORTED", "DEPRECATED")
-    )
     compress: bool = setting("SHIM_COMPRESS", default=True, parse=values.flag)
     docs: bool | None = setting("SHIM_DOCS", None, values.flag)
     trusted_proxies: int = setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
@@ -163,11 +169,17 @@ class Settings:
         return _WAITING_THREADS
 
     @property
+    def most_waiting_logins(self) -> int:
+        """Return how many logins by identity v2.0 may wait, beside these."""
+        return _WAITING_LOGINS
+
+    @property
     def pool_size(self) -> int:
         """Return the threads of a process: all calls, those that wait, and some that do neither."""
         if self.backend == "memory":
             return self.threads
-        return self.threads + _KEYSTONE_THREADS + _WAITING_THREADS + _SPARE_THREADS
+        logins = _KEYSTONE_THREADS + _WAITING_LOGINS if self.identity_v2 else 0
+        return self.threads + _KEYSTONE_THREADS + _WAITING_THREADS + _SPARE_THREADS + logins
 
     @property
     def most_connections(self) -> int:
@@ -186,6 +198,12 @@ class Settings:
     def serves_docs(self) -> bool:
         """Tell whether `/docs` is served: as set, or for the embedded cloud only."""
         return self.backend == "memory" if self.docs is None else self.docs
+
+    @property
+    def v2_status(self) -> str:
+        """Return the status of v2.0 in the version documents."""
+        statuses = {"v2-current": "CURRENT", "v2-deprecated": "DEPRECATED"}
+        return next((statuses[word] for word in self.compat if word in statuses), "SUPPORTED")
 
     @property
     def login_url(self) -> str | None:
@@ -222,6 +240,9 @@ def _conflicts(settings: Settings) -> Iterator[Problem]:
     if settings.deprecation_link and not (since or end):
         name = "SHIM_DEPRECATION_LINK"
         yield Problem(name, f"{name} needs SHIM_DEPRECATION or SHIM_SUNSET")
+    if {"v2-current", "v2-deprecated"} <= set(settings.compat):
+        name = "SHIM_COMPAT"
+        yield Problem(name, f"{name} must have only one of v2-current and v2-deprecated")
     if settings.backend == "memory":
         yield from _conflicts_with_memory(settings)
 
@@ -231,6 +252,8 @@ def _conflicts_with_memory(settings: Settings) -> Iterator[Problem]:
         yield _conflict("WEB_CONCURRENCY", settings.workers, "1", "runs in one process")
     if settings.cache_seconds:
         yield _conflict("SHIM_CACHE_SECONDS", settings.cache_seconds, "0", "has no lists to cache")
+    if settings.identity_v2:
+        yield _conflict("SHIM_IDENTITY_V2", 1, "0", "always has identity v2.0")
     if not (settings.allow_public or is_loopback(settings.bind.host)):
         why = "is not secure; SHIM_ALLOW_PUBLIC=1 allows any address"
         yield _conflict("SHIM_BIND", settings.bind, "a loopback address", why)

@@ -97,6 +97,13 @@ def link(text: str) -> str:
     return text
 
 
+def id_(text: str) -> str:
+    """Allow an id of Keystone's."""
+    if not re.fullmatch(r"[\w-]{1,64}", text, re.ASCII):
+        raise ValueError("must be an id: 1 to 64 letters, digits, - or _")
+    return text
+
+
 def existing_file(text: str) -> Path:
     """Allow the path of a file."""
     path = Path(text)

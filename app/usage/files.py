@@ -114,7 +114,7 @@ def _unpacked(file: Any, name: str) -> Any:
         start = file.peek(8)
         unpack = next((way for magic, way in _FORMATS.items() if start.startswith(magic)), None)
         if isinstance(unpack, str):
-            raise OSError(f"must be unpacked first: {unpack} {name} | nova-image-shim usage")
+            raise OSError(f"must be unpacked first: {unpack} {name}")
         if unpack is None:
             break
         file = unpack(file)

@@ -29,10 +29,13 @@ def announcements(settings: Settings) -> list[tuple[str, str]]:
     return headers
 
 
-def refuse_in_brownout(brownout: Brownout) -> None:
-    """Refuse the current request if the brownout covers it, as a rehearsal of the end."""
+def refuse_in_brownout(brownout: Brownout, gone: str = _GONE) -> None:
+    """Refuse the current request if the brownout covers it, as a rehearsal of the end.
+
+    `gone` is the text of a 410.
+    """
     trace = CURRENT.get()
     lot = random.random()  # noqa: S311 - not a secret
     if brownout.refuses(trace.client.family, datetime.now(UTC), lot):
         trace.brownout = True
-        raise HTTPError(brownout.status, _GONE if brownout.status == 410 else None)
+        raise HTTPError(brownout.status, gone if brownout.status == 410 else None)

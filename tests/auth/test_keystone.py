@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -479,7 +480,8 @@ def test_two_tokens_are_validated_at_the_same_time(moody: MoodyKeystone) -> None
 
 
 def good_token_without(name: str, **more: Any) -> dict[str, Any]:
-    token = json.loads(json.dumps(FakeKeystone()._token("demo")))["token"]
+    lasting = FakeKeystone(token_lifetime=timedelta(days=1))  # longer than a whole run of the tests
+    token = json.loads(json.dumps(lasting._token("demo")))["token"]
     del token[name]
     return {"token": token | more}
 

@@ -112,6 +112,7 @@ def nginx(folder: Path, *shims: str) -> Iterator[str]:
     for placeholder, address in zip(("127.0.0.1:8775", "127.0.0.1:8776"), shims, strict=True):
         text = text.replace(placeholder, address)
     text = text.replace("127.0.0.1:8774", f"127.0.0.1:{port}")
+    text = text.replace("/var/log/nginx", str(folder))
     main = f"""daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{

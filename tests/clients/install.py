@@ -131,6 +131,7 @@ class Debian:
 
 
 PIECES: dict[str, Piece] = {
+    "novaclient-2.6.10": Venv("novaclient-2.6.10", ("2.7",), ("python-novaclient==2.6.10",)),
     "novaclient-2.23.3": Venv("novaclient-2.23.3", ("2.7",), ("python-novaclient==2.23.3",)),
     "novaclient-7.1.2": Venv("novaclient-7.1.2", ("3.10",), ("python-novaclient==7.1.2",)),
     "modern": Venv(
@@ -139,7 +140,9 @@ PIECES: dict[str, Piece] = {
     "novaclient-6.0.2": Venv("novaclient-6.0.2", ("3.10",), ("python-novaclient==6.0.2",)),
     "libcloud-0.20.1": Venv("libcloud-0.20.1", ("2.7",), ("apache-libcloud==0.20.1",)),
     "pyrax-1.9.8": Venv("pyrax-1.9.8", ("2.7",), ("pyrax==1.9.8",)),
+    "vaporize-0.3.2": Venv("vaporize-0.3.2", ("2.7",), ("vaporize==0.3.2",)),
     "npm": Npm(),
+    "openclient": Npm(("openclient@1.7.10",)),
     "gophercloud": Debian(
         ("golang-go", "golang-github-gophercloud-gophercloud-dev"), "gophercloud.go"
     ),
@@ -147,10 +150,12 @@ PIECES: dict[str, Piece] = {
     "fog-openstack": Debian(("ruby", "ruby-fog-openstack")),
     "fog-rackspace": Debian(("ruby", "ruby-fog-rackspace")),
     "ruby-openstack": Debian(("ruby", "ruby-openstack")),
+    "rex": Debian(("rex",)),
 }
 
 # Intermediate releases and similar clients: more evidence, but no new behaviour.
 MORE_PIECES: dict[str, Piece] = {
+    "novaclient-2.6.10": Venv("novaclient-2.6.10", ("2.7",), ("python-novaclient==2.6.10",)),
     "novaclient-2.17.0": Venv("novaclient-2.17.0", ("2.7",), ("python-novaclient==2.17.0",)),
     "novaclient-3.3.0": Venv("novaclient-3.3.0", ("2.7",), ("python-novaclient==3.3.0",)),
     "libcloud-1.5.0": Venv("libcloud-1.5.0", ("2.7",), ("apache-libcloud==1.5.0",)),
@@ -160,7 +165,6 @@ MORE_PIECES: dict[str, Piece] = {
     "pkgcloud-0.9.6": Npm(("pkgcloud@0.9.6",)),
     "pkgcloud-1.7.0": Npm(("pkgcloud@1.7.0",)),
     "openstack-wrapper": Npm(("openstack-wrapper@2.2.0",)),
-    "openclient": Npm(("openclient@1.7.10",)),
 }
 
 

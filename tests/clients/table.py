@@ -61,6 +61,15 @@ NOVACLIENT = {
     "metadata": _DONE,
     "delete": _DONE,
 }
+NOVA_COMMAND_OF_2012 = NOVA_COMMAND | {
+    "missing": "ERROR: No image with a name or ID of '{unknown}' exists."
+}
+VAPORIZE = {
+    "list": [*_FULL, "links"],
+    "brief": _BRIEF,
+    "show": [*_FULL, "links"],
+    "delete": _DONE,
+}
 PYRAX = {
     "list": [*_FULL, "links"],
     "show": [*_FULL, "links"],
@@ -142,6 +151,7 @@ def _python(name: str, program: str, environ: dict[str, str], steps: dict[str, A
 
 
 CLIENTS = (
+    _python("novaclient-2.6.10", _NOVA, V2, NOVA_COMMAND_OF_2012),
     _python("novaclient-2.23.3", _NOVA, V2, NOVA_COMMAND),
     _python("novaclient-6.0.2", _NOVA, V3, NOVA_COMMAND_OVER_GLANCE),
     _python("novaclient-7.1.2", f"{_PYTHON}/novaclient_api.py {{args}}", V3, NOVACLIENT),
@@ -149,6 +159,7 @@ CLIENTS = (
     Client("libcloud-3.9.1", "Python", "modern", _LIBCLOUD_V3, V3, LIBCLOUD),
     Client("openstacksdk-4.22.0", "Python", "modern", _SDK, V3, OPENSTACKSDK),
     _python("pyrax-1.9.8", f"{_PYTHON}/pyrax_images.py {{args}}", RACKSPACE, PYRAX),
+    _python("vaporize-0.3.2", f"{_PYTHON}/vaporize_images.py {{args}}", RACKSPACE, VAPORIZE),
     Client("pkgcloud-2.2.0", "Node", "npm", f"{_PKGCLOUD} v3", V3, PKGCLOUD),
     Client("pkgcloud-2.2.0 by v2.0", "Node", "npm", _PKGCLOUD, V2, PKGCLOUD),
     Client(
@@ -184,6 +195,20 @@ CLIENTS = (
         V2,
         OPENSTACK_RUBY,
     ),
+    Client(
+        "openclient-1.7.10",
+        "Node",
+        "openclient",
+        "node {programs}/openclient.js {args} {piece}",
+        V2,
+        {
+            "brief": _BRIEF,
+            "show": [*_FULL, "links"],
+            "missing": "404",
+            "delete": _DONE,
+        },
+    ),
+    Client("rex-1.14.1", "Perl", "rex", "perl {programs}/rex.pl {args}", V2, {"brief": _BRIEF}),
 )
 
 # The clients of `install.MORE_PIECES`.
@@ -192,7 +217,7 @@ MORE_CLIENTS = (
         "novaclient-2.17.0",
         _NOVA,
         V2,
-        NOVA_COMMAND | {"missing": "ERROR: No image with a name or ID of '{unknown}' exists."},
+        NOVA_COMMAND_OF_2012,
     ),
     _python("novaclient-3.3.0", _NOVA, V3, NOVA_COMMAND),
     _python("libcloud-1.5.0", _LIBCLOUD_V3, V3, LIBCLOUD),
@@ -229,18 +254,5 @@ MORE_CLIENTS = (
         "node {programs}/openstack_wrapper.js {args} {piece}",
         V3,
         {"filter": _DONE, "metadata": _DONE},
-    ),
-    Client(
-        "openclient-1.7.10",
-        "Node",
-        "openclient",
-        "node {programs}/openclient.js {args} {piece}",
-        V2,
-        {
-            "brief": _BRIEF,
-            "show": [*_FULL, "links"],
-            "missing": "404",
-            "delete": _DONE,
-        },
     ),
 )

@@ -68,7 +68,7 @@ def test_against_the_embedded_cloud(
 def test_against_a_real_keystone_and_glance(
     client: Client,
     real_compute: RealCloud,
-    auth_front: str,
+    identity_v2: str,
     tmp_path: Path,
     ran: dict[str, list[Client]],
 ) -> None:
@@ -78,7 +78,7 @@ def test_against_a_real_keystone_and_glance(
         {"id": real_compute.insert_images("demo", 1, prefix="", **image)[0], **image}
         for image in glance_images()
     ]
-    identity = real_compute.keystone_url if client.speaks_v3 else auth_front
+    identity = real_compute.keystone_url if client.speaks_v3 else identity_v2
     check(client, Login(identity, "demo", USERS["demo"].password), images, tmp_path)
     ran["real"].append(client)
 

@@ -6,7 +6,7 @@ from support.paths import ROOT
 
 from .table import CLIENTS, MORE_CLIENTS
 
-ROW = re.compile(r"^\| (.+?) \| (Python|Node|Go|Ruby)\b", re.MULTILINE)
+ROW = re.compile(r"^\| (.+?) \| (Python|Node|Go|Ruby|Perl)\b", re.MULTILINE)
 
 
 def test_every_client_has_a_row() -> None:

@@ -114,7 +114,7 @@ def shim_environ(cloud: RealCloud, bind: str, metrics: str) -> dict[str, str]:
         "https://identity.example:5000/v3": cloud.auth_url,
     }
     shipped = rendered((DEPLOY / "systemd" / "settings.env").read_text(), places)
-    return environ_of(shipped) | real_environ(cloud)
+    return environ_of(shipped) | real_environ(cloud) | {"SHIM_IDENTITY_V2": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,7 @@ def nginx(folder: Path, backends: Backends, certificate: LeafCert) -> tuple[Daem
         "listen 8774 ssl;": f"listen 127.0.0.1:{tls} ssl; listen 127.0.0.1:{plain};",
         "/etc/nginx/compute.example.crt": str(chain),
         "/etc/nginx/compute.example.key": str(key),
+        "/var/log/nginx": str(folder),
     }
     site = rendered((DEPLOY / "nginx" / "nova-image-shim.conf").read_text(), places)
     return _nginx(folder, site, plain), _front("nginx", plain, tls)
@@ -107,6 +108,7 @@ def instances(folder: Path, backends: Backends, _certificate: LeafCert) -> tuple
         "127.0.0.1:8774": f"127.0.0.1:{plain}",
         "127.0.0.1:8775": first,
         "127.0.0.1:8776": second,
+        "/var/log/nginx": str(folder),
     }
     site = rendered((DEPLOY / "nginx" / "instances.conf").read_text(), places)
     url = f"http://127.0.0.1:{plain}"
@@ -128,7 +130,8 @@ def haproxy(folder: Path, backends: Backends, certificate: LeafCert) -> tuple[Da
     places = backends.addresses() | {
         "bind :8774 ssl crt /etc/haproxy/compute.example.pem": (
             f"bind 127.0.0.1:{tls} ssl crt {both}\n    bind 127.0.0.1:{plain}"
-        )
+        ),
+        "log /dev/log local0": "log stdout format raw local0",
     }
     text = (DEPLOY / "haproxy" / "haproxy.cfg").read_text()
     (folder / "haproxy.cfg").write_text(rendered(text, places))

@@ -99,6 +99,18 @@ def test_the_kustomization_lists_every_file() -> None:
     assert image["name"] == pod(SHIM)["spec"]["containers"][0]["image"]
 
 
+def test_identity_v2_is_routed_to_the_service_without_an_access_log() -> None:
+    ingress = OBJECTS["Ingress", "nova-image-shim-identity-v2"]
+    (rule,) = ingress["spec"]["rules"]
+    ports = {port["name"] for port in OBJECTS["Service", "nova-image-shim"]["spec"]["ports"]}
+    for path in rule["http"]["paths"]:
+        service = path["backend"]["service"]
+        assert "nova-image-shim" == service["name"]
+        assert service["port"]["name"] in ports
+    annotations = ingress["metadata"]["annotations"]
+    assert "false" == annotations["nginx.ingress.kubernetes.io/enable-access-log"]
+
+
 def selectors() -> Iterator[tuple[str, Manifest]]:
     for (kind, name), each in OBJECTS.items():
         spec = each.get("spec", {})

@@ -10,7 +10,8 @@ from nova_image_shim.settings import Settings
 
 from .fronts import DEPLOY, environ_of
 
-SETTINGS = Settings.from_environ(environ_of((DEPLOY / "systemd" / "settings.env").read_text()))
+UNIT = environ_of((DEPLOY / "systemd" / "settings.env").read_text())
+SETTINGS = Settings.from_environ(UNIT | {"SHIM_IDENTITY_V2": "1"})  # which needs most threads
 MEBIBYTE = 2**20
 # All lists of a process have at most 4 times the bytes of the largest one, as Glance sends them; in
 # memory they take 2.5 times as much.
@@ -43,6 +44,7 @@ STOP_TIMES = [
     ("haproxy/haproxy.cfg", r"^ +timeout server (\d+)s"),
     ("nginx/nova-image-shim.conf", r"proxy_read_timeout +(\d+)s;"),
     ("nginx/instances.conf", r"proxy_read_timeout +(\d+)s;"),
+    ("kubernetes/identity-v2.yaml", r'proxy-read-timeout: "(\d+)"'),
     ("container/Containerfile", r"--stop-timeout (\d+)"),
     ("../docs/how-to/deploy.md", r"--stop-timeout (\d+)"),
 ]

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from nova_image_shim.adapters.identity_port import Named
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.identity import identity
-from nova_image_shim.fakecloud.identity.identity import Identity, Named, Token, Unauthorized
+from nova_image_shim.fakecloud.identity.identity import Identity, Token, Unauthorized
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 
 

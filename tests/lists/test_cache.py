@@ -182,7 +182,7 @@ def test_a_cached_list_needs_a_valid_token_of_its_project(
     assert status == client.get(DETAIL, headers=headers).status_code
 
 
-@pytest.mark.parametrize("word", COMPAT)
+@pytest.mark.parametrize("word", [word for word in COMPAT if not word.startswith("v2-")])
 def test_each_word_of_shim_compat_has_lists_of_its_own(cached: Cached, word: str) -> None:
     """Lists are cached as they are sent, so what shapes them is part of the key."""
     paths = [DETAIL, f"{DETAIL}?limit=2", f"{DETAIL}?limit=2&marker={MARKER}"]

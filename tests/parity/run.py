@@ -146,7 +146,7 @@ def main() -> int:
     requests = load_requests()
     if arguments.ids:
         requests = [r for r in requests if r.id.startswith(tuple(arguments.ids))]
-    _, everywhere, intended = load_intended(*INTENDED_FILES)
+    _, everywhere, intended, _ = load_intended(*INTENDED_FILES)
     with RealCloud() as cloud, ExitStack() as stack:
         parity = Parity(cloud, stack)
         start = time.monotonic()

@@ -16,11 +16,25 @@ ENVIRON = {"OS_PASSWORD": "pass.word", "OS_USERNAME": "nova-image-shim"}
 
 
 @pytest.mark.parametrize(
-    "secret", [token_of("demo"), "gAAAAAB" + "x-_Y" * 20, "pass.word", f"%20{token_of('a%2Fb')}"]
+    "secret",
+    [
+        *(token_of("demo"), "gAAAAAB" + "x-_Y" * 20, "pass.word", f"%20{token_of('a%2Fb')}"),
+        *("ann-password-0123456789abcdef", "demo-password"),
+    ],
 )
 def test_a_secret_is_found_wherever_it_stands(secret: str) -> None:
     with pytest.raises(AssertionError, match="a secret is in the logs: line 1"):
         canary.search("logs", f"line 1\n{{'X-Auth-Token': '{secret}'}}\n", ENVIRON)
+
+
+LOGIN = f'{{"access":{{"token":{{"id":"{token_of("demo")}"}}'
+
+
+def test_a_login_returns_its_token_once_and_only_in_the_answer() -> None:
+    canary.search("answers", f"200 OK\n{LOGIN}", ENVIRON)
+    for kind, text in (("logs", LOGIN), ("answers", LOGIN + token_of("demo"))):
+        with pytest.raises(AssertionError, match=f"a secret is in the {kind}"):
+            canary.search(kind, text, ENVIRON)
 
 
 def test_what_is_none_is_let_be() -> None:

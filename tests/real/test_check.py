@@ -103,6 +103,23 @@ def test_a_good_set_up_has_no_problems(cloud: RealCloud, environ: dict[str, str]
     assert ["/v2/images?limit=1"] == [call.path for call in calls.glance]
 
 
+def test_identity_v2_is_checked(environ: dict[str, str]) -> None:
+    on = environ | {"SHIM_IDENTITY_V2": "1"}
+    status, found = check(on)
+    address = "http://127.0.0.1:8774/v2/" + "%(tenant_id)s"
+    assert (0, []) == (status, wrong(found))
+    (line,) = (f["text"] for f in found if "compute" in f["text"])
+    assert line.startswith(
+        "Clients that log in with v2.0 find compute at http://127.0.0.1:8774/v2/"
+    )
+    _, own = check(on | {"SHIM_IDENTITY_V2_CATALOG": f"compute={address}"})
+    ((level, text, _fix),) = wrong(own)
+    assert ("warning", True) == (level, text.startswith("SHIM_IDENTITY_V2_CATALOG names this"))
+    status, missing = check(on | {"SHIM_IDENTITY_V2_DOMAIN_ID": "nowhere"})
+    text = "Identity v2.0 finds no names: there is no domain with the id nowhere."
+    assert (2, text) == (status, wrong(missing)[0][1])
+
+
 def test_a_clients_token_is_validated(cloud: RealCloud, environ: dict[str, str]) -> None:
     arguments = ("--token-file", "/dev/stdin")
     status, found = check(environ, *arguments, token=cloud.token("demo"))

@@ -8,10 +8,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from wsgiref.types import WSGIApplication
 
 import pytest
 from support.console import TUTORIALS, clone, environ_on, run_page
 from support.fakes import serve
+from support.front import forward_to
 from support.live import free_port
 from werkzeug.wrappers import Request, Response
 
@@ -22,11 +24,18 @@ from .state import USERS
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"
 
 
-@Request.application
-def nova(request: Request) -> Response:
-    """Answer as a Nova without servers, which gets no image calls."""
-    assert "/images" not in request.path
-    return Response('{"servers":[]}', mimetype="application/json")
+def nova_beside(shim: str) -> WSGIApplication:
+    """Return a Nova without servers, which gets no image calls but those of `compare`."""
+    forward = forward_to(f"http://{shim}")
+
+    @Request.application
+    def nova(request: Request) -> WSGIApplication:
+        if request.user_agent.string == "nova-image-shim-compare":
+            return forward
+        assert "/images" not in request.path
+        return Response('{"servers":[]}', mimetype="application/json")
+
+    return nova
 
 
 @pytest.fixture
@@ -87,7 +96,7 @@ def test_the_tutorial_for_operators(fresh_cloud: RealCloud, tmp_path: Path) -> N
     for user in ("admin", "demo"):
         write_openrc(fresh_cloud, user, folder)
     shim, proxy = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    with serve(nova) as nova_url, without_nginx_after(folder):
+    with serve(nova_beside(shim)) as nova_url, without_nginx_after(folder):
         page = (TUTORIALS / "operators.md").read_text()
         for address, own in (
             ("127.0.0.1:8774", shim),
@@ -96,4 +105,4 @@ def test_the_tutorial_for_operators(fresh_cloud: RealCloud, tmp_path: Path) -> N
         ):
             assert address in page
             page = page.replace(address, own)
-        assert 25 < run_page(page, folder, environ_on(shim) | {"PATH": PATH})
+        assert 26 < run_page(page, folder, environ_on(shim) | {"PATH": PATH})

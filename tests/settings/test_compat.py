@@ -9,7 +9,7 @@ from nova_image_shim import create_app
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.fakecloud.image_file import complete
-from nova_image_shim.settings import Settings
+from nova_image_shim.settings import Settings, SettingsError
 from nova_image_shim.settings.settings import COMPAT
 
 TEXT = '[{"device": "vda"}]'
@@ -29,9 +29,10 @@ def answers(*words: str) -> dict[str, Any]:
     settings = Settings(compat=words)
     client = create_app(settings, service, accept_any_token).test_client()
     headers = {"X-Auth-Token": "demo"}
-    return {
+    found: dict[str, Any] = {
         name: client.get(f"/v2/demo/{path}", headers=headers).json for name, path in PATHS.items()
     }
+    return found | {"version": client.get("/v2").json}
 
 
 def without_previous_links(usual: dict[str, Any]) -> None:
@@ -61,12 +62,22 @@ def with_raw_mappings(usual: dict[str, Any]) -> None:
     usual["item"]["meta"]["mappings"] = TEXT
 
 
+def with_status(status: str) -> Callable[[dict[str, Any]], None]:
+    def change(usual: dict[str, Any]) -> None:
+        assert "SUPPORTED" == usual["version"]["version"]["status"]
+        usual["version"]["version"]["status"] = status
+
+    return change
+
+
 CASES = [
     ("no-previous-links", without_previous_links),
     ("no-image-size", without("OS-EXT-IMG-SIZE:size")),
     ("no-disk-config", without("OS-DCF:diskConfig")),
     ("no-alternate-project", without_alternate_project),
     ("raw-block-device-mapping", with_raw_mappings),
+    ("v2-current", with_status("CURRENT")),
+    ("v2-deprecated", with_status("DEPRECATED")),
 ]
 
 
@@ -79,9 +90,16 @@ def test_a_word_changes_the_answers_and_nothing_else(word: str, change: Any) -> 
 
 def test_the_words_can_be_combined() -> None:
     expected = answers()
-    for _, change in CASES:
-        change(expected)
-    assert expected == answers(*COMPAT)
+    for word, change in CASES:
+        if word != "v2-deprecated":
+            change(expected)
+    assert expected == answers(*COMPAT[:-1])
+
+
+def test_v2_has_one_status() -> None:
+    environ = {"SHIM_BACKEND": "memory", "SHIM_COMPAT": "v2-current,v2-deprecated"}
+    with pytest.raises(SettingsError, match="only one of v2-current and v2-deprecated"):
+        Settings.from_environ(environ)
 
 
 def test_every_word_has_a_case() -> None:

@@ -75,7 +75,7 @@ MOST_SECONDS = {
 }
 SWITCHES = (
     *("SHIM_FAKE_OPEN", "SHIM_ALLOW_PUBLIC", "SHIM_COMPRESS", "SHIM_DOCS"),
-    *("SHIM_SEND_SERVICE_TOKEN", "SHIM_TRUST_ENV"),
+    *("SHIM_SEND_SERVICE_TOKEN", "SHIM_TRUST_ENV", "SHIM_IDENTITY_V2"),
 )
 ADDRESSES = (
     *("SHIM_GLANCE_ENDPOINT", "SHIM_WWW_AUTHENTICATE_URI", "OS_AUTH_URL"),
@@ -139,7 +139,15 @@ GOOD = [
     *[("SHIM_COMPAT", word, (word,)) for word in COMPAT],
     ("SHIM_COMPAT", "no-disk-config , no-image-size", ("no-image-size", "no-disk-config")),
     ("SHIM_CONFIG_FILE", EMPTY, Path(EMPTY)),
-    *one_of("SHIM_V2_STATUS", "CURRENT", "SUPPORTED", "DEPRECATED"),
+    ("SHIM_IDENTITY_V2_DOMAIN_ID", "0a-1_B", "0a-1_B"),
+    (
+        "SHIM_IDENTITY_V2_CATALOG",
+        "compute=https://proxy/v2/%(tenant_id)s/ R-1=image=http://[::1]:9292/a=b",
+        (
+            (None, "compute", "https://proxy/v2/%(tenant_id)s"),
+            ("R-1", "image", "http://[::1]:9292/a=b"),
+        ),
+    ),
     *one_of("SHIM_LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"),
     *one_of("OS_AUTH_TYPE", "password", "v3password"),
     *texts("OS_USERNAME", "OS_USER_ID", "OS_PASSWORD", "OS_PROJECT_NAME", "OS_PROJECT_ID"),
@@ -278,10 +286,24 @@ BAD = [
     *refused(
         "SHIM_COMPAT",
         "must be one or more of no-previous-links, no-image-size, no-disk-config, "
-        "no-alternate-project, raw-block-device-mapping, separated by commas",
+        "no-alternate-project, raw-block-device-mapping, v2-current, v2-deprecated, separated by "
+        "commas",
         *("no-links", "NO-IMAGE-SIZE", "no-image-size,", ",", "no-image-size no-disk-config", "1"),
     ),
-    *refused("SHIM_V2_STATUS", "must be CURRENT, SUPPORTED or DEPRECATED", "current", "STABLE"),
+    *refused(
+        "SHIM_IDENTITY_V2_DOMAIN_ID",
+        "must be an id: 1 to 64 letters, digits, - or _",
+        *("a b", "é", "../x", "x" * 65),
+    ),
+    *refused(
+        "SHIM_IDENTITY_V2_CATALOG",
+        "must be one or more of TYPE=URL and REGION=TYPE=URL, separated by blanks, each type once "
+        "in a region; a URL may contain %(tenant_id)s",
+        *("compute", "compute=", "=http://a", "compute=ftp://a", "http://a"),
+        *("compute=http://a?b", "compute=http://a#b", "compute=http://a,image=http://b"),
+        *("compute=http://a/%(user_id)s", "compute=http://a compute=http://b", "compute=http://:1"),
+        *("compute=http://a:0", "compute=http://a:65536", "compute=http://[a"),
+    ),
     *refused("SHIM_LOG_LEVEL", "must be DEBUG, INFO, WARNING or ERROR", "info", "TRACE", "20"),
     *refused(
         "OS_AUTH_TYPE",
@@ -312,6 +334,7 @@ REMOVED = {
     "SHIM_ALTERNATE_LINK_PROJECT": "SHIM_COMPAT=no-alternate-project replaces the value 0",
     "SHIM_SHOW_IMAGE_SIZE": "SHIM_COMPAT=no-image-size replaces the value 0",
     "SHIM_SHOW_DISK_CONFIG": "SHIM_COMPAT=no-disk-config replaces the value 0",
+    "SHIM_V2_STATUS": "SHIM_COMPAT=v2-current or v2-deprecated replaces it",
     "SHIM_GLANCE_MAX_ANSWER_BYTES": "SHIM_MAX_LIST_BYTES replaces it, for a whole list",
 }
 
@@ -325,7 +348,7 @@ def test_a_removed_setting_is_an_error_that_names_the_new_one(value: str) -> Non
 
 def test_all_problems_are_reported_at_once() -> None:
     wrong = {"SHIM_THREADS": "x", "SHIM_MAX_LIMIT": "0", "SHIM_MEMCACHED_SERVERS": "::1"}
-    wrong |= {"SHIM_V2_STATUS": "", "OS_INTERFACE": "x", "OS_AUTH_URL": "x", "OS_PROJECT_NAME": ""}
+    wrong |= {"SHIM_LOG_LEVEL": "", "OS_INTERFACE": "x", "OS_AUTH_URL": "x", "OS_PROJECT_NAME": ""}
     assert [
         "SHIM_THREADS='x' must be a whole number from 1 to 256",
         f"SHIM_MEMCACHED_SERVERS='::1' {SERVERS}",

@@ -19,10 +19,10 @@ from nova_image_shim.api.errors import fault_response
 from nova_image_shim.auth.caller import Authenticate, Unauthenticated
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.rules import Asked
-from nova_image_shim.fakecloud.identity.responses import keystone_error
 from nova_image_shim.fakecloud.image.service import glance_error
 from nova_image_shim.fakecloud.seed import OWN_WORDS
 from nova_image_shim.fakecloud.services import renderer_for
+from nova_image_shim.identity_v2.responses import keystone_error
 
 _PROJECT = re.compile(rf"/(?:v1\.1|v2|v2\.1)/(?!(?:{'|'.join(OWN_WORDS)})(?:/|\Z))([^/]+)")
 

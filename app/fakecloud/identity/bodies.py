@@ -1,27 +1,27 @@
-"""The catalog and the tokens as Identity v2.0 and v3 show them.
+"""The catalog and the tokens as identity v3 shows them, from which v2.0 is made.
 
-Source: keystone at 30.0.0, keystone/common/render_token.py, for v3; keystone at 8.0.0,
-keystone/token/providers/common.py, for v2.0.
+Source: keystone at 30.0.0, keystone/common/render_token.py.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from nova_image_shim.adapters.identity_port import API_KEY
 from nova_image_shim.fakecloud.identity.identity import (
-    API_KEY,
     APPLICATION_CREDENTIAL,
     DOMAIN,
     SYSTEM,
     Token,
 )
-from nova_image_shim.fakecloud.seed import Project, stable_id
+from nova_image_shim.fakecloud.seed import stable_id
+from nova_image_shim.identity_v2.bodies import RACKSPACE_COMPUTE
 from nova_image_shim.web.current import compute_base, settings
 
 REGION = "RegionOne"
 _INTERFACES = ("public", "internal", "admin")
 
 # Clients made for Rackspace look for these names, and know these regions only.
-_RACKSPACE_NAMES = {"nova": "cloudServersOpenStack", "glance": "cloudImages"}
+_RACKSPACE_NAMES = {"nova": RACKSPACE_COMPUTE, "glance": "cloudImages"}
 _RACKSPACE_REGIONS = ("DFW", "ORD", "IAD", "LON", "SYD", "HKG")
 
 
@@ -34,7 +34,7 @@ class Service(NamedTuple):
     regions: Sequence[str] = (REGION,)
 
 
-def services(token: Token, identity_version: str) -> list[Service]:
+def services(token: Token) -> list[Service]:
     """Return the catalog of a token, empty for one without a scope.
 
     `computev21` is how clouds of 2015 named v2.1 beside v2: a client that knows no better takes
@@ -43,7 +43,6 @@ def services(token: Token, identity_version: str) -> list[Service]:
     Args:
         token: its project is in the compute addresses, which no other scope has, and its login
             decides the dialect.
-        identity_version: `v3` or `v2.0`, the last part of the identity's address.
     """
     if token.scope is None:
         return []
@@ -52,7 +51,7 @@ def services(token: Token, identity_version: str) -> list[Service]:
     project_id, regions = (token.project.id, (REGION,)) if token.project else ("", ())
     found = [
         Service("compute", "nova", f"{base}/{first}/{project_id}", regions),
-        Service("identity", "keystone", f"{base}/identity/{identity_version}"),
+        Service("identity", "keystone", f"{base}/identity/v3"),
         Service("image", "glance", f"{base}/image"),
     ]
     if API_KEY in token.methods:
@@ -113,57 +112,5 @@ def catalog_v3(token: Token) -> list[dict[str, Any]]:
                 for interface in _INTERFACES
             ],
         }
-        for service in services(token, "v3")
-    ]
-
-
-def token_v2(token: Token) -> dict[str, Any]:
-    """Return `{"access": {"token", "user", "serviceCatalog", "metadata"}}`."""
-    user: dict[str, Any] = {
-        "id": token.user.id,
-        "name": token.user.name,
-        "username": token.user.name,
-        "roles": [{"name": name} for name in token.roles],
-        "roles_links": [],
-    }
-    if API_KEY in token.methods:
-        user["RAX-AUTH:defaultRegion"] = REGION
-    body: dict[str, Any] = {
-        "id": token.id,
-        "issued_at": token.issued_at.strftime("%Y-%m-%dT%H:%M:%S.%f"),
-        "expires": token.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "audit_ids": list(token.audit_ids),
-    }
-    if token.project:
-        body["tenant"] = tenant(token.project)
-    role_ids = [stable_id("role", name) for name in token.roles]
-    metadata = {"is_admin": 0, "roles": role_ids}
-    catalog = _catalog_v2(token)
-    access = {"token": body, "user": user, "metadata": metadata, "serviceCatalog": catalog}
-    return {"access": access}
-
-
-def tenant(project: Project) -> dict[str, Any]:
-    """Return a project as v2.0 shows it."""
-    return {"id": project.id, "name": project.name, "enabled": True, "description": None}
-
-
-def _catalog_v2(token: Token) -> list[dict[str, Any]]:
-    """Return the services, each with one endpoint for every region."""
-    return [
-        {
-            "type": service.type,
-            "name": service.name,
-            "endpoints_links": [],
-            "endpoints": [
-                {
-                    "id": stable_id(service.type, service.name, region, "public"),
-                    "tenantId": token.project and token.project.id,
-                    "region": region,
-                    **{f"{interface}URL": service.url for interface in _INTERFACES},
-                }
-                for region in service.regions
-            ],
-        }
-        for service in services(token, "v2.0")
+        for service in services(token)
     ]

@@ -8,24 +8,17 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from cachetools import TLRUCache
 
+from nova_image_shim.adapters.identity_port import Named
 from nova_image_shim.fakecloud.seed import Project, Seed, User
 
 FIXED_TOKENS = ("demo", "alt", "admin")
-API_KEY = "apikey"  # the method of a login in Rackspace's dialect
 APPLICATION_CREDENTIAL = "application_credential"
 _MAX_TOKENS = 10_000
 _Item = TypeVar("_Item", User, Project)
-
-
-class Named(NamedTuple):
-    """How a request names a domain, a project or a user: by id, by name or not at all."""
-
-    id: str | None = None
-    name: str | None = None
 
 
 DOMAIN = Named("default", "Default")  # the only one

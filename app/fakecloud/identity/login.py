@@ -6,11 +6,11 @@ Source: keystone at 30.0.0, keystone/auth/core.py and keystone/auth/plugins.
 from collections.abc import Callable
 from typing import Any
 
+from nova_image_shim.adapters.identity_port import Named
 from nova_image_shim.fakecloud.identity.identity import (
     APPLICATION_CREDENTIAL,
     DOMAIN,
     SYSTEM,
-    Named,
     Scope,
     Token,
     Unauthorized,

@@ -1,77 +1,69 @@
-"""Identity v2.0, which Keystone dropped in 2018 and old clients still speak, API keys included.
+"""The port of identity v2.0 over the embedded cloud's identity."""
 
-Source: keystone at 8.0.0, keystone/token/controllers.py and keystone/common/controller.py; the
-extension RAX-KSKEY is Rackspace's.
-"""
-
+from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Response
-
-from nova_image_shim.fakecloud.identity.bodies import tenant, token_v2
-from nova_image_shim.fakecloud.identity.identity import API_KEY, Named, Token, Unauthorized
-from nova_image_shim.fakecloud.identity.responses import (
-    identity,
-    keystone_answer,
-    own_token,
-    subject,
+from nova_image_shim.adapters.identity_port import (
+    API_KEY,
+    PASSWORD,
+    TOKEN,
+    Asker,
+    IdentityService,
+    IssuedToken,
+    Login,
+    Named,
 )
-from nova_image_shim.fakecloud.identity.schemas import AuthV2, load_auth
+from nova_image_shim.fakecloud.identity.bodies import token_v3
+from nova_image_shim.fakecloud.identity.identity import Token, Unauthorized
+from nova_image_shim.fakecloud.identity.responses import identity, own_token, subject
 from nova_image_shim.fakecloud.seed import Project, User
 
-blueprint = Blueprint("identity_v2", __name__)
+
+class EmbeddedIdentity(IdentityService):
+    """The running application's identity; the asker is that of the current request."""
+
+    def log_in(self, _asker: Asker, login: Login) -> IssuedToken:
+        """Return a new token; raise `Unauthorized` for a wrong login."""
+        user, parent = _who(login)
+        method = API_KEY if login.method == API_KEY else "token" if parent else "password"
+        return _issued(identity().issue(user, _project(login, user), (method,), parent))
+
+    def show(self, _asker: Asker, token_id: str) -> IssuedToken:
+        """Return a token."""
+        return _issued(subject(token_id))
+
+    def revoke(self, _asker: Asker, token_id: str) -> None:
+        """Revoke a token."""
+        identity().revoke(subject(token_id).id)
+
+    def projects(self, _asker: Asker) -> list[Mapping[str, Any]]:
+        """Return the asker's projects."""
+        found = identity().projects_of(own_token().user)
+        return [{"id": project.id, "name": project.name} for project in found]
 
 
-@blueprint.post("/tokens")
-def issue() -> Response:
-    """Log in: 200 `{"access": {"token", "user", "serviceCatalog", "metadata"}}`.
-
-    Errors: 400 for an invalid body, 401 for a wrong user, password, API key, token or tenant.
-    """
-    auth = load_auth(AuthV2)
-    user, method, parent = _who(auth)
-    token = identity().issue(user, _tenant(auth, user, method), (method,), parent)
-    return keystone_answer(token_v2(token))
+def _issued(token: Token) -> IssuedToken:
+    data = token_v3(token, with_catalog=True)["token"]
+    return IssuedToken(token.id, data, is_rackspace=API_KEY in token.methods)
 
 
-@blueprint.get("/tokens/<token_id>")
-def validate(token_id: str) -> Response:
-    """Show a token: 200 as `issue`; 404 if it is invalid."""
-    return keystone_answer(token_v2(subject(token_id)))
-
-
-@blueprint.delete("/tokens/<token_id>")
-def revoke(token_id: str) -> Response:
-    """Revoke a token: 204; 404 if it is invalid."""
-    identity().revoke(subject(token_id).id)
-    return Response(status=204)
-
-
-@blueprint.get("/tenants")
-def tenants() -> Response:
-    """List the caller's projects: 200 `{"tenants": [...], "tenants_links": []}`."""
-    found = [tenant(project) for project in identity().projects_of(own_token().user)]
-    return keystone_answer({"tenants": found, "tenants_links": []})
-
-
-def _who(auth: dict[str, Any]) -> tuple[User, str, Token | None]:
-    """Return the user, the method, and the token that was used to log in, if any."""
-    if asked := auth.get("token"):
-        parent = identity().require(asked["id"])
-        return parent.user, "token", parent
-    if asked := auth.get("password"):
-        named = Named(asked.get("user_id"), asked.get("username"))
-        return identity().log_in(named, asked["password"]), "password", None
-    asked = auth.get("api_key") or auth["access_key"]
-    user = identity().user(Named(name=asked["username"]))
-    if user.api_key != asked["secret"]:
+def _who(login: Login) -> tuple[User, Token | None]:
+    """Return the user, and the token that was used to log in, if any."""
+    if login.method == TOKEN:
+        parent = identity().require(login.secret)
+        return parent.user, parent
+    named = login.user or Named()
+    if login.method == PASSWORD:
+        return identity().log_in(named, login.secret), None
+    user = identity().user(named)
+    if user.api_key != login.secret:
         raise Unauthorized(f"wrong API key for user {user.name!r}")
-    return user, API_KEY if "api_key" in auth else "password", None
+    return user, None
 
 
-def _tenant(auth: dict[str, Any], user: User, method: str) -> Project | None:
+def _project(login: Login, user: User) -> Project | None:
     """Return the requested project; with an API key, the user's first by default."""
-    if (tenant_id := auth.get("tenant_id")) or auth.get("tenant_name"):
-        return identity().project(Named(tenant_id or None, auth.get("tenant_name")))
-    projects = identity().projects_of(user) if method == API_KEY else []
+    if login.project:
+        return identity().project(login.project)
+    projects = identity().projects_of(user) if login.method == API_KEY else []
     return projects[0] if projects else None

@@ -12,13 +12,14 @@ from nova_image_shim.fakecloud.identity.identity import DOMAIN, SYSTEM, Token, r
 from nova_image_shim.fakecloud.identity.login import log_in
 from nova_image_shim.fakecloud.identity.responses import (
     identity,
-    keystone_answer,
     own_token,
     subject,
     user_or_404,
 )
-from nova_image_shim.fakecloud.identity.schemas import AuthV3, load_auth
+from nova_image_shim.fakecloud.identity.schemas import AuthV3
 from nova_image_shim.fakecloud.seed import Project, User
+from nova_image_shim.identity_v2.responses import keystone_answer
+from nova_image_shim.identity_v2.schemas import load_auth
 from nova_image_shim.web.current import compute_base
 from nova_image_shim.web.errors import HTTPError
 
