@@ -16,6 +16,7 @@ _REMOVED = {
     "SHIM_ALTERNATE_LINK_PROJECT": "SHIM_COMPAT=no-alternate-project replaces the value 0",
     "SHIM_SHOW_IMAGE_SIZE": "SHIM_COMPAT=no-image-size replaces the value 0",
     "SHIM_SHOW_DISK_CONFIG": "SHIM_COMPAT=no-disk-config replaces the value 0",
+    "SHIM_COMPRESS": "SHIM_COMPAT=no-compression replaces the value 0",
     "SHIM_V2_STATUS": "SHIM_COMPAT=v2-current or v2-deprecated replaces it",
     "SHIM_GLANCE_MAX_ANSWER_BYTES": "SHIM_MAX_LIST_BYTES replaces it, for a whole list",
 }

@@ -28,6 +28,7 @@ COMPAT = (
     "no-disk-config",
     "no-alternate-project",
     "raw-block-device-mapping",
+    "no-compression",
     "v2-current",
     "v2-deprecated",
 )
@@ -92,7 +93,6 @@ class Settings:
     compat: tuple[str, ...] = setting("SHIM_COMPAT", (), values.words(*COMPAT))
     compute_link_prefix: str | None = setting("SHIM_COMPUTE_LINK_PREFIX", None, values.url)
     glance_link_prefix: str | None = setting("SHIM_GLANCE_LINK_PREFIX", None, values.url)
-    compress: bool = setting("SHIM_COMPRESS", default=True, parse=values.flag)
     docs: bool | None = setting("SHIM_DOCS", None, values.flag)
     trusted_proxies: int = setting("SHIM_TRUSTED_PROXIES", 0, values.integer(0, 16))
     log_level: str = setting(
@@ -198,6 +198,11 @@ class Settings:
     def serves_docs(self) -> bool:
         """Tell whether `/docs` is served: as set, or for the embedded cloud only."""
         return self.backend == "memory" if self.docs is None else self.docs
+
+    @property
+    def compress(self) -> bool:
+        """Tell whether responses are compressed for clients that accept it."""
+        return "no-compression" not in self.compat
 
     @property
     def v2_status(self) -> str:

@@ -41,7 +41,7 @@ STORE = MemoryImageService()
 @cache
 def over(**settings: Any) -> FlaskClient:
     """Return a client of an application over one store; building an application takes long."""
-    app = create_app(Settings(compress=False, **settings), STORE, accept_any_token)
+    app = create_app(Settings(compat=("no-compression",), **settings), STORE, accept_any_token)
     client = app.test_client()
     client.environ_base["HTTP_X_AUTH_TOKEN"] = "demo"
     return client

@@ -43,8 +43,8 @@ def test_every_problem_in_the_settings_is_an_error() -> None:
     fix = "Correct it in the environment; docs/reference/settings.md describes them all."
     assert [
         (Level.ERROR, "SHIM_THREADS='x' must be a whole number from 1 to 256.", fix),
-        (Level.ERROR, "SHIM_COMPRESS='2' must be 1 (on) or 0 (off).", fix),
-    ] == found(MEMORY | {"SHIM_THREADS": "x", "SHIM_COMPRESS": "2"})
+        (Level.ERROR, "SHIM_DOCS='2' must be 1 (on) or 0 (off).", fix),
+    ] == found(MEMORY | {"SHIM_THREADS": "x", "SHIM_DOCS": "2"})
 
 
 def test_without_settings_every_missing_one_is_an_error() -> None:

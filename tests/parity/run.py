@@ -30,7 +30,7 @@ from parity.world import World
 # `alike`: configured so that the answers can be equal; Nova has Glance's address in its
 # configuration, this service uses the links of later Nova releases and does not compress.
 # `default`: only the required settings.
-ALIKE = {"SHIM_COMPAT": "no-alternate-project", "SHIM_COMPRESS": "0"}
+ALIKE = {"SHIM_COMPAT": "no-alternate-project,no-compression"}
 
 PROJECTS = ("demo", "alt", "admin", "service")
 

@@ -32,7 +32,9 @@ def answers(*words: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: client.get(f"/v2/demo/{path}", headers=headers).json for name, path in PATHS.items()
     }
-    return found | {"version": client.get("/v2").json}
+    packed = client.get("/v2/demo/images/detail", headers=headers | {"Accept-Encoding": "gzip"})
+    coding = packed.headers.get("Content-Encoding")
+    return found | {"version": client.get("/v2").json, "coding": coding}
 
 
 def without_previous_links(usual: dict[str, Any]) -> None:
@@ -62,6 +64,11 @@ def with_raw_mappings(usual: dict[str, Any]) -> None:
     usual["item"]["meta"]["mappings"] = TEXT
 
 
+def without_compression(usual: dict[str, Any]) -> None:
+    assert "gzip" == usual["coding"]
+    usual["coding"] = None
+
+
 def with_status(status: str) -> Callable[[dict[str, Any]], None]:
     def change(usual: dict[str, Any]) -> None:
         assert "SUPPORTED" == usual["version"]["version"]["status"]
@@ -76,6 +83,7 @@ CASES = [
     ("no-disk-config", without("OS-DCF:diskConfig")),
     ("no-alternate-project", without_alternate_project),
     ("raw-block-device-mapping", with_raw_mappings),
+    ("no-compression", without_compression),
     ("v2-current", with_status("CURRENT")),
     ("v2-deprecated", with_status("DEPRECATED")),
 ]

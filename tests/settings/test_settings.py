@@ -74,7 +74,7 @@ MOST_SECONDS = {
     "SHIM_KEYSTONE_TIMEOUT": 300,
 }
 SWITCHES = (
-    *("SHIM_FAKE_OPEN", "SHIM_ALLOW_PUBLIC", "SHIM_COMPRESS", "SHIM_DOCS"),
+    *("SHIM_FAKE_OPEN", "SHIM_ALLOW_PUBLIC", "SHIM_DOCS"),
     *("SHIM_SEND_SERVICE_TOKEN", "SHIM_TRUST_ENV", "SHIM_IDENTITY_V2"),
 )
 ADDRESSES = (
@@ -286,8 +286,8 @@ BAD = [
     *refused(
         "SHIM_COMPAT",
         "must be one or more of no-previous-links, no-image-size, no-disk-config, "
-        "no-alternate-project, raw-block-device-mapping, v2-current, v2-deprecated, separated by "
-        "commas",
+        "no-alternate-project, raw-block-device-mapping, no-compression, v2-current, "
+        "v2-deprecated, separated by commas",
         *("no-links", "NO-IMAGE-SIZE", "no-image-size,", ",", "no-image-size no-disk-config", "1"),
     ),
     *refused(
@@ -334,6 +334,7 @@ REMOVED = {
     "SHIM_ALTERNATE_LINK_PROJECT": "SHIM_COMPAT=no-alternate-project replaces the value 0",
     "SHIM_SHOW_IMAGE_SIZE": "SHIM_COMPAT=no-image-size replaces the value 0",
     "SHIM_SHOW_DISK_CONFIG": "SHIM_COMPAT=no-disk-config replaces the value 0",
+    "SHIM_COMPRESS": "SHIM_COMPAT=no-compression replaces the value 0",
     "SHIM_V2_STATUS": "SHIM_COMPAT=v2-current or v2-deprecated replaces it",
     "SHIM_GLANCE_MAX_ANSWER_BYTES": "SHIM_MAX_LIST_BYTES replaces it, for a whole list",
 }
@@ -367,10 +368,10 @@ def test_a_problem_has_the_settings_name() -> None:
 
 
 def test_all_conflicts_with_the_embedded_cloud_are_reported_at_once() -> None:
-    wrong = {"SHIM_COMPRESS": "x", "WEB_CONCURRENCY": "2", "SHIM_BIND": "0.0.0.0:80"}
+    wrong = {"SHIM_DOCS": "x", "WEB_CONCURRENCY": "2", "SHIM_BIND": "0.0.0.0:80"}
     wrong |= MEMORY | {"SHIM_CACHE_SECONDS": "5"}
     assert [
-        "SHIM_COMPRESS='x' must be 1 (on) or 0 (off)",
+        "SHIM_DOCS='x' must be 1 (on) or 0 (off)",
         "WEB_CONCURRENCY='2' must be 1: SHIM_BACKEND=memory runs in one process",
         "SHIM_CACHE_SECONDS='5' must be 0: SHIM_BACKEND=memory has no lists to cache",
         f"SHIM_BIND='0.0.0.0:80' {A_LOOPBACK_ADDRESS}",
