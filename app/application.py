@@ -137,6 +137,7 @@ def _before(
 def _after(settings: Settings, metrics: "Metrics | None") -> Callable[[Response], Response]:
     """Return the steps after a view, in order."""
     announced = announcements(settings)
+    may_compress = "no-compression" not in settings.compat
 
     def after(response: Response) -> Response:
         path, method = request.path, request.method
@@ -150,7 +151,7 @@ def _after(settings: Settings, metrics: "Metrics | None") -> Callable[[Response]
         if is_below_mount(path) and method != "OPTIONS":
             forbid_sharing(response)
         microversions.add_version_headers(response)
-        if settings.compress:
+        if may_compress:
             compress(response)
         keep_room(response)
         trace = CURRENT.get()

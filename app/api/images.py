@@ -91,7 +91,7 @@ def _list(*, detailed: bool) -> Response:
         url = f"{list_request.translator.links.images[:-1]}{'/detail' if detailed else ''}"
         tail["images_links"] = _page_links(url, pairs, stored)
     body = stored.body(tail)
-    response = answer_list(body, may_compress=conf.compress)
+    response = answer_list(body, may_compress="no-compression" not in conf.compat)
     if conf.cache_seconds:
         lists.count_body(found)
     if found.age is not None:

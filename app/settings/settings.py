@@ -200,11 +200,6 @@ class Settings:
         return self.backend == "memory" if self.docs is None else self.docs
 
     @property
-    def compress(self) -> bool:
-        """Tell whether responses are compressed for clients that accept it."""
-        return "no-compression" not in self.compat
-
-    @property
     def v2_status(self) -> str:
         """Return the status of v2.0 in the version documents."""
         statuses = {"v2-current": "CURRENT", "v2-deprecated": "DEPRECATED"}

@@ -113,6 +113,7 @@ def client(cached: Cached) -> FlaskClient:
 MANY = 8
 DETAIL = "/v2/demo/images/detail"
 MARKER = "70a599e0-31e7-49b7-b260-868f441e862b"
+SHAPELESS = {"no-compression", "v2-current", "v2-deprecated"}  # words that change no list
 
 
 def token(name: str) -> dict[str, str]:
@@ -182,7 +183,7 @@ def test_a_cached_list_needs_a_valid_token_of_its_project(
     assert status == client.get(DETAIL, headers=headers).status_code
 
 
-@pytest.mark.parametrize("word", [word for word in COMPAT if not word.startswith("v2-")])
+@pytest.mark.parametrize("word", sorted({*COMPAT} - SHAPELESS))
 def test_each_word_of_shim_compat_has_lists_of_its_own(cached: Cached, word: str) -> None:
     """Lists are cached as they are sent, so what shapes them is part of the key."""
     paths = [DETAIL, f"{DETAIL}?limit=2", f"{DETAIL}?limit=2&marker={MARKER}"]
