@@ -14,7 +14,8 @@ from nova_image_shim.settings.settings import COMPAT
 
 TEXT = '[{"device": "vda"}]'
 PROPERTIES = {"auto_disk_config": "True", "block_device_mapping": TEXT, "mappings": TEXT}
-IMAGES = [{"id": "a", "owner": "demo", **PROPERTIES}, {"id": "b", "owner": "demo", "text": "x" * 1024}]
+LONG = {"text": "x" * 1024}  # so that the list is compressed
+IMAGES = [{"id": "a", "owner": "demo", **PROPERTIES}, {"id": "b", "owner": "demo", **LONG}]
 PATHS = {
     "list": "images/detail?limit=1&marker=b",
     "image": "images/a",
