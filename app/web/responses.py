@@ -31,6 +31,8 @@ def answer_list(body: Body, *, may_compress: bool) -> Response:
     if "If-None-Match" in request.headers and request.if_none_match.contains_weak(body.etag):
         response = Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         del response.headers["Content-Type"]
+        if may_compress:
+            vary(response, "Accept-Encoding")
         return response
     coding = accepted_coding(body.length) if may_compress else None
     response = answer(*([body.packed(coding)] if coding else body.pieces))
@@ -88,7 +90,7 @@ def forbid_sharing(response: Response) -> None:
     A view may have set a `Cache-Control` of its own.
     """
     response.headers.setdefault("Cache-Control", "private, no-store")
-    response.headers.add("Vary", "X-Auth-Token")
+    vary(response, "X-Auth-Token")
 
 
 def vary(response: Response, *names: str) -> None:
@@ -112,10 +114,7 @@ def accepted_coding(length: int) -> str | None:
 
 def compress(response: Response) -> None:
     """Compress a response over 1 KiB, unless it is, with the coding that the client prefers."""
-    if (
-        response.mimetype not in _COMPRESSED_TYPES
-        and response.status_code != HTTPStatus.NOT_MODIFIED
-    ):
+    if response.mimetype not in _COMPRESSED_TYPES:
         return
     vary(response, "Accept-Encoding")
     if "Content-Encoding" in response.headers:

@@ -501,3 +501,15 @@ def test_a_deleted_image_is_no_longer_an_example() -> None:
 def test_over_a_real_cloud_no_token_is_filled_in() -> None:
     page = app(Settings(docs=True)).test_client().get("/docs").text
     assert 'data-token=""' in page
+
+
+def test_a_file_that_the_browser_has_is_304_without_a_body(client: FlaskClient) -> None:
+    path = "/docs/swagger-ui.css"
+    with (
+        client.get(path) as whole,
+        client.get(
+            path, headers={"If-None-Match": whole.headers["ETag"], "Accept-Encoding": "gzip"}
+        ) as answer,
+    ):
+        assert (304, b"") == (answer.status_code, answer.data)
+        assert "Content-Encoding" not in answer.headers

@@ -72,7 +72,7 @@ def test_a_client_that_has_the_list_gets_304(
     answer = client.open(DETAIL, method=method, headers=headers)
     assert (status, etag) == (answer.status_code, answer.headers["ETag"])
     assert "private, no-cache" == answer.headers["Cache-Control"]
-    assert "X-Auth-Token, Accept-Encoding" == answer.headers["Vary"]
+    assert {"X-Auth-Token", "Accept-Encoding"} == set(answer.headers["Vary"].split(", "))
     if status == 304:
         assert (b"", None) == (answer.data, answer.headers.get("Content-Type"))
         assert "Content-Encoding" not in answer.headers

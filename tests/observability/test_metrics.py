@@ -134,7 +134,7 @@ def test_each_request_is_counted_once_whichever_worker_takes_it(two_workers: Scr
     assert misses in {1, 2}
     assert 80 == misses + number("token_lookups_total", result="hit")
     assert misses == number("keystone_request_duration_seconds_count", method="POST", status="201")
-    assert 56 == number("threads")  # with room for all who wait
+    assert 86 == number("threads")  # with room for all who wait
     assert 0 == number("threads_busy")
 
 
@@ -176,7 +176,7 @@ def test_a_scrape_is_answered_while_every_thread_is_busy(
 def test_a_scraper_that_says_nothing_keeps_nobody_out_for_long(two_workers: Scraped) -> None:
     host, _, port = two_workers.metrics_bind.rpartition(":")
     with socket.create_connection((host, int(port))), socket.create_connection((host, int(port))):
-        until(lambda: two_workers.value("threads") == 56, seconds=5)
+        until(lambda: two_workers.value("threads") == 86, seconds=5)
 
 
 @pytest.mark.live
@@ -188,7 +188,7 @@ def test_a_killed_worker_is_counted_on_but_no_longer_among_the_living(
     old = two_workers.workers()
     os.kill(min(old), signal.SIGKILL)
     until(lambda: len(two_workers.workers() - old) == 1)
-    until(lambda: two_workers.value("threads") == 56)
+    until(lambda: two_workers.value("threads") == 86)
     labels = {"call": "images.index", "client": "libcloud", "status": "200"}
     assert 10 == two_workers.value("requests_total", **labels)
 
@@ -197,7 +197,7 @@ def test_a_killed_worker_is_counted_on_but_no_longer_among_the_living(
 def test_a_reload_keeps_the_port_and_the_counts(two_workers: Scraped) -> None:
     two_workers.get("/v2/demo/images")
     two_workers.reload()
-    until(lambda: two_workers.value("threads") == 56)
+    until(lambda: two_workers.value("threads") == 86)
     labels = {"call": "images.index", "client": "libcloud", "status": "200"}
     assert 1 == two_workers.value("requests_total", **labels)
 
