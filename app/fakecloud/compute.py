@@ -41,23 +41,11 @@ def _data() -> dict[str, Any]:
     return data
 
 
-@blueprint.get("/extensions")
-def extensions() -> Response:
-    """List the extensions that show in answers: 200 `{"extensions": [...]}`."""
-    return answer(to_json({"extensions": _data()["extensions"]}))
-
-
-@blueprint.get("/limits")
-def limits() -> Response:
-    """Show the default quota, with nothing used: 200 `{"limits": {"rate": [], "absolute"}}`."""
-    return answer(to_json({"limits": _data()["limits"]}))
-
-
-@blueprint.get("/servers")
-@blueprint.get("/servers/detail")
-def servers() -> Response:
-    """List no servers: 200 `{"servers": []}`."""
-    return answer(to_json({"servers": _data()["servers"]}))
+@blueprint.get("/<any(extensions, limits, servers):what>")
+@blueprint.get("/<any(servers):what>/detail")
+def show(what: str) -> Response:
+    """Show the extensions that show in answers, the quota with nothing used, or no servers: 200."""
+    return answer(to_json({what: _data()[what]}))
 
 
 @blueprint.get("/flavors")

@@ -7,8 +7,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
-from nova_image_shim.fakecloud.document import ImageFileError, load_document
-from nova_image_shim.fakecloud.items import Text, load_items
+from nova_image_shim.fakecloud.document import ImageFileError, Text, load_document, load_items
 from nova_image_shim.translation.times import parse_time, to_nova_time
 
 STATUSES = """

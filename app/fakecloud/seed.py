@@ -10,9 +10,15 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validates
 from marshmallow.validate import Length, NoneOf, Range, Regexp
 
-from nova_image_shim.fakecloud.document import Document, ImageFileError, load_document
+from nova_image_shim.fakecloud.document import (
+    Document,
+    ImageFileError,
+    Text,
+    describe,
+    load_document,
+    load_items,
+)
 from nova_image_shim.fakecloud.image_file import complete_images, load_images
-from nova_image_shim.fakecloud.items import Text, describe, load_items
 
 TOKEN_SECONDS = 3600
 _UNIQUE = ("id", "name")
@@ -93,6 +99,11 @@ class Seed:
     projects: tuple[Project, ...] = _DEFAULT_PROJECTS
     users: tuple[User, ...] = _default_users(_DEFAULT_PROJECTS)
     token_seconds: int = TOKEN_SECONDS
+
+    def projects_of(self, user: User) -> list[Project]:
+        """Return the projects in which a user has a role, in the order of its roles."""
+        known = {project.id: project for project in self.projects}
+        return [known[project_id] for project_id, names in user.roles.items() if names]
 
 
 class _Project(Schema):

@@ -8,7 +8,7 @@ from nova_image_shim.api.errors import fault_response
 from nova_image_shim.fakecloud.compute import register_compute
 from nova_image_shim.fakecloud.identity import v3
 from nova_image_shim.fakecloud.identity.identity import Unauthorized
-from nova_image_shim.fakecloud.identity.responses import unauthorized
+from nova_image_shim.fakecloud.identity.login import unauthorized
 from nova_image_shim.fakecloud.identity.v2 import EmbeddedIdentity
 from nova_image_shim.fakecloud.image import service as glance_v2
 from nova_image_shim.identity_v2 import PATHS, ROOTS, register_identity_v2, views

@@ -71,6 +71,7 @@ class Identity:
 
     def __init__(self, seed: Seed, now: Callable[[], datetime]) -> None:
         self._seed = seed
+        self.projects_of = seed.projects_of
         self._now = now
         self._lock = threading.Lock()
         self._fixed = {name: found for name in FIXED_TOKENS if (found := self._holder(name))}
@@ -100,11 +101,6 @@ class Identity:
         if user.password != password:
             raise Unauthorized(f"wrong password for user {user.name!r}")
         return user
-
-    def projects_of(self, user: User) -> list[Project]:
-        """Return the projects in which a user has a role, in the order of its roles."""
-        known = {project.id: project for project in self._seed.projects}
-        return [known[project_id] for project_id, names in user.roles.items() if names]
 
     def use_credential(self, named: Named, secret: str, owner: Named, domain: Named) -> User:
         """Return the owner of an application credential, or raise `Unauthorized`.

@@ -15,7 +15,7 @@ from nova_image_shim.adapters.identity_port import (
 )
 from nova_image_shim.fakecloud.identity.bodies import token_v3
 from nova_image_shim.fakecloud.identity.identity import Token, Unauthorized
-from nova_image_shim.fakecloud.identity.responses import identity, own_token, subject
+from nova_image_shim.fakecloud.identity.login import identity, own_token, subject
 from nova_image_shim.fakecloud.seed import Project, User
 
 

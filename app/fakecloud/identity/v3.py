@@ -9,9 +9,9 @@ from flask import Blueprint, Response, request
 
 from nova_image_shim.fakecloud.identity.bodies import catalog_v3, token_v3
 from nova_image_shim.fakecloud.identity.identity import DOMAIN, SYSTEM, Token, roles_in
-from nova_image_shim.fakecloud.identity.login import log_in
-from nova_image_shim.fakecloud.identity.responses import (
+from nova_image_shim.fakecloud.identity.login import (
     identity,
+    log_in,
     own_token,
     subject,
     user_or_404,
@@ -119,14 +119,8 @@ def _project(project: Project) -> dict[str, Any]:
 
 def _described(id_: str | None, name: str | None) -> dict[str, Any]:
     """Return what a domain and a project have in common."""
-    return {
-        "id": id_,
-        "name": name,
-        "description": "",
-        "enabled": True,
-        "tags": [],
-        "options": {},
-    }
+    usual = {"description": "", "enabled": True, "tags": [], "options": {}}
+    return {"id": id_, "name": name, **usual}
 
 
 def _list_links(path: str) -> dict[str, str | None]:

@@ -1,15 +1,32 @@
-"""Read the JSON of requests to the embedded image API.
+"""Read and check the bodies of requests; the schemas also describe images to clients.
 
 Source: glance at 33.0.0, glance/common/wsgi.py, JSONRequestDeserializer.
 """
 
 import json
+from importlib import resources
 from typing import Any
 
+import yaml
 from flask import request
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 from nova_image_shim.fakecloud.image.access import bad_request
 
+_FILE = resources.files(__package__).joinpath("schemas.yaml")
+SCHEMAS: dict[str, dict[str, Any]] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+IMAGE = SCHEMAS["image"]
+MEMBER_STATUSES = SCHEMAS["member"]["properties"]["status"]["enum"]
+
+# What Glance shows of every image.
+PROPERTIES: dict[str, Any] = {
+    name: found
+    for name, found in IMAGE["properties"].items()
+    if name not in {"direct_url", "stores", "locations"}
+}
+
+_VALIDATOR = Draft202012Validator(IMAGE)
 _CODINGS = {"chunked", "compress", "deflate", "gzip", "identity"}
 
 
@@ -40,3 +57,14 @@ def load_value(name: str, missing: str, form: str) -> Any:
     if name not in body:
         raise bad_request(missing)
     return body[name]
+
+
+def require_valid(image: dict[str, Any]) -> None:
+    """Refuse attributes that do not match the schema of an image, with jsonschema's text.
+
+    Raises:
+        HTTPBadRequest: with the first problem.
+    """
+    if error := best_match(_VALIDATOR.iter_errors(image)):
+        text = f"Provided object does not match schema 'image': {error}"
+        raise bad_request(text)

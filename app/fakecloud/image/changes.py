@@ -21,8 +21,7 @@ from nova_image_shim.fakecloud.image.access import (
     require_visibility,
     with_attributes,
 )
-from nova_image_shim.fakecloud.image.bodies import load_body
-from nova_image_shim.fakecloud.image.schema import PROPERTIES, require_valid
+from nova_image_shim.fakecloud.image.bodies import PROPERTIES, load_body, require_valid
 from nova_image_shim.web.current import make_context
 
 READ_ONLY = """

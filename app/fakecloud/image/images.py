@@ -16,7 +16,7 @@ from nova_image_shim.adapters.memory.service import require_storable
 from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.image import access
-from nova_image_shim.fakecloud.image.bodies import load_body
+from nova_image_shim.fakecloud.image.bodies import PROPERTIES, SCHEMAS, load_body, require_valid
 from nova_image_shim.fakecloud.image.changes import (
     READ_ONLY,
     apply_changes,
@@ -24,7 +24,6 @@ from nova_image_shim.fakecloud.image.changes import (
     read_changes,
     require_within_limits,
 )
-from nova_image_shim.fakecloud.image.schema import PROPERTIES, SCHEMAS, require_valid
 from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.web.current import compute_base, make_context
 from nova_image_shim.web.responses import json_response
@@ -93,12 +92,7 @@ def update(image_id: str) -> Response:
 def delete(image_id: str) -> Response:
     """Delete an image and its data: 204; 403 if it is protected or another project's; 404."""
     access.require("delete_image", access.find(image_id, "Failed to find image {} to delete"))
-
-    def check(stored: StoredImage) -> None:
-        if stored.image["protected"]:
-            raise access.forbidden(f"Image {image_id} is protected and cannot be deleted.")
-
-    access.store().remove(image_id, check)
+    current_cloud().image_service.delete(make_context(), image_id)
     return access.done()
 
 

@@ -12,8 +12,7 @@ from webob import exc
 from nova_image_shim.adapters.memory.policy import is_admin, is_owner
 from nova_image_shim.adapters.memory.store import Member, StoredImage
 from nova_image_shim.fakecloud.image import access
-from nova_image_shim.fakecloud.image.bodies import load_value
-from nova_image_shim.fakecloud.image.schema import MEMBER_STATUSES
+from nova_image_shim.fakecloud.image.bodies import MEMBER_STATUSES, load_value
 from nova_image_shim.web.current import make_context
 from nova_image_shim.web.responses import json_response
 

@@ -4,8 +4,11 @@ Source: glance at 33.0.0, glance/api/versions.py and glance/common/wsgi.py.
 """
 
 import logging
+from functools import partial
+from importlib import resources
 from typing import Any, cast
 
+import yaml
 from flask import Blueprint, Response, current_app, request
 from webob import exc
 from werkzeug.http import HTTP_STATUS_CODES
@@ -13,14 +16,16 @@ from werkzeug.http import HTTP_STATUS_CODES
 from nova_image_shim.adapters.image_port import (
     ImageBadRequest,
     ImageConflict,
+    ImageNotAuthorized,
     ImageQuotaExceeded,
     ImageServiceError,
     MarkerNotFound,
 )
+from nova_image_shim.adapters.memory.policy import is_admin
 from nova_image_shim.auth.caller import Unauthenticated
-from nova_image_shim.fakecloud.image import access, data, images, members, unserved
+from nova_image_shim.fakecloud.image import access, data, images, members
 from nova_image_shim.fakecloud.image.bodies import has_body, load_body
-from nova_image_shim.web.current import compute_base, set_caller, www_authenticate_uri
+from nova_image_shim.web.current import compute_base, make_context, set_caller, www_authenticate_uri
 from nova_image_shim.web.responses import json_response
 
 VERSIONS = ("2.15", "2.9", "2.17", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
@@ -30,10 +35,19 @@ _log = logging.getLogger(__name__)
 
 versions = Blueprint("glance_versions", __name__, url_prefix="/image")
 blueprint = Blueprint("glance_v2", __name__)
-for _part in (images, members, data, unserved):
-    blueprint.register_blueprint(_part.blueprint)
+unserved = Blueprint("unserved", __name__)
+for _part in (images.blueprint, members.blueprint, data.blueprint, unserved):
+    blueprint.register_blueprint(_part)
 
-_STATUSES = {ImageBadRequest: 400, MarkerNotFound: 400, ImageConflict: 409, ImageQuotaExceeded: 413}
+_UNSERVED = resources.files(__package__).joinpath("unserved.yaml")
+_MISSING = exc.HTTPNotFound.explanation
+_STATUSES = {
+    ImageBadRequest: 400,
+    MarkerNotFound: 400,
+    ImageNotAuthorized: 403,
+    ImageConflict: 409,
+    ImageQuotaExceeded: 413,
+}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _WITHOUT_BODY = set(
     "show delete change_tag download act list_members show_member delete_member list_tasks".split()
@@ -108,6 +122,34 @@ def _versions() -> dict[str, Any]:
             for number in VERSIONS
         ]
     }
+
+
+def _unserved(row: dict[str, Any], **arguments: str) -> Response:
+    if "image_id" in arguments:
+        access.find(arguments["image_id"], _MISSING)
+    if "admin" in row and not is_admin(make_context()):
+        raise access.not_authorized(row["admin"])
+    if "body" in row:
+        return json_response(row["body"])
+    raise exc.HTTPNotFound(explanation=row.get("text", _MISSING).format(**arguments))
+
+
+for _row in yaml.safe_load(_UNSERVED.read_text(encoding="utf-8")):
+    _method, _path = _row["call"].split()
+    _view, _name = partial(_unserved, _row), _row["call"].replace(".", "")
+    unserved.add_url_rule(_path, _name, _view, methods=[_method])
+
+
+@unserved.post("/images/<_id>/import")
+def import_image(_id: str) -> Response:
+    """Refuse an import: 400, since no method is enabled."""
+    body: Any = load_body()
+    for name in ("method", "name"):
+        if not isinstance(body, dict) or name not in body:
+            text = f"Import request requires a '{name}' field."
+            raise exc.HTTPBadRequest(explanation=text)
+        body = body[name]
+    raise exc.HTTPBadRequest(explanation=f"Unknown import method name '{body}'.")
 
 
 def glance_error(status: int, message: str | None = None) -> Response:
