@@ -3,7 +3,7 @@
 Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2, its extensions, and views/flavors.py.
 """
 
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -41,11 +41,14 @@ def _data() -> dict[str, Any]:
     return data
 
 
-@blueprint.get("/<any(extensions, limits, servers):what>")
-@blueprint.get("/<any(servers):what>/detail")
-def show(what: str) -> Response:
+def _show(what: str) -> Response:
     """Show the extensions that show in answers, the quota with nothing used, or no servers: 200."""
     return answer(to_json({what: _data()[what]}))
+
+
+for _path in ("extensions", "limits", "servers", "servers/detail"):
+    _view = partial(_show, _path.removesuffix("/detail"))
+    blueprint.add_url_rule(f"/{_path}", _path, _view)
 
 
 @blueprint.get("/flavors")

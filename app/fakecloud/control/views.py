@@ -102,13 +102,6 @@ def load_images() -> ResponseReturnValue:
     return "", 204
 
 
-@blueprint.post("/images")
-def add_image() -> ResponseReturnValue:
-    """Add an image: 201, the image, `Location`; 409 if the id exists."""
-    image = current_cloud().add_image(_body())
-    return _created(image, f"images/{image['id']}")
-
-
 @blueprint.get("/images/<image_id>/data")
 def show_data(image_id: str) -> ResponseReturnValue:
     """Return the data of an image: 200, nothing if it has none; or 404."""
@@ -144,11 +137,13 @@ def list_requests() -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/rules")
-def add_rule() -> ResponseReturnValue:
-    """Add a fault rule: 201, the rule with its `id`, `Location`."""
-    rule = current_cloud().add_rule(_body())
-    return _created(rule, f"rules/{rule['id']}")
+@blueprint.post("/images", endpoint="add_image")
+@blueprint.post("/rules", endpoint="add_rule")
+def add() -> ResponseReturnValue:
+    """Add an image or a fault rule: 201, it with its `id`, `Location`; 409 if the id exists."""
+    item = getattr(current_cloud(), str(request.endpoint).rpartition(".")[2])(_body())
+    location = f"{request.script_root}{request.path}/{item['id']}"
+    return json_response(item, 201, {"Location": location})
 
 
 @blueprint.post("/clock")
@@ -163,10 +158,6 @@ def change_tokens() -> ResponseReturnValue:
     """Set how long new tokens last, `{"token_seconds": N}`: 200, the same."""
     current_cloud().set_token_seconds(load_object(_TOKENS, _body())["token_seconds"])
     return _show("tokens")
-
-
-def _created(item: dict[str, Any], path: str) -> ResponseReturnValue:
-    return json_response(item, 201, {"Location": f"{request.script_root}/{path}"})
 
 
 def _page() -> str:

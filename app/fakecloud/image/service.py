@@ -13,14 +13,7 @@ from flask import Blueprint, Response, current_app, request
 from webob import exc
 from werkzeug.http import HTTP_STATUS_CODES
 
-from nova_image_shim.adapters.image_port import (
-    ImageBadRequest,
-    ImageConflict,
-    ImageNotAuthorized,
-    ImageQuotaExceeded,
-    ImageServiceError,
-    MarkerNotFound,
-)
+from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.memory.policy import is_admin
 from nova_image_shim.auth.caller import Unauthenticated
 from nova_image_shim.fakecloud.image import access, data, images, members
@@ -42,11 +35,11 @@ for _part in (images.blueprint, members.blueprint, data.blueprint, unserved):
 _UNSERVED = resources.files(__package__).joinpath("unserved.yaml")
 _MISSING = exc.HTTPNotFound.explanation
 _STATUSES = {
-    ImageBadRequest: 400,
-    MarkerNotFound: 400,
-    ImageNotAuthorized: 403,
-    ImageConflict: 409,
-    ImageQuotaExceeded: 413,
+    port.ImageBadRequest: 400,
+    port.MarkerNotFound: 400,
+    port.ImageNotAuthorized: 403,
+    port.ImageConflict: 409,
+    port.ImageQuotaExceeded: 413,
 }
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _WITHOUT_BODY = set(
@@ -168,7 +161,7 @@ def render(error: Any) -> Response:
     return cast("Response", Response.from_app(error, request.environ))
 
 
-@blueprint.errorhandler(ImageServiceError)
-def port_error(error: ImageServiceError) -> Response:
+@blueprint.errorhandler(port.ImageServiceError)
+def port_error(error: port.ImageServiceError) -> Response:
     """Render a refusal of the store, 404 for an image that has just been deleted."""
     return glance_error(_STATUSES.get(type(error), 404), error.text)
