@@ -4,6 +4,7 @@ import gc
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,6 +99,12 @@ def load_document(path: Path | None = None) -> Document:
         raise ImageFileError(f"{name}: {where}{error.problem}") from error
     except _YAML_ERRORS as error:
         raise ImageFileError(f"{name}: {error}") from error
+
+
+@cache
+def load_data(package: str, name: str) -> Any:
+    """Return the content of a YAML file beside the modules of a package."""
+    return yaml.safe_load(resources.files(package).joinpath(name).read_text(encoding="utf-8"))
 
 
 def _read(path: Path | None) -> str:

@@ -18,7 +18,7 @@ from nova_image_shim.fakecloud.document import (
     load_document,
     load_items,
 )
-from nova_image_shim.fakecloud.image_file import complete_images, load_images
+from nova_image_shim.fakecloud.image_file import complete_images
 
 TOKEN_SECONDS = 3600
 _UNIQUE = ("id", "name")
@@ -90,7 +90,7 @@ class Seed:
     """What a cloud begins with.
 
     Args:
-        images: complete Glance v2 images with `members`, as `image_file.load_images` returns them.
+        images: complete Glance v2 images with `members`, as `complete_images` returns them.
         projects, users: everyone who can log in.
         token_seconds: the lifetime of a new token.
     """
@@ -169,8 +169,10 @@ class _Seed(Schema):
 def load_seed(path: Path | None = None) -> Seed:
     """Return the seed in a file, by default the one in this package.
 
-    The file holds a list of images, or an object with any of `images`, `projects`, `users` and
-    `token_seconds`.
+    The file holds a list of Glance v2 images, or an object with any of `images`, as in Glance's own
+    response, `projects`, `users` and `token_seconds`. An image needs only an `id`. `members` maps
+    the ids of the projects that an image is shared with to `pending`, `accepted` or `rejected`. An
+    image without owner and visibility is public.
 
     Raises:
         ImageFileError: the file cannot be used; the text names the item and the reason.
@@ -189,8 +191,10 @@ def to_seed(document: Document) -> Seed:
         if "users" in found:
             loaded = load_items("user", found["users"], _User(projects), _UNIQUE)
             users = tuple(User(**user) for user in loaded)
+        if "images" not in found:
+            found["images"] = load_document().content
         return Seed(
-            images=complete_images(found["images"]) if "images" in found else load_images(),
+            images=complete_images(found["images"]),
             projects=projects,
             users=_default_users(projects) if users is None else users,
             token_seconds=found.get("token_seconds", TOKEN_SECONDS),

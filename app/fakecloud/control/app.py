@@ -12,7 +12,7 @@ after a preflight request.
 from collections.abc import Collection, Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import default_exceptions
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -68,7 +68,9 @@ def create_control_app(cloud: FakeCloud, bind: str, hosts: Collection[str] = ())
 
     @app.before_request
     def admit() -> None:
-        require_own_page(request, bind, hosts)
+        require_own_host(request.headers.get("Host", ""), bind, hosts, "the control plane")
+        _require_own_origin()
+        _require_json()
 
     @app.after_request
     def harden(response: Response) -> Response:
@@ -81,18 +83,7 @@ def create_control_app(cloud: FakeCloud, bind: str, hosts: Collection[str] = ())
     return app
 
 
-def require_own_page(request: Request, bind: str, hosts: Collection[str]) -> None:
-    """Refuse what a page of another site could send.
-
-    Raises:
-        HTTPError: 403 for a foreign host or origin, 415 for the content type of a form.
-    """
-    require_own_host(request.headers.get("Host", ""), bind, hosts, "the control plane")
-    _require_own_origin(request)
-    _require_json(request)
-
-
-def _require_own_origin(request: Request) -> None:
+def _require_own_origin() -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"{request.scheme}://{request.headers['Host']}":
         raise HTTPError(
@@ -100,7 +91,7 @@ def _require_own_origin(request: Request) -> None:
         )
 
 
-def _require_json(request: Request) -> None:
+def _require_json() -> None:
     """Refuse a body, or a method that has one, of another type than JSON: a form could send it."""
     has_body = request.method in _WITH_BODY or request.content_length
     if has_body and request.mimetype != "application/json":

@@ -3,11 +3,10 @@
 import codecs
 from collections.abc import Callable
 from functools import partial
-from importlib import metadata, resources
+from importlib import metadata
 from typing import Any
 
 import orjson
-import yaml
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema, fields
@@ -18,6 +17,7 @@ from nova_image_shim.adapters.memory.data import ImageData
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS
 from nova_image_shim.fakecloud.control.rules import Number, load_object
+from nova_image_shim.fakecloud.document import load_data
 from nova_image_shim.fakecloud.image_file import STATUSES, VISIBILITIES
 from nova_image_shim.fakecloud.welcome import first_commands, usual_login
 from nova_image_shim.translation.ascii_json import JSON
@@ -90,8 +90,7 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/openapi.json")
 def show_document() -> ResponseReturnValue:
     """Show the OpenAPI 3.1 document of the control plane: 200."""
-    text = resources.files(__package__).joinpath("openapi.yaml").read_text(encoding="utf-8")
-    return json_response(yaml.safe_load(text))
+    return json_response(load_data(__package__, "openapi.yaml"))
 
 
 @blueprint.put("/images")
@@ -171,7 +170,7 @@ def _page() -> str:
         requests=current_cloud().requests(limit=_PAGE_REQUESTS)[::-1],
         rules=current_cloud().rules(),
         clock=_QUERIES["clock"][1](current_cloud()),
-        tokens=current_cloud().identity.fixed_tokens,
+        tokens=current_cloud().identity.fixed,
         commands="\n".join(first_commands(current_cloud().seed, _base())).strip(),
         version=metadata.version("nova-image-shim"),
         root=request.script_root,

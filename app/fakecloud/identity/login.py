@@ -195,8 +195,7 @@ def _issued(token: Token) -> port.IssuedToken:
 def _who_v2(login: port.Login) -> tuple[User, Token | None]:
     """Return the user, and the token that was used to log in, if any."""
     if login.method == port.TOKEN:
-        parent = identity().require(login.secret)
-        return parent.user, parent
+        return _by_token({"id": login.secret})
     named = login.user or Named()
     if login.method == port.PASSWORD:
         return identity().log_in(named, login.secret), None

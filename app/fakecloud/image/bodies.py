@@ -4,18 +4,16 @@ Source: glance at 33.0.0, glance/common/wsgi.py, JSONRequestDeserializer.
 """
 
 import json
-from importlib import resources
 from typing import Any
 
-import yaml
 from flask import request
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from nova_image_shim.fakecloud.document import load_data
 from nova_image_shim.fakecloud.image.access import bad_request
 
-_FILE = resources.files(__package__).joinpath("schemas.yaml")
-SCHEMAS: dict[str, dict[str, Any]] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+SCHEMAS: dict[str, dict[str, Any]] = load_data(__package__, "schemas.yaml")
 IMAGE = SCHEMAS["image"]
 MEMBER_STATUSES = SCHEMAS["member"]["properties"]["status"]["enum"]
 

@@ -5,10 +5,8 @@ Source: glance at 33.0.0, glance/api/versions.py and glance/common/wsgi.py.
 
 import logging
 from functools import partial
-from importlib import resources
 from typing import Any, cast
 
-import yaml
 from flask import Blueprint, Response, current_app, request
 from webob import exc
 from werkzeug.http import HTTP_STATUS_CODES
@@ -16,6 +14,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.memory.policy import is_admin
 from nova_image_shim.auth.caller import Unauthenticated
+from nova_image_shim.fakecloud.document import load_data
 from nova_image_shim.fakecloud.image import access, data, images, members
 from nova_image_shim.fakecloud.image.bodies import has_body, load_body
 from nova_image_shim.web.current import compute_base, make_context, set_caller, www_authenticate_uri
@@ -32,7 +31,6 @@ unserved = Blueprint("unserved", __name__)
 for _part in (images.blueprint, members.blueprint, data.blueprint, unserved):
     blueprint.register_blueprint(_part)
 
-_UNSERVED = resources.files(__package__).joinpath("unserved.yaml")
 _MISSING = exc.HTTPNotFound.explanation
 _STATUSES = {
     port.ImageBadRequest: 400,
@@ -127,7 +125,7 @@ def _unserved(row: dict[str, Any], **arguments: str) -> Response:
     raise exc.HTTPNotFound(explanation=row.get("text", _MISSING).format(**arguments))
 
 
-for _row in yaml.safe_load(_UNSERVED.read_text(encoding="utf-8")):
+for _row in load_data(__package__, "unserved.yaml"):
     _method, _path = _row["call"].split()
     _view, _name = partial(_unserved, _row), _row["call"].replace(".", "")
     unserved.add_url_rule(_path, _name, _view, methods=[_method])
