@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_RENDERERS = {
-    **dict.fromkeys((*PATHS, "v3"), keystone_error),
-    "image": glance_v2.glance_error,
-}
+_RENDERERS = {**dict.fromkeys((*PATHS, "v3"), keystone_error), "image": glance_v2.glance_error}
 
 
 def create_seeded_app(settings: Settings, seed: Seed, metrics: "Metrics | None" = None) -> Flask:

@@ -39,22 +39,18 @@ def _show(what: str) -> Response:
     return answer(to_json({what: _DATA[what]}))
 
 
-for _path in ("extensions", "limits", "servers", "servers/detail"):
-    _view = partial(_show, _path.removesuffix("/detail"))
-    blueprint.add_url_rule(f"/{_path}", _path, _view)
+for _name in ("extensions", "limits", "servers"):
+    blueprint.add_url_rule(f"/{_name}", _name, partial(_show, _name))
+blueprint.add_url_rule("/servers/detail", "servers")
 
 
 @blueprint.get("/flavors")
+@blueprint.get("/flavors/detail", endpoint="flavors_detail")
 def flavors() -> Response:
-    """List flavors, brief: 200 `{"flavors": [{"id", "name", "links"}]}`; 400 for a bad marker."""
-    brief = [{key: flavor[key] for key in _BRIEF} for flavor in _page()]
-    return answer(to_json({"flavors": brief}))
-
-
-@blueprint.get("/flavors/detail")
-def flavors_detail() -> Response:
-    """List flavors, full: 200 `{"flavors": [...]}`; 400 for a bad marker."""
-    return answer(to_json({"flavors": _page()}))
+    """List flavors: 200 `{"flavors": [{"id", "name", "links", ...}]}`; 400 for a bad marker."""
+    is_brief = request.path.endswith("/flavors")
+    shown = [{key: flavor[key] for key in _BRIEF if is_brief} or flavor for flavor in _page()]
+    return answer(to_json({"flavors": shown}))
 
 
 @blueprint.get("/flavors/<flavor_id>")

@@ -68,44 +68,6 @@ def _id_of(name: str) -> str:
     return name if is_usable else stable_id("name", name)
 
 
-def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
-    """Return a user for each project, with its name as name and password."""
-    return tuple(
-        User(
-            _id_of(project.name),
-            project.name,
-            password=project.name,
-            api_key=project.name,
-            roles={project.id: ("admin" if project.name == "admin" else "member",)},
-        )
-        for project in projects
-    )
-
-
-_DEFAULT_PROJECTS = tuple(Project(name, name) for name in ("demo", "alt", "admin"))
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """What a cloud begins with.
-
-    Args:
-        images: complete Glance v2 images with `members`, as `complete_images` returns them.
-        projects, users: everyone who can log in.
-        token_seconds: the lifetime of a new token.
-    """
-
-    images: Sequence[Mapping[str, Any]] = ()
-    projects: tuple[Project, ...] = _DEFAULT_PROJECTS
-    users: tuple[User, ...] = _default_users(_DEFAULT_PROJECTS)
-    token_seconds: int = TOKEN_SECONDS
-
-    def projects_of(self, user: User) -> list[Project]:
-        """Return the projects in which a user has a role, in the order of its roles."""
-        known = {project.id: project for project in self.projects}
-        return [known[project_id] for project_id, names in user.roles.items() if names]
-
-
 class _Project(Schema):
     """A project; its id is its name where a path can have it, unless it has another."""
 
@@ -152,6 +114,37 @@ class _User(Schema):
         roles = {self._project_ids[key]: tuple(names) for key, names in user["roles"].items()}
         usual = {"id": _id_of(user["name"]), "password": password, "api_key": password}
         return {**usual, **user, "roles": roles}
+
+
+def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
+    """Return a user for each project, with its name as name and password."""
+    roles = {project: "admin" if project.name == "admin" else "member" for project in projects}
+    given = [{"name": each.name, "roles": {each.id: [role]}} for each, role in roles.items()]
+    return tuple(User(**user) for user in _User(projects).load(given, many=True))
+
+
+_DEFAULT_PROJECTS = tuple(Project(name, name) for name in ("demo", "alt", "admin"))
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What a cloud begins with.
+
+    Args:
+        images: complete Glance v2 images with `members`, as `complete_images` returns them.
+        projects, users: everyone who can log in.
+        token_seconds: the lifetime of a new token.
+    """
+
+    images: Sequence[Mapping[str, Any]] = ()
+    projects: tuple[Project, ...] = _DEFAULT_PROJECTS
+    users: tuple[User, ...] = _default_users(_DEFAULT_PROJECTS)
+    token_seconds: int = TOKEN_SECONDS
+
+    def projects_of(self, user: User) -> list[Project]:
+        """Return the projects in which a user has a role, in the order of its roles."""
+        known = {project.id: project for project in self.projects}
+        return [known[project_id] for project_id, names in user.roles.items() if names]
 
 
 class _Seed(Schema):

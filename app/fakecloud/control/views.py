@@ -46,15 +46,15 @@ _COMMANDS = {
 }
 # Calls that only show something of the cloud: 200, or its error.
 _QUERIES: dict[str, tuple[str, Callable[..., object]]] = {
-    "images": ("/images", lambda cloud: {"images": cloud.images()}),
-    "image": ("/images/<image_id>", lambda cloud, image_id: cloud.image(image_id)),
-    "rules": ("/rules", lambda cloud: {"rules": cloud.rules()}),
-    "rule": ("/rules/<int:number>", lambda cloud, number: cloud.rule(number)),
-    "clock": (
+    "list_images": ("/images", lambda cloud: {"images": cloud.images()}),
+    "show_image": ("/images/<image_id>", lambda cloud, image_id: cloud.image(image_id)),
+    "list_rules": ("/rules", lambda cloud: {"rules": cloud.rules()}),
+    "show_rule": ("/rules/<int:number>", lambda cloud, number: cloud.rule(number)),
+    "show_clock": (
         "/clock",
         lambda cloud: {"now": cloud.now(), "ahead_seconds": cloud.ahead_seconds},
     ),
-    "tokens": ("/tokens", lambda cloud: {"token_seconds": cloud.token_seconds}),
+    "show_tokens": ("/tokens", lambda cloud: {"token_seconds": cloud.token_seconds}),
 }
 _ADVANCE = Number(required=True, validate=Range(0, 10**12))
 _SECONDS = fields.Integer(strict=True, required=True, validate=Range(1, 10**9))
@@ -149,14 +149,14 @@ def add() -> ResponseReturnValue:
 def advance_clock() -> ResponseReturnValue:
     """Move the clock forward by `{"advance_seconds": N}`: 200, the clock."""
     current_cloud().advance_clock(load_object(_CLOCK, _body())["advance_seconds"])
-    return _show("clock")
+    return _show("show_clock")
 
 
 @blueprint.put("/tokens")
 def change_tokens() -> ResponseReturnValue:
     """Set how long new tokens last, `{"token_seconds": N}`: 200, the same."""
     current_cloud().set_token_seconds(load_object(_TOKENS, _body())["token_seconds"])
-    return _show("tokens")
+    return _show("show_tokens")
 
 
 def _page() -> str:
@@ -169,7 +169,7 @@ def _page() -> str:
         image_choices=_IMAGE_CHOICES,
         requests=current_cloud().requests(limit=_PAGE_REQUESTS)[::-1],
         rules=current_cloud().rules(),
-        clock=_QUERIES["clock"][1](current_cloud()),
+        clock=_QUERIES["show_clock"][1](current_cloud()),
         tokens=current_cloud().identity.fixed,
         commands="\n".join(first_commands(current_cloud().seed, _base())).strip(),
         version=metadata.version("nova-image-shim"),

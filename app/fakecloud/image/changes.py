@@ -14,7 +14,6 @@ from nova_image_shim.adapters.memory.policy import is_admin, is_visible
 from nova_image_shim.adapters.memory.service import require_storable
 from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.image import access
-from nova_image_shim.fakecloud.image.bodies import PROPERTIES, load_body, require_valid
 from nova_image_shim.web.current import make_context
 
 READ_ONLY = """
@@ -49,7 +48,7 @@ def read_changes() -> list[Change]:
         allowed = ", ".join(_TYPES)
         detail = f"Image PATCH expects Content-Type one of: {allowed}"
         raise exc.HTTPUnsupportedMediaType(detail, headers={"Accept-Patch": allowed})
-    body = load_body()
+    body = access.load_body()
     if not isinstance(body, list):
         raise access.bad_request("Request body must be a JSON array of operation objects.")
     return [_read(change) for change in body]
@@ -70,7 +69,7 @@ def _read(raw: Any) -> Change:
     if is_reserved(name):
         raise access.forbidden(f"Attribute '{name}' is reserved.")
     if operation != "remove":
-        require_valid({name: [raw["value"]] if rest else raw["value"]})
+        access.require_valid({name: [raw["value"]] if rest else raw["value"]})
     return Change(operation, name, raw.get("value"), is_draft_4)
 
 
@@ -137,9 +136,9 @@ def _require_allowed(change: Change, stored: StoredImage, image: dict[str, Any])
     if name == "visibility":
         access.require_visibility(value, stored)
     access.require("modify_image", stored)
-    if operation == "remove" and name in PROPERTIES:
+    if operation == "remove" and name in access.PROPERTIES:
         raise exc.HTTPForbidden(f"Property {name} may not be removed.")
-    is_known = name in PROPERTIES or name in image
+    is_known = name in access.PROPERTIES or name in image
     if operation != "add" and not is_known:
         raise exc.HTTPConflict(f"Property {name} does not exist.")
     if operation == "add" and is_known and is_draft_4:
@@ -176,7 +175,9 @@ def require_within_limits(image: dict[str, Any], *, has_new: bool = True) -> Non
             raise access.bad_request(text)
     access.require_quota("tags", len(image["tags"]))
     if has_new:
-        access.require_quota("properties", len(image.keys() - PROPERTIES.keys() - {"locations"}))
+        access.require_quota(
+            "properties", len(image.keys() - access.PROPERTIES.keys() - {"locations"})
+        )
     for name, number in numbers.items():
         if number > _LARGEST:
             raise access.bad_request(f"'{name}' value out of range, must not exceed {_LARGEST}.")

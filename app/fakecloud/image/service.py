@@ -16,7 +16,6 @@ from nova_image_shim.adapters.memory.policy import is_admin
 from nova_image_shim.auth.caller import Unauthenticated
 from nova_image_shim.fakecloud.document import load_data
 from nova_image_shim.fakecloud.image import access, data, images, members
-from nova_image_shim.fakecloud.image.bodies import has_body, load_body
 from nova_image_shim.web.current import compute_base, make_context, set_caller, www_authenticate_uri
 from nova_image_shim.web.responses import json_response
 
@@ -49,15 +48,18 @@ _WITHOUT_BODY = set(
 @versions.get("/")
 @versions.get("/v2")
 @versions.get("/v2/")
-def choices() -> Response:
-    """List the versions to choose from: 300 `{"versions": [...]}`."""
-    return json_response(_versions(), 300)
+def choices(status: int = 300) -> Response:
+    """List the versions to choose from: 300 `{"versions": [...]}`, at `/versions` 200."""
+    links = [{"rel": "self", "href": f"{compute_base()}/image/v2/"}]
+    statuses = {"2.17": "CURRENT"}
+    found = [
+        {"id": f"v{number}", "status": statuses.get(number, "SUPPORTED"), "links": links}
+        for number in VERSIONS
+    ]
+    return json_response({"versions": found}, status)
 
 
-@versions.get("/versions")
-def list_versions() -> Response:
-    """List the versions: 200, the same."""
-    return json_response(_versions())
+versions.add_url_rule("/versions", "list_versions", partial(choices, 200))
 
 
 def authenticate() -> None:
@@ -74,7 +76,7 @@ def authenticate() -> None:
 def begin() -> None:
     """Refuse a call without a token, and a body where there must be none."""
     authenticate()
-    if str(request.endpoint).rpartition(".")[2] in _WITHOUT_BODY and has_body():
+    if str(request.endpoint).rpartition(".")[2] in _WITHOUT_BODY and access.has_body():
         raise access.bad_request("A body is not expected with this request.")
     if request.method == "HEAD":
         raise _method_not_allowed()
@@ -93,8 +95,8 @@ def answer_unknown() -> Response | None:
 
 
 def _method_not_allowed() -> exc.HTTPMethodNotAllowed:
-    if has_body():
-        load_body()  # Glance reads it first
+    if access.has_body():
+        access.load_body()  # Glance reads it first
     return exc.HTTPMethodNotAllowed(headers={"Allow": ", ".join(_allowed_methods())})
 
 
@@ -102,17 +104,6 @@ def _allowed_methods() -> list[str]:
     """Return the methods of the path, without HEAD, which Glance does not know."""
     adapter = current_app.create_url_adapter(request)
     return [method for method in _METHODS if adapter and method in adapter.allowed_methods()]
-
-
-def _versions() -> dict[str, Any]:
-    links = [{"rel": "self", "href": f"{compute_base()}/image/v2/"}]
-    statuses = {"2.17": "CURRENT"}
-    return {
-        "versions": [
-            {"id": f"v{number}", "status": statuses.get(number, "SUPPORTED"), "links": links}
-            for number in VERSIONS
-        ]
-    }
 
 
 def _unserved(row: dict[str, Any], **arguments: str) -> Response:
@@ -134,7 +125,7 @@ for _row in load_data(__package__, "unserved.yaml"):
 @unserved.post("/images/<_id>/import")
 def import_image(_id: str) -> Response:
     """Refuse an import: 400, since no method is enabled."""
-    body: Any = load_body()
+    body: Any = access.load_body()
     for name in ("method", "name"):
         if not isinstance(body, dict) or name not in body:
             text = f"Import request requires a '{name}' field."
