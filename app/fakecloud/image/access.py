@@ -20,7 +20,7 @@ from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.document import load_data
 from nova_image_shim.web.current import make_context
 
-# They check requests, and describe images to clients.
+# The schemas check requests, and describe images to clients.
 SCHEMAS: dict[str, dict[str, Any]] = load_data(__package__, "schemas.yaml")
 MEMBER_STATUSES = SCHEMAS["member"]["properties"]["status"]["enum"]
 
