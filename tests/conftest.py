@@ -15,6 +15,7 @@ from support.figures import (
     pytest_testnodedown,
     tell,
 )
+from support.images import load_images
 from support.live import glance_environ, shim
 
 from nova_image_shim import create_app
@@ -22,7 +23,6 @@ from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
-from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.fakecloud.seed import Seed, load_seed
 from nova_image_shim.settings import Settings
 

@@ -15,13 +15,7 @@ from typing import Any
 
 import iso8601
 
-from nova_image_shim.adapters.image_port import (
-    Context,
-    Image,
-    ImageBadRequest,
-    MarkerNotFound,
-    Page,
-)
+from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.memory.policy import is_listed, is_visible
 from nova_image_shim.adapters.memory.store import StoredImage
 
@@ -47,8 +41,8 @@ _OPERATORS = {
 
 
 def find_page(
-    context: Context, images: Mapping[str, StoredImage], pairs: Iterable[tuple[str, str]]
-) -> Page:
+    context: port.Context, images: Mapping[str, StoredImage], pairs: Iterable[tuple[str, str]]
+) -> port.Page:
     """Return the page of the caller's list that a request's parameters describe.
 
     Raises:
@@ -61,14 +55,14 @@ def find_page(
     status = _take(given, "member_status")
     member_status = "accepted" if status is None else status
     if member_status not in _MEMBER_STATUSES:
-        raise ImageBadRequest(f"Invalid status: {member_status}")
+        raise port.ImageBadRequest(f"Invalid status: {member_status}")
     tests = [_tag("tag", tag) for tag in _take_all(given, "tag")]
     order = _order(given)
     filters = {"os_hidden": "false", **dict(given)}
     filters.pop("deleted", None)  # which Glance ignores
     tests += [_TESTS.get(name, _equal)(name, value) for name, value in filters.items()]
     if marker is not None and not (marker in images and is_visible(context, images[marker])):
-        raise MarkerNotFound(marker)
+        raise port.MarkerNotFound(marker)
     found = [
         stored.image
         for stored in images.values()
@@ -100,17 +94,17 @@ def _limit(value: str | None) -> int:
     try:
         limit = _DEFAULT_LIMIT if value is None else int(value)
     except ValueError as error:
-        raise ImageBadRequest("limit param must be an integer") from error
+        raise port.ImageBadRequest("limit param must be an integer") from error
     if limit < 0:
-        raise ImageBadRequest("limit param must be positive")
+        raise port.ImageBadRequest("limit param must be positive")
     return min(limit, MAX_LIMIT)
 
 
-def _cut(images: list[Image], marker: str | None, limit: int) -> Page:
+def _cut(images: list[port.Image], marker: str | None, limit: int) -> port.Page:
     start = [image["id"] for image in images].index(marker) + 1 if marker else 0
     page = images[start : start + limit]
     is_full = 0 < limit == len(page)
-    return Page(page, page[-1]["id"] if is_full else None)
+    return port.Page(page, page[-1]["id"] if is_full else None)
 
 
 def _order(pairs: list[tuple[str, str]]) -> list[tuple[bool, list[str]]]:
@@ -119,10 +113,10 @@ def _order(pairs: list[tuple[str, str]]) -> list[tuple[bool, list[str]]]:
     if sort is None:
         keys, directions = _take_all(pairs, "sort_key"), _take_all(pairs, "sort_dir")
         if len(directions) > 1 and len(directions) != len(keys):
-            raise ImageBadRequest("Number of sort dirs does not match the number of sort keys")
+            raise port.ImageBadRequest("Number of sort dirs does not match the number of sort keys")
     else:
         if not {"sort_key", "sort_dir"}.isdisjoint(dict(pairs)):
-            raise ImageBadRequest("Old and new sorting syntax cannot be combined")
+            raise port.ImageBadRequest("Old and new sorting syntax cannot be combined")
         items = [item.partition(":") for item in sort.split(",")]
         keys, directions = [item[0] for item in items], [item[2] or "desc" for item in items]
     keys, directions = keys or ["created_at"], directions or ["desc"]
@@ -139,15 +133,15 @@ def _sort_pair(key: str, direction: str) -> tuple[str, bool]:
     key, direction = key.strip(), direction.strip()
     if key not in _SORT_KEYS:
         allowed = ", ".join(_SORT_KEYS)
-        raise ImageBadRequest(
+        raise port.ImageBadRequest(
             f"Invalid sort key: {key}. It must be one of the following: {allowed}."
         )
     if direction not in {"asc", "desc"}:
-        raise ImageBadRequest(f"Invalid sort direction: {direction}")
+        raise port.ImageBadRequest(f"Invalid sort direction: {direction}")
     return key, direction == "desc"
 
 
-def _sort_values(keys: Sequence[str], image: Image) -> list[tuple[bool, Any]]:
+def _sort_values(keys: Sequence[str], image: port.Image) -> list[tuple[bool, Any]]:
     """Return what to compare by; null comes before every value."""
     return [(value is not None, value) for value in map(image.get, keys)]
 
@@ -170,7 +164,7 @@ def _split_operator(value: str) -> tuple[str, str]:
 def _any_of(name: str, value: str) -> Test:
     word, operand = _split_operator(value)
     if word not in {"eq", "in"}:
-        raise ImageBadRequest(f"Unable to filter by unknown operator '{word}'.")
+        raise port.ImageBadRequest(f"Unable to filter by unknown operator '{word}'.")
     allowed = _items(operand) if word == "in" else [operand]
     return lambda image: image.get(name) in allowed
 
@@ -187,10 +181,10 @@ def _items(value: str) -> list[str]:
         if beside not in {"", ","}:
             where = "after closing" if is_open else "before opening"
             text = f"There is no comma {where} quotation mark."
-            raise ImageBadRequest(f"Invalid filter value {value}. {text}")
+            raise port.ImageBadRequest(f"Invalid filter value {value}. {text}")
         is_open = not is_open
     if is_open:
-        raise ImageBadRequest(f"Invalid filter value {value}. The quote is not closed.")
+        raise port.ImageBadRequest(f"Invalid filter value {value}. The quote is not closed.")
     return [quoted or bare for quoted, bare in _ITEM.findall(value)]
 
 
@@ -198,19 +192,19 @@ def _flag(name: str, value: str) -> Test:
     word = value.lower() if name == "os_hidden" else value
     if word not in {"true", "false"}:
         allowed = "Valid values are 'true' or 'false'."
-        raise ImageBadRequest(f"Invalid value '{word}' for '{name}' filter. {allowed}")
+        raise port.ImageBadRequest(f"Invalid value '{word}' for '{name}' filter. {allowed}")
     return lambda image: image[name] == (word == "true")
 
 
 def _changes_since(_name: str, value: str) -> Test:
     if value:
-        raise ImageBadRequest('The "changes-since" filter is no longer available on v2.')
+        raise port.ImageBadRequest('The "changes-since" filter is no longer available on v2.')
     return lambda _image: True
 
 
 def _visibility(_name: str, value: str) -> Test:
     if value and value not in {"community", "public", "private", "shared", "all"}:
-        raise ImageBadRequest(f"Invalid visibility value: {value}")
+        raise port.ImageBadRequest(f"Invalid visibility value: {value}")
     return lambda image: value in {"all", image["visibility"]}
 
 
@@ -219,11 +213,11 @@ def _time(name: str, value: str) -> Test:
     try:
         moment = iso8601.parse_date(text)
     except iso8601.ParseError as error:
-        raise ImageBadRequest(
+        raise port.ImageBadRequest(
             f'Bad "{name}" query filter format. Use ISO 8601 DateTime notation.'
         ) from error
     if word not in _OPERATORS:
-        raise ImageBadRequest("Unable to filter on a unknown operator.")
+        raise port.ImageBadRequest("Unable to filter on a unknown operator.")
     compare = _OPERATORS[word]
     return lambda image: compare(iso8601.parse_date(image[name]), moment)
 
@@ -234,7 +228,7 @@ def _bound(name: str, value: str) -> Test:
         number = int(value)
     except ValueError as error:
         text = "Unable to filter on a range with a non-numeric value."
-        raise ImageBadRequest(text) from error
+        raise port.ImageBadRequest(text) from error
     return lambda image: image.get(key) is not None and compare(image[key], number)
 
 

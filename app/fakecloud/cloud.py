@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,6 @@ from flask import current_app
 from nova_image_shim.adapters.memory.data import ImageData, ImageFiles
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.memory.store import StoredImage
-from nova_image_shim.fakecloud.clock import Clock
 from nova_image_shim.fakecloud.control.journal import Journal
 from nova_image_shim.fakecloud.control.rules import Rules
 from nova_image_shim.fakecloud.document import ImageFileError
@@ -21,8 +21,47 @@ from nova_image_shim.fakecloud.seed import Seed
 from nova_image_shim.web.errors import HTTPError
 
 MAX_IMAGES = 100_000
+_MARGIN = timedelta(days=366)  # a token issued at the end of time must be able to expire
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _ALWAYS_PRESENT = complete({"id": "any"}).keys()
+
+
+class Clock:
+    """The time for token expiry and `updated`, in UTC; a test can move it forward."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """Return the cloud's time, in UTC."""
+        return datetime.now(UTC) + self._ahead
+
+    @property
+    def ahead_seconds(self) -> float:
+        """Return how far the clock is ahead of the machine's."""
+        return self._ahead.total_seconds()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward.
+
+        Raises:
+            HTTPError: 400; it would go backward, or beyond the year 9999.
+        """
+        if not seconds >= 0:
+            raise HTTPError(400, "the clock only goes forward: seconds must be at least 0")
+        with self._lock:
+            try:
+                ahead = self._ahead + timedelta(seconds=seconds)
+                datetime.now(UTC) + ahead + _MARGIN
+            except OverflowError as error:
+                raise HTTPError(400, "the clock would go beyond the year 9999") from error
+            self._ahead = ahead
+
+    def reset(self) -> None:
+        """Return to the machine's time."""
+        with self._lock:
+            self._ahead = timedelta()
 
 
 class FakeCloud:

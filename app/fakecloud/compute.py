@@ -3,16 +3,15 @@
 Source: nova at 12.0.0, nova/api/openstack/compute/legacy_v2, its extensions, and views/flavors.py.
 """
 
-from functools import cache
-from importlib import resources
+from functools import partial
 from typing import Any
 
-import yaml
 from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import NotFound
 
 from nova_image_shim.api import microversions
 from nova_image_shim.api.context import api_version, require_own_project
+from nova_image_shim.fakecloud.document import load_data
 from nova_image_shim.translation.ascii_json import to_json
 from nova_image_shim.translation.links import Link
 from nova_image_shim.web.current import compute_base
@@ -22,6 +21,7 @@ from nova_image_shim.web.responses import answer
 blueprint = Blueprint("compute", __name__)
 blueprint.before_request(require_own_project)
 
+_DATA = load_data(__package__, "compute.yaml")
 _BRIEF = ("id", "name", "links")
 
 
@@ -34,43 +34,23 @@ def register_compute(app: Flask, mounts: tuple[str, ...]) -> None:
             app.register_blueprint(blueprint, name=f"{name} alone", url_prefix=f"/{mount}")
 
 
-@cache
-def _data() -> dict[str, Any]:
-    text = resources.files(__package__).joinpath("compute.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
-    return data
+def _show(what: str) -> Response:
+    """Show the extensions that show in answers, the quota with nothing used, or no servers: 200."""
+    return answer(to_json({what: _DATA[what]}))
 
 
-@blueprint.get("/extensions")
-def extensions() -> Response:
-    """List the extensions that show in answers: 200 `{"extensions": [...]}`."""
-    return answer(to_json({"extensions": _data()["extensions"]}))
-
-
-@blueprint.get("/limits")
-def limits() -> Response:
-    """Show the default quota, with nothing used: 200 `{"limits": {"rate": [], "absolute"}}`."""
-    return answer(to_json({"limits": _data()["limits"]}))
-
-
-@blueprint.get("/servers")
-@blueprint.get("/servers/detail")
-def servers() -> Response:
-    """List no servers: 200 `{"servers": []}`."""
-    return answer(to_json({"servers": _data()["servers"]}))
+for _name in ("extensions", "limits", "servers"):
+    blueprint.add_url_rule(f"/{_name}", _name, partial(_show, _name))
+blueprint.add_url_rule("/servers/detail", "servers")
 
 
 @blueprint.get("/flavors")
+@blueprint.get("/flavors/detail", endpoint="flavors_detail")
 def flavors() -> Response:
-    """List flavors, brief: 200 `{"flavors": [{"id", "name", "links"}]}`; 400 for a bad marker."""
-    brief = [{key: flavor[key] for key in _BRIEF} for flavor in _page()]
-    return answer(to_json({"flavors": brief}))
-
-
-@blueprint.get("/flavors/detail")
-def flavors_detail() -> Response:
-    """List flavors, full: 200 `{"flavors": [...]}`; 400 for a bad marker."""
-    return answer(to_json({"flavors": _page()}))
+    """List flavors: 200 `{"flavors": [{"id", "name", "links", ...}]}`; 400 for a bad marker."""
+    is_brief = request.path.endswith("/flavors")
+    shown = [{key: flavor[key] for key in _BRIEF if is_brief} or flavor for flavor in _page()]
+    return answer(to_json({"flavors": shown}))
 
 
 @blueprint.get("/flavors/<flavor_id>")
@@ -95,7 +75,7 @@ def _page() -> list[dict[str, Any]]:
 
 
 def _flavors() -> list[dict[str, Any]]:
-    return [{**flavor, "links": _links(flavor["id"])} for flavor in _data()["flavors"]]
+    return [{**flavor, "links": _links(flavor["id"])} for flavor in _DATA["flavors"]]
 
 
 def _links(flavor_id: str) -> list[Link]:

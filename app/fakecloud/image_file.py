@@ -1,14 +1,13 @@
 """The images of a seed file: what one may hold, and what Glance adds to it."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
-from nova_image_shim.fakecloud.document import ImageFileError, load_document
-from nova_image_shim.fakecloud.items import Text, load_items
+from nova_image_shim.fakecloud.document import Text, load_items
 from nova_image_shim.translation.times import parse_time, to_nova_time
 
 STATUSES = """
@@ -19,6 +18,7 @@ _IMAGE_ID = Regexp(
     r"[A-Za-z0-9_][A-Za-z0-9._~-]{0,254}\Z",
     error="Must be 1 to 255 letters, digits or ._~- and begin with a letter, a digit or _.",
 )
+_text = partial(Text, allow_none=True, validate=Length(max=255))
 _EARLIEST = "1970-01-01T00:00:00Z"
 
 
@@ -36,10 +36,6 @@ def _require_time(text: str) -> None:
         parse_time(text)
     except ValueError as error:
         raise ValidationError("Not a valid ISO 8601 time.") from error
-
-
-def _text() -> Text:
-    return Text(allow_none=True, validate=Length(max=255))
 
 
 def _count(most: int) -> fields.Integer:
@@ -87,26 +83,6 @@ class ImageSchema(Schema):
 
 
 _IMAGE = ImageSchema()
-
-
-def load_images(path: Path | None = None) -> list[dict[str, Any]]:
-    """Return the complete images of a file, by default of the one in this package.
-
-    The file holds a list of Glance v2 images, or an object with that list as `images`, as in
-    Glance's own response. Only `id` is required. `members` maps the ids of the projects that an
-    image is shared with to `pending`, `accepted` or `rejected`. An image without owner and
-    visibility is public.
-
-    Raises:
-        ImageFileError: the file cannot be read, or an image in it is invalid.
-    """
-    document = load_document(path)
-    found = document.content
-    images = found.get("images") if isinstance(found, dict) else found
-    with document.named_in_errors():
-        if not isinstance(images, list):
-            raise ImageFileError("must be a list of images, or an object with `images`")
-        return complete_images(images)
 
 
 def complete_images(images: list[Any]) -> list[dict[str, Any]]:

@@ -10,9 +10,15 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validates
 from marshmallow.validate import Length, NoneOf, Range, Regexp
 
-from nova_image_shim.fakecloud.document import Document, ImageFileError, load_document
-from nova_image_shim.fakecloud.image_file import complete_images, load_images
-from nova_image_shim.fakecloud.items import Text, describe, load_items
+from nova_image_shim.fakecloud.document import (
+    Document,
+    ImageFileError,
+    Text,
+    describe,
+    load_document,
+    load_items,
+)
+from nova_image_shim.fakecloud.image_file import complete_images
 
 TOKEN_SECONDS = 3600
 _UNIQUE = ("id", "name")
@@ -60,39 +66,6 @@ def _id_of(name: str) -> str:
     """Return a name as an id: itself, or 32 hexadecimal digits if no path can have it."""
     is_usable = _SEGMENT.fullmatch(name) and name not in OWN_WORDS
     return name if is_usable else stable_id("name", name)
-
-
-def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
-    """Return a user for each project, with its name as name and password."""
-    return tuple(
-        User(
-            _id_of(project.name),
-            project.name,
-            password=project.name,
-            api_key=project.name,
-            roles={project.id: ("admin" if project.name == "admin" else "member",)},
-        )
-        for project in projects
-    )
-
-
-_DEFAULT_PROJECTS = tuple(Project(name, name) for name in ("demo", "alt", "admin"))
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """What a cloud begins with.
-
-    Args:
-        images: complete Glance v2 images with `members`, as `image_file.load_images` returns them.
-        projects, users: everyone who can log in.
-        token_seconds: the lifetime of a new token.
-    """
-
-    images: Sequence[Mapping[str, Any]] = ()
-    projects: tuple[Project, ...] = _DEFAULT_PROJECTS
-    users: tuple[User, ...] = _default_users(_DEFAULT_PROJECTS)
-    token_seconds: int = TOKEN_SECONDS
 
 
 class _Project(Schema):
@@ -143,6 +116,37 @@ class _User(Schema):
         return {**usual, **user, "roles": roles}
 
 
+def _default_users(projects: Iterable[Project]) -> tuple[User, ...]:
+    """Return a user for each project, with its name as name and password."""
+    roles = {project: "admin" if project.name == "admin" else "member" for project in projects}
+    given = [{"name": each.name, "roles": {each.id: [role]}} for each, role in roles.items()]
+    return tuple(User(**user) for user in _User(projects).load(given, many=True))
+
+
+_DEFAULT_PROJECTS = tuple(Project(name, name) for name in ("demo", "alt", "admin"))
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What a cloud begins with.
+
+    Args:
+        images: complete Glance v2 images with `members`, as `complete_images` returns them.
+        projects, users: everyone who can log in.
+        token_seconds: the lifetime of a new token.
+    """
+
+    images: Sequence[Mapping[str, Any]] = ()
+    projects: tuple[Project, ...] = _DEFAULT_PROJECTS
+    users: tuple[User, ...] = _default_users(_DEFAULT_PROJECTS)
+    token_seconds: int = TOKEN_SECONDS
+
+    def projects_of(self, user: User) -> list[Project]:
+        """Return the projects in which a user has a role, in the order of its roles."""
+        known = {project.id: project for project in self.projects}
+        return [known[project_id] for project_id, names in user.roles.items() if names]
+
+
 class _Seed(Schema):
     """The top level of a seed file; each item has its own schema."""
 
@@ -158,8 +162,10 @@ class _Seed(Schema):
 def load_seed(path: Path | None = None) -> Seed:
     """Return the seed in a file, by default the one in this package.
 
-    The file holds a list of images, or an object with any of `images`, `projects`, `users` and
-    `token_seconds`.
+    The file holds a list of Glance v2 images, or an object with any of `images`, as in Glance's own
+    response, `projects`, `users` and `token_seconds`. An image needs only an `id`. `members` maps
+    the ids of the projects that an image is shared with to `pending`, `accepted` or `rejected`. An
+    image without owner and visibility is public.
 
     Raises:
         ImageFileError: the file cannot be used; the text names the item and the reason.
@@ -178,8 +184,10 @@ def to_seed(document: Document) -> Seed:
         if "users" in found:
             loaded = load_items("user", found["users"], _User(projects), _UNIQUE)
             users = tuple(User(**user) for user in loaded)
+        if "images" not in found:
+            found["images"] = load_document().content
         return Seed(
-            images=complete_images(found["images"]) if "images" in found else load_images(),
+            images=complete_images(found["images"]),
             projects=projects,
             users=_default_users(projects) if users is None else users,
             token_seconds=found.get("token_seconds", TOKEN_SECONDS),

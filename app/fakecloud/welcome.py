@@ -22,14 +22,12 @@ def welcome(seed: Seed, base: str) -> list[str]:
 def first_commands(seed: Seed, base: str) -> list[str]:
     """Return the commands of a first call and of a login; an empty line ends each of them."""
     commands = []
-    projects = {project.id: project for project in seed.projects}
     fixed = [project for project in seed.projects if project.name in FIXED_TOKENS]
     if fixed:
         path = f"/v2/{fixed[0].id}/images/detail"
         commands += [f"curl -H 'X-Auth-Token: {fixed[0].name}' '{base}{path}'", ""]
     for user in seed.users:
-        own = [projects[project_id] for project_id, names in user.roles.items() if names]
-        if own:
+        if own := seed.projects_of(user):
             return [*commands, *_login(user, own[0], base), ""]
     return commands
 

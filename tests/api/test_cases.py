@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import requests
 from support.fakes import FakeGlance, says, token_of
+from support.images import load_images
 from support.paths import CASES
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
-from nova_image_shim.fakecloud.image_file import load_images
 
 TENANT = "6f70656e737461636b20342065766572"
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from jsonschema import Draft4Validator
+from support.images import load_images
 from support.paths import CASES
 
-from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.translation.links import Links
 from nova_image_shim.translation.translator import Translator
 

@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from marshmallow import ValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from support.images import load_images
 from support.openapi import Document, Operation, calls_of
 from werkzeug.test import TestResponse
 
@@ -28,7 +29,6 @@ from nova_image_shim.auth.any_token import accept_any_token
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.document import Document as SeedDocument
-from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.fakecloud.seed import to_seed
 from nova_image_shim.settings import Settings
 from nova_image_shim.settings.brownout import Brownout

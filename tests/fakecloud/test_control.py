@@ -16,8 +16,7 @@ from werkzeug.test import TestResponse
 from fakecloud.images import COMPLETE, STATUS
 from nova_image_shim.adapters.address import Address
 from nova_image_shim.fakecloud import create_cloud_app
-from nova_image_shim.fakecloud.clock import Clock
-from nova_image_shim.fakecloud.cloud import FakeCloud
+from nova_image_shim.fakecloud.cloud import Clock, FakeCloud
 from nova_image_shim.fakecloud.control.app import create_control_app
 from nova_image_shim.fakecloud.control.journal import Journal
 from nova_image_shim.fakecloud.control.rules import RuleSchema

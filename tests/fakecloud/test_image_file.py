@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.images import load_images
 
 from fakecloud.images import COMPLETE, STATUS
 from nova_image_shim.fakecloud.document import ImageFileError
-from nova_image_shim.fakecloud.image_file import load_images
 
 
 def load(folder: Path, text: str, name: str = "images.yaml") -> list[dict[str, Any]]:
@@ -137,12 +137,23 @@ def test_a_syntax_error_is_reported_with_file_and_line(
     assert refusal(tmp_path, text, name).startswith(message)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "# nothing\n", "null", "text", "42", "{}", "id: a", "images: {}", "images:", "images: a"],
-)
+@pytest.mark.parametrize("text", ["", "# nothing\n", "null", "text", "42"])
 def test_a_file_without_a_list_is_refused(text: str, tmp_path: Path) -> None:
-    assert "must be a list of images, or an object with `images`" == refusal(tmp_path, text)
+    message = "must be a list of images, or an object with `images`, `projects` or `users`"
+    assert message == refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id: a", "id: Unknown field."),
+        ("images: {}", "images: Not a valid list."),
+        ("images:", "images: Field may not be null."),
+        ("images: a", "images: Not a valid list."),
+    ],
+)
+def test_an_object_without_a_list_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    assert message == refusal(tmp_path, text)
 
 
 VISIBILITIES = "Must be one of: public, private, shared, community."

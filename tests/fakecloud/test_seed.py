@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from support.identity_answers import login_v3, password
+from support.images import load_images
 
-from fakecloud.images import STATUS
+from fakecloud.images import COMPLETE, STATUS
 from nova_image_shim import wsgi
 from nova_image_shim.fakecloud import create_cloud_app
 from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.document import ImageFileError
-from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.fakecloud.seed import Project, Seed, User, load_seed
 from nova_image_shim.settings import Settings
 
@@ -48,7 +48,8 @@ def test_the_default_projects_are_demo_alt_and_admin() -> None:
 )
 def test_a_file_of_images_keeps_the_other_defaults(tmp_path: Path, document: Any) -> None:
     path = write(tmp_path, document)
-    assert Seed(load_images(path), DEFAULT_PROJECTS, DEFAULT_USERS) == load_seed(path)
+    images = [COMPLETE | {"id": "one"}]
+    assert Seed(images, DEFAULT_PROJECTS, DEFAULT_USERS) == load_seed(path)
 
 
 def test_a_file_without_images_gets_the_default_images(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keystoneauth1.token_endpoint import Token
 from support.fakes import FakeGlance, serve, token_of
+from support.images import load_images
 
 from nova_image_shim import create_app
 from nova_image_shim.adapters.glance.service import GlanceImageService, GlanceOptions
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.auth.caller import Caller
-from nova_image_shim.fakecloud.image_file import complete, load_images
+from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.settings import Settings
 
 KNOWN = [

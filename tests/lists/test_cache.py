@@ -12,6 +12,7 @@ import pytest
 from adapters.timing import Clock, soon
 from flask import Request
 from flask.testing import FlaskClient
+from support.images import load_images
 from werkzeug.test import TestResponse
 
 from nova_image_shim import create_app
@@ -21,7 +22,6 @@ from nova_image_shim.adapters.limits.limiter import Waiting
 from nova_image_shim.adapters.memory.service import MemoryImageService
 from nova_image_shim.adapters.stores.process import ProcessStore
 from nova_image_shim.auth.caller import Caller, Unauthenticated
-from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.lists.cache import Lists
 from nova_image_shim.realcloud import create_glance_app
 from nova_image_shim.settings import Keystone, Settings

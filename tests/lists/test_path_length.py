@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from support.fakes import FakeGlance, FakeKeystone, token_of
+from support.images import load_images
 from support.live import glance_environ
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
-from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.realcloud import create_glance_app
 from nova_image_shim.settings import Settings
 

@@ -17,10 +17,10 @@ import requests
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
 from support.fakes import FakeGlance, FakeKeystone, token_of
+from support.images import load_images
 from support.live import glance_environ, shim
 
 from nova_image_shim.adapters.memory.service import MemoryImageService
-from nova_image_shim.fakecloud.image_file import load_images
 from nova_image_shim.observability.client_families import client_of
 from nova_image_shim.observability.logs import JsonFormatter, RequestFormatter
 from nova_image_shim.observability.redaction import redact_unread

@@ -5,7 +5,7 @@ import errno
 import re
 import socket
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NoReturn
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -21,8 +21,8 @@ from nova_image_shim.fakecloud.cloud import FakeCloud
 from nova_image_shim.fakecloud.control.rules import Asked
 from nova_image_shim.fakecloud.image.service import glance_error
 from nova_image_shim.fakecloud.seed import OWN_WORDS
-from nova_image_shim.fakecloud.services import renderer_for
 from nova_image_shim.identity_v2.responses import keystone_error
+from nova_image_shim.web.errors import Render
 
 _PROJECT = re.compile(rf"/(?:v1\.1|v2|v2\.1)/(?!(?:{'|'.join(OWN_WORDS)})(?:/|\Z))([^/]+)")
 
@@ -39,6 +39,7 @@ class FaultInjector:
         self._context = app.request_context
         self._app = app.wsgi_app
         self._authenticate: Authenticate = app.extensions["fake_authenticate"]
+        self._renderer_for: Callable[[str], Render] = app.extensions["renderer_for"]
         self._journal = cloud.journal
         self._rules = cloud.fault_rules
         self._names = {project.id: project.name for project in cloud.seed.projects}
@@ -87,7 +88,8 @@ class FaultInjector:
             _hang_up(environ)
         if "status" in wanted:
             with self._context(environ):
-                response = _fault(_path(environ), wanted["status"], wanted.get("retry_after"))
+                render = self._renderer_for(_path(environ))
+                response = _fault(render, wanted["status"], wanted.get("retry_after"))
             _read_body(environ)
         elif "body" not in wanted:
             return self._app(environ, start_response)
@@ -107,9 +109,8 @@ def _path(environ: WSGIEnvironment) -> str:
     return path.encode("latin-1").decode(errors="replace")
 
 
-def _fault(path: str, status: int, retry_after: str | None) -> Response:
+def _fault(render: Render, status: int, retry_after: str | None) -> Response:
     """Return an error in the form of the service that the path belongs to."""
-    render = renderer_for(path)
     if render is fault_response and status != 401:  # keystonemiddleware answers 401 for Nova
         return fault_response(status, retry_after=retry_after)
     if render is glance_error:

@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -19,7 +20,8 @@ from nova_image_shim.web.errors import HTTPError
 MAX_RULES = 100
 EFFECTS = ("status", "latency_seconds", "body", "close")
 _STATUSES = [int(status) for status in HTTPStatus if status >= 400]
-_GLOB = Length(1, 255)
+_pattern = partial(fields.String, validate=Length(1, 255))
+_patterns = partial(fields.Dict, keys=_pattern(), values=_pattern(), validate=Length(1, 20))
 _NO_STEPS = (SCHEMA, "key", "value")  # marshmallow's, in the path of a message
 
 
@@ -64,14 +66,6 @@ class Query(fields.Field[str | dict[str, str]]):
         field = _patterns() if isinstance(value, dict) else _pattern()
         found: str | dict[str, str] = field.deserialize(value, *args, **kwargs)
         return found
-
-
-def _pattern() -> fields.String:
-    return fields.String(validate=_GLOB)
-
-
-def _patterns() -> fields.Dict:
-    return fields.Dict(keys=_pattern(), values=_pattern(), validate=Length(1, 20))
 
 
 class RuleSchema(Schema):

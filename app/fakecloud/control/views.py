@@ -1,12 +1,12 @@
 """The views of the control plane."""
 
 import codecs
+from collections.abc import Callable
 from functools import partial
-from importlib import metadata, resources
+from importlib import metadata
 from typing import Any
 
 import orjson
-import yaml
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema, fields
@@ -17,6 +17,7 @@ from nova_image_shim.adapters.memory.data import ImageData
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.control.journal import MAX_REQUESTS
 from nova_image_shim.fakecloud.control.rules import Number, load_object
+from nova_image_shim.fakecloud.document import load_data
 from nova_image_shim.fakecloud.image_file import STATUSES, VISIBILITIES
 from nova_image_shim.fakecloud.welcome import first_commands, usual_login
 from nova_image_shim.translation.ascii_json import JSON
@@ -43,6 +44,18 @@ _COMMANDS = {
     "reset_clock": ("DELETE", "/clock"),
     "forget_tokens": ("DELETE", "/tokens"),
 }
+# Calls that only show something of the cloud: 200, or its error.
+_QUERIES: dict[str, tuple[str, Callable[..., object]]] = {
+    "list_images": ("/images", lambda cloud: {"images": cloud.images()}),
+    "show_image": ("/images/<image_id>", lambda cloud, image_id: cloud.image(image_id)),
+    "list_rules": ("/rules", lambda cloud: {"rules": cloud.rules()}),
+    "show_rule": ("/rules/<int:number>", lambda cloud, number: cloud.rule(number)),
+    "show_clock": (
+        "/clock",
+        lambda cloud: {"now": cloud.now(), "ahead_seconds": cloud.ahead_seconds},
+    ),
+    "show_tokens": ("/tokens", lambda cloud: {"token_seconds": cloud.token_seconds}),
+}
 _ADVANCE = Number(required=True, validate=Range(0, 10**12))
 _SECONDS = fields.Integer(strict=True, required=True, validate=Range(1, 10**9))
 _CLOCK = Schema.from_dict({"advance_seconds": _ADVANCE})()
@@ -54,8 +67,14 @@ def _run(name: str, **arguments: Any) -> ResponseReturnValue:
     return "", 204
 
 
+def _show(name: str, **arguments: Any) -> ResponseReturnValue:
+    return json_response(_QUERIES[name][1](current_cloud(), *arguments.values()))
+
+
 for _name, (_method, _path) in _COMMANDS.items():
     blueprint.add_url_rule(_path, _name, partial(_run, _name), methods=[_method])
+for _name, (_path, _) in _QUERIES.items():
+    blueprint.add_url_rule(_path, _name, partial(_show, _name))
 
 
 @blueprint.get("/")
@@ -71,14 +90,7 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/openapi.json")
 def show_document() -> ResponseReturnValue:
     """Show the OpenAPI 3.1 document of the control plane: 200."""
-    text = resources.files(__package__).joinpath("openapi.yaml").read_text(encoding="utf-8")
-    return json_response(yaml.safe_load(text))
-
-
-@blueprint.get("/images")
-def list_images() -> ResponseReturnValue:
-    """List every image of every project: 200 `{"images": [...]}`."""
-    return json_response({"images": current_cloud().images()})
+    return json_response(load_data(__package__, "openapi.yaml"))
 
 
 @blueprint.put("/images")
@@ -87,19 +99,6 @@ def load_images() -> ResponseReturnValue:
     body = _body()
     current_cloud().load_images(body.get("images") if isinstance(body, dict) else body)
     return "", 204
-
-
-@blueprint.post("/images")
-def add_image() -> ResponseReturnValue:
-    """Add an image: 201, the image, `Location`; 409 if the id exists."""
-    image = current_cloud().add_image(_body())
-    return _created(image, f"images/{image['id']}")
-
-
-@blueprint.get("/images/<image_id>")
-def show_image(image_id: str) -> ResponseReturnValue:
-    """Show an image: 200, or 404."""
-    return json_response(current_cloud().image(image_id))
 
 
 @blueprint.get("/images/<image_id>/data")
@@ -137,57 +136,27 @@ def list_requests() -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/rules")
-def list_rules() -> ResponseReturnValue:
-    """List the fault rules in the order in which they apply: 200 `{"rules": [...]}`."""
-    return json_response({"rules": current_cloud().rules()})
-
-
-@blueprint.post("/rules")
-def add_rule() -> ResponseReturnValue:
-    """Add a fault rule: 201, the rule with its `id`, `Location`."""
-    rule = current_cloud().add_rule(_body())
-    return _created(rule, f"rules/{rule['id']}")
-
-
-@blueprint.get("/rules/<int:number>")
-def show_rule(number: int) -> ResponseReturnValue:
-    """Show a rule and how often it acted: 200, or 404."""
-    return json_response(current_cloud().rule(number))
-
-
-@blueprint.get("/clock")
-def show_clock() -> ResponseReturnValue:
-    """Show the time: 200 `{"now": "...Z", "ahead_seconds": N}`."""
-    return json_response(_clock())
+@blueprint.post("/images", endpoint="add_image")
+@blueprint.post("/rules", endpoint="add_rule")
+def add() -> ResponseReturnValue:
+    """Add an image or a fault rule: 201, it with its `id`, `Location`; 409 if the id exists."""
+    item = getattr(current_cloud(), str(request.endpoint).rpartition(".")[2])(_body())
+    location = f"{request.script_root}{request.path}/{item['id']}"
+    return json_response(item, 201, {"Location": location})
 
 
 @blueprint.post("/clock")
 def advance_clock() -> ResponseReturnValue:
     """Move the clock forward by `{"advance_seconds": N}`: 200, the clock."""
     current_cloud().advance_clock(load_object(_CLOCK, _body())["advance_seconds"])
-    return json_response(_clock())
-
-
-@blueprint.get("/tokens")
-def show_tokens() -> ResponseReturnValue:
-    """Show how long new tokens last: 200 `{"token_seconds": N}`."""
-    return json_response({"token_seconds": current_cloud().token_seconds})
+    return _show("show_clock")
 
 
 @blueprint.put("/tokens")
 def change_tokens() -> ResponseReturnValue:
     """Set how long new tokens last, `{"token_seconds": N}`: 200, the same."""
     current_cloud().set_token_seconds(load_object(_TOKENS, _body())["token_seconds"])
-    return show_tokens()
-
-
-def _created(item: dict[str, Any], path: str) -> ResponseReturnValue:
-    return json_response(item, 201, {"Location": f"{request.script_root}/{path}"})
-
-
-def _clock() -> dict[str, Any]:
-    return {"now": current_cloud().now(), "ahead_seconds": current_cloud().ahead_seconds}
+    return _show("show_tokens")
 
 
 def _page() -> str:
@@ -200,8 +169,8 @@ def _page() -> str:
         image_choices=_IMAGE_CHOICES,
         requests=current_cloud().requests(limit=_PAGE_REQUESTS)[::-1],
         rules=current_cloud().rules(),
-        clock=_clock(),
-        tokens=current_cloud().identity.fixed_tokens,
+        clock=_QUERIES["show_clock"][1](current_cloud()),
+        tokens=current_cloud().identity.fixed,
         commands="\n".join(first_commands(current_cloud().seed, _base())).strip(),
         version=metadata.version("nova-image-shim"),
         root=request.script_root,

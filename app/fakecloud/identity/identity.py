@@ -71,9 +71,11 @@ class Identity:
 
     def __init__(self, seed: Seed, now: Callable[[], datetime]) -> None:
         self._seed = seed
+        self.projects_of = seed.projects_of
         self._now = now
         self._lock = threading.Lock()
-        self._fixed = {name: found for name in FIXED_TOKENS if (found := self._holder(name))}
+        # The tokens that always work: each is the name of its project.
+        self.fixed = {name: found for name in FIXED_TOKENS if (found := self._holder(name))}
         self.reset()
 
     def reset(self) -> None:
@@ -100,11 +102,6 @@ class Identity:
         if user.password != password:
             raise Unauthorized(f"wrong password for user {user.name!r}")
         return user
-
-    def projects_of(self, user: User) -> list[Project]:
-        """Return the projects in which a user has a role, in the order of its roles."""
-        known = {project.id: project for project in self._seed.projects}
-        return [known[project_id] for project_id, names in user.roles.items() if names]
 
     def use_credential(self, named: Named, secret: str, owner: Named, domain: Named) -> User:
         """Return the owner of an application credential, or raise `Unauthorized`.
@@ -148,7 +145,7 @@ class Identity:
 
     def validate(self, token_id: str) -> Token | None:
         """Return a valid token, None for any other id."""
-        if fixed := self._fixed.get(token_id):
+        if fixed := self.fixed.get(token_id):
             now = self._now()
             return Token(token_id, *fixed, ("password",), now, self._end(now), (token_id,))
         with self._lock:
@@ -159,23 +156,18 @@ class Identity:
         if token := self.validate(token_id):
             return token
         problem = "invalid or expired" if token_id else "missing"
-        fixed = f"these always work: {', '.join(self._fixed)}" if self._fixed else ""
+        fixed = f"these always work: {', '.join(self.fixed)}" if self.fixed else ""
         raise Unauthorized(f"the token is {problem}; {fixed or '/_fake/ shows how to log in'}")
-
-    @property
-    def fixed_tokens(self) -> list[str]:
-        """Return the tokens that always work: each is the name of its project."""
-        return list(self._fixed)
 
     def usual_login(self) -> tuple[User, Project] | None:
         """Return the holder of a fixed token, or else the first user with a project."""
         others = ((user, self.projects_of(user)) for user in self._seed.users)
-        found = (*self._fixed.values(), *((user, own[0]) for user, own in others if own))
+        found = (*self.fixed.values(), *((user, own[0]) for user, own in others if own))
         return next(iter(found), None)
 
     def token_for(self, user: User, project: Project | None) -> str:
         """Return the project's fixed token, or a new one if it has none."""
-        if project and project.name in self._fixed:
+        if project and project.name in self.fixed:
             return project.name
         return self.issue(user, project, ("password",)).id
 

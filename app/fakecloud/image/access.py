@@ -1,19 +1,38 @@
-"""Which image a call is about, whether Glance's policy allows it, and Glance's refusals.
+"""What the calls share: the image, whether Glance's policy allows it, bodies and refusals.
 
-Source: glance at 33.0.0, glance/api/v2/policy.py.
+Source: glance at 33.0.0, glance/api/v2/policy.py, and glance/common/wsgi.py,
+JSONRequestDeserializer.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, cast
 
-from flask import Response
+from flask import Response, request
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from webob import exc
 
 from nova_image_shim.adapters.image_port import Image
 from nova_image_shim.adapters.memory import policy
 from nova_image_shim.adapters.memory.store import ImageStore, StoredImage
 from nova_image_shim.fakecloud.cloud import current_cloud
+from nova_image_shim.fakecloud.document import load_data
 from nova_image_shim.web.current import make_context
+
+# The schemas check requests, and describe images to clients.
+SCHEMAS: dict[str, dict[str, Any]] = load_data(__package__, "schemas.yaml")
+MEMBER_STATUSES = SCHEMAS["member"]["properties"]["status"]["enum"]
+
+# What Glance shows of every image.
+PROPERTIES: dict[str, Any] = {
+    name: found
+    for name, found in SCHEMAS["image"]["properties"].items()
+    if name not in {"direct_url", "stores", "locations"}
+}
+
+_VALIDATOR = Draft202012Validator(SCHEMAS["image"])
+_CODINGS = {"chunked", "compress", "deflate", "gzip", "identity"}
 
 NOT_FOUND = "Image {} not found."
 
@@ -103,3 +122,43 @@ def change(image_id: str, changed: Callable[[StoredImage, str], StoredImage]) ->
 def with_attributes(stored: StoredImage, now: str, **attributes: Any) -> StoredImage:
     """Return an image with changed attributes."""
     return stored._replace(image=cast("Image", {**stored.image, **attributes, "updated_at": now}))
+
+
+def has_body() -> bool:
+    """Tell whether the request has a body."""
+    is_coded = request.headers.get("Transfer-Encoding", "").lower() in _CODINGS
+    return bool(request.content_length) or (is_coded and request.method in {"POST", "PUT", "PATCH"})
+
+
+def load_body() -> Any:
+    """Return the JSON object or list of the request's body, or raise a 400."""
+    if not has_body():
+        raise bad_request("Body expected in request.")
+    try:
+        body = json.loads(request.get_data().decode())
+    except (ValueError, RecursionError) as error:
+        raise bad_request("Malformed JSON in request body.") from error
+    if not isinstance(body, dict | list):
+        raise bad_request("Unexpected body type. Expected list/dict.")
+    return body
+
+
+def load_value(name: str, missing: str, form: str) -> Any:
+    """Return the value of a name in the request's object, or raise a 400 with one of the texts."""
+    body = load_body()
+    if not isinstance(body, dict):
+        raise bad_request(form)
+    if name not in body:
+        raise bad_request(missing)
+    return body[name]
+
+
+def require_valid(image: dict[str, Any]) -> None:
+    """Refuse attributes that do not match the schema of an image, with jsonschema's text.
+
+    Raises:
+        HTTPBadRequest: with the first problem.
+    """
+    if error := best_match(_VALIDATOR.iter_errors(image)):
+        text = f"Provided object does not match schema 'image': {error}"
+        raise bad_request(text)

@@ -13,16 +13,7 @@ from webob import exc
 from nova_image_shim.adapters.memory.policy import is_admin, is_visible
 from nova_image_shim.adapters.memory.service import require_storable
 from nova_image_shim.adapters.memory.store import StoredImage
-from nova_image_shim.fakecloud.image.access import (
-    bad_request,
-    forbidden,
-    require,
-    require_quota,
-    require_visibility,
-    with_attributes,
-)
-from nova_image_shim.fakecloud.image.bodies import load_body
-from nova_image_shim.fakecloud.image.schema import PROPERTIES, require_valid
+from nova_image_shim.fakecloud.image import access
 from nova_image_shim.web.current import make_context
 
 READ_ONLY = """
@@ -57,28 +48,28 @@ def read_changes() -> list[Change]:
         allowed = ", ".join(_TYPES)
         detail = f"Image PATCH expects Content-Type one of: {allowed}"
         raise exc.HTTPUnsupportedMediaType(detail, headers={"Accept-Patch": allowed})
-    body = load_body()
+    body = access.load_body()
     if not isinstance(body, list):
-        raise bad_request("Request body must be a JSON array of operation objects.")
+        raise access.bad_request("Request body must be a JSON array of operation objects.")
     return [_read(change) for change in body]
 
 
 def _read(raw: Any) -> Change:
     if not isinstance(raw, dict):
-        raise bad_request("Operations must be JSON objects.")
+        raise access.bad_request("Operations must be JSON objects.")
     is_draft_4 = request.mimetype == _DRAFT_4
     operation, pointer = _draft_4(raw) if is_draft_4 else _draft_10(raw)
     name, *rest = path = _path(pointer)
     if len(rest) != (name == "locations" and operation != "replace"):
-        raise bad_request(f"Invalid JSON pointer for this resource: '/{'/'.join(path)}'")
+        raise access.bad_request(f"Invalid JSON pointer for this resource: '/{'/'.join(path)}'")
     if operation != "remove" and "value" not in raw:
-        raise bad_request(f'Operation "{operation}" requires a member named "value".')
+        raise access.bad_request(f'Operation "{operation}" requires a member named "value".')
     if name in READ_ONLY:
-        raise forbidden(f"Attribute '{name}' is read-only.")
+        raise access.forbidden(f"Attribute '{name}' is read-only.")
     if is_reserved(name):
-        raise forbidden(f"Attribute '{name}' is reserved.")
+        raise access.forbidden(f"Attribute '{name}' is reserved.")
     if operation != "remove":
-        require_valid({name: [raw["value"]] if rest else raw["value"]})
+        access.require_valid({name: [raw["value"]] if rest else raw["value"]})
     return Change(operation, name, raw.get("value"), is_draft_4)
 
 
@@ -90,11 +81,11 @@ def is_reserved(name: str) -> bool:
 def _draft_10(raw: dict[str, Any]) -> tuple[str, Any]:
     operation = raw.get("op")
     if operation is None:
-        raise bad_request(f"Unable to find `op` in JSON Schema change. {_ALLOWED}")
+        raise access.bad_request(f"Unable to find `op` in JSON Schema change. {_ALLOWED}")
     if operation not in _OPERATIONS:
-        raise bad_request(f"Invalid operation: `{operation}`. {_ALLOWED}")
+        raise access.bad_request(f"Invalid operation: `{operation}`. {_ALLOWED}")
     if "path" not in raw:
-        raise bad_request("Unable to find 'path' in JSON Schema change")
+        raise access.bad_request("Unable to find 'path' in JSON Schema change")
     return operation, raw["path"]
 
 
@@ -103,17 +94,17 @@ def _draft_4(raw: dict[str, Any]) -> tuple[str, Any]:
     if len(found) != 1:
         how_many = "only" if found else "exactly"
         names = 'one member named "add", "remove", or "replace".'
-        raise bad_request(f"Operation objects must contain {how_many} {names}")
+        raise access.bad_request(f"Operation objects must contain {how_many} {names}")
     return found[0], raw[found[0]]
 
 
 def _path(pointer: Any) -> list[str]:
     """Return the parts of a JSON pointer of which only a limited form is allowed."""
     if not isinstance(pointer, str):
-        raise bad_request("Pointer must be a string.")
+        raise access.bad_request("Pointer must be a string.")
     for pattern, text in _POINTER_ERRORS.items():
         if re.fullmatch(pattern, pointer, re.DOTALL):
-            raise bad_request(f"Pointer `{pointer}` {text}")
+            raise access.bad_request(f"Pointer `{pointer}` {text}")
     parts = pointer.lstrip("/").split("/")
     return [part.replace("~1", "/").replace("~0", "~").strip() for part in parts]
 
@@ -130,9 +121,9 @@ def apply_changes(stored: StoredImage, changes: list[Change], now: str) -> Store
             image[change.name] = _checked(change, image)
     require_within_limits(image, has_new=bool(image.keys() - before.keys()))
     require_storable({key: image[key] for key in image if image[key] != before.get(key)})
-    changed = with_attributes(stored._replace(image=cast("Any", image)), now)
+    changed = access.with_attributes(stored._replace(image=cast("Any", image)), now)
     if not is_visible(make_context(), changed):
-        raise forbidden(f"Forbidding request, image {image['id']} not visible")
+        raise access.forbidden(f"Forbidding request, image {image['id']} not visible")
     return changed
 
 
@@ -143,11 +134,11 @@ def _require_allowed(change: Change, stored: StoredImage, image: dict[str, Any])
     if operation == "replace" and name == "owner" and not is_admin(make_context()):
         raise exc.HTTPForbidden("Owner can't be updated by non admin.")
     if name == "visibility":
-        require_visibility(value, stored)
-    require("modify_image", stored)
-    if operation == "remove" and name in PROPERTIES:
+        access.require_visibility(value, stored)
+    access.require("modify_image", stored)
+    if operation == "remove" and name in access.PROPERTIES:
         raise exc.HTTPForbidden(f"Property {name} may not be removed.")
-    is_known = name in PROPERTIES or name in image
+    is_known = name in access.PROPERTIES or name in image
     if operation != "add" and not is_known:
         raise exc.HTTPConflict(f"Property {name} does not exist.")
     if operation == "add" and is_known and is_draft_4:
@@ -158,16 +149,18 @@ def _refuse_locations(operation: str, value: Any, stored: StoredImage) -> None:
     """Refuse to change locations, which nobody sees."""
     if operation == "replace" and not value:
         raise exc.HTTPForbidden("Cannot set locations to empty list.")
-    require("delete_image_location" if operation == "remove" else "set_image_location", stored)
+    access.require(
+        "delete_image_location" if operation == "remove" else "set_image_location", stored
+    )
     verb = operation.replace("replace", "update")
-    raise forbidden(f"It's not allowed to {verb} locations if locations are invisible.")
+    raise access.forbidden(f"It's not allowed to {verb} locations if locations are invisible.")
 
 
 def _checked(change: Change, image: dict[str, Any]) -> Any:
     """Return the value to store."""
     name, value = change.name, change.value
     if name in {"disk_format", "container_format"} and image["status"] != "queued":
-        raise forbidden(f"Attribute {name} can be only replaced for a queued image.")
+        raise access.forbidden(f"Attribute {name} can be only replaced for a queued image.")
     if name == "owner":
         return value or None
     return list(dict.fromkeys(value)) if name == "tags" else value
@@ -179,10 +172,12 @@ def require_within_limits(image: dict[str, Any], *, has_new: bool = True) -> Non
     for name, number in numbers.items():
         if number < 0:
             text = f"Invalid value '{number}' for parameter '{name}': Cannot be a negative value"
-            raise bad_request(text)
-    require_quota("tags", len(image["tags"]))
+            raise access.bad_request(text)
+    access.require_quota("tags", len(image["tags"]))
     if has_new:
-        require_quota("properties", len(image.keys() - PROPERTIES.keys() - {"locations"}))
+        access.require_quota(
+            "properties", len(image.keys() - access.PROPERTIES.keys() - {"locations"})
+        )
     for name, number in numbers.items():
         if number > _LARGEST:
-            raise bad_request(f"'{name}' value out of range, must not exceed {_LARGEST}.")
+            raise access.bad_request(f"'{name}' value out of range, must not exceed {_LARGEST}.")

@@ -16,7 +16,6 @@ from nova_image_shim.adapters.memory.service import require_storable
 from nova_image_shim.adapters.memory.store import StoredImage
 from nova_image_shim.fakecloud.cloud import current_cloud
 from nova_image_shim.fakecloud.image import access
-from nova_image_shim.fakecloud.image.bodies import load_body
 from nova_image_shim.fakecloud.image.changes import (
     READ_ONLY,
     apply_changes,
@@ -24,7 +23,6 @@ from nova_image_shim.fakecloud.image.changes import (
     read_changes,
     require_within_limits,
 )
-from nova_image_shim.fakecloud.image.schema import PROPERTIES, SCHEMAS, require_valid
 from nova_image_shim.fakecloud.image_file import complete
 from nova_image_shim.web.current import compute_base, make_context
 from nova_image_shim.web.responses import json_response
@@ -62,7 +60,7 @@ def create() -> Response:
     Errors: 400 for an invalid body, 403 for a forbidden attribute, 409 for an id that is or was
     used, 413 for too many tags or properties.
     """
-    image = cast("Image", _new_image(load_body()))
+    image = cast("Image", _new_image(access.load_body()))
     access.store().add(StoredImage(image, {}))
     location = f"{compute_base()}/image/v2/images/{image['id']}"
     return json_response(_shown(image), 201, {"Location": location})
@@ -93,12 +91,7 @@ def update(image_id: str) -> Response:
 def delete(image_id: str) -> Response:
     """Delete an image and its data: 204; 403 if it is protected or another project's; 404."""
     access.require("delete_image", access.find(image_id, "Failed to find image {} to delete"))
-
-    def check(stored: StoredImage) -> None:
-        if stored.image["protected"]:
-            raise access.forbidden(f"Image {image_id} is protected and cannot be deleted.")
-
-    access.store().remove(image_id, check)
+    current_cloud().image_service.delete(make_context(), image_id)
     return access.done()
 
 
@@ -107,7 +100,7 @@ def change_tag(image_id: str, tag: str) -> Response:
     """Add or delete a tag: 204; 404 for an image or a tag that there is not."""
     is_added = request.method == "PUT"
     if is_added:
-        require_valid({"tags": [tag]})
+        access.require_valid({"tags": [tag]})
     access.require("modify_image", access.find(image_id, access.NOT_FOUND))
 
     def changed(stored: StoredImage, now: str) -> StoredImage:
@@ -131,7 +124,7 @@ def change_tag(image_id: str, tag: str) -> Response:
 @blueprint.get("/schemas/<any(image, images, member, members):name>")
 def show_schema(name: str) -> Response:
     """Show the schema of an image, a member, or a list of them: 200."""
-    return json_response(SCHEMAS[name])
+    return json_response(access.SCHEMAS[name])
 
 
 def _new_image(body: Any) -> dict[str, Any]:
@@ -141,8 +134,8 @@ def _new_image(body: Any) -> dict[str, Any]:
             raise access.forbidden(f"Attribute '{name}' is read-only.")
     if not isinstance(body, dict):
         raise access.bad_request("Request body must be a JSON object.")
-    require_valid(body)
-    for name in body.keys() - PROPERTIES.keys():
+    access.require_valid(body)
+    for name in body.keys() - access.PROPERTIES.keys():
         if len(name) > _LONGEST_NAME:
             text = f"Custom property should not be greater than {_LONGEST_NAME} characters."
             raise access.bad_request(text)
@@ -174,7 +167,7 @@ def _shown(image: Image) -> dict[str, Any]:
     found, path = cast("dict[str, Any]", image), f"/v2/images/{image['id']}"
     links = {"self": path, "file": f"{path}/file", "schema": "/v2/schemas/image"}
     custom = {key: found[key] or "" for key in found if key != "locations"}
-    return {**custom, **{key: found.get(key) for key in PROPERTIES}, **links}
+    return {**custom, **{key: found.get(key) for key in access.PROPERTIES}, **links}
 
 
 def _page_path(marker: str | None) -> str:

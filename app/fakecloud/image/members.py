@@ -12,8 +12,6 @@ from webob import exc
 from nova_image_shim.adapters.memory.policy import is_admin, is_owner
 from nova_image_shim.adapters.memory.store import Member, StoredImage
 from nova_image_shim.fakecloud.image import access
-from nova_image_shim.fakecloud.image.bodies import load_value
-from nova_image_shim.fakecloud.image.schema import MEMBER_STATUSES
 from nova_image_shim.web.current import make_context
 from nova_image_shim.web.responses import json_response
 
@@ -40,7 +38,7 @@ def add_member(image_id: str) -> Response:
     Errors: 400, 403 for an image that is not shared, 404, 409 for a member, 413 for the 129th.
     """
     form = _FORM.format("member", "member", "image_id")
-    project_id = load_value("member", "Member to be added not specified", form)
+    project_id = access.load_value("member", "Member to be added not specified", form)
     if not project_id:
         raise access.bad_request("Member can't be empty")
     if not isinstance(project_id, str):
@@ -77,11 +75,11 @@ def update_member(image_id: str, member_id: str) -> Response:
     Errors: 400 for another status, 403 for anyone but the member, 404.
     """
     form = _FORM.format("status", "status", "status")
-    status = load_value("status", "Status not specified", form)
+    status = access.load_value("status", "Status not specified", form)
     stored = _find_shared(image_id, "Not allowed to update members for image {}.")
     _require_visible(stored, member_id)
     access.require("modify_member", stored)
-    if status not in MEMBER_STATUSES:
+    if status not in access.MEMBER_STATUSES:
         text = 'Incorrect request: Status must be "pending", "accepted" or "rejected".'
         raise access.bad_request(text)
 
