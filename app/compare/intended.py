@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,17 +47,7 @@ class Reason(NamedTuple):
     elsewhere: str | None = None
 
 
-class Everywhere(NamedTuple):
-    """A difference that is intended in the answer to any request."""
-
-    field: str
-    theirs: Any
-    ours: Any
-    reason: str
-
-
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """Which differences a reason explains: patterns, as the heading of `intended.yaml` says."""
 
     reason: str
@@ -70,7 +59,7 @@ class Rule:
     def explains(self, request: str, statuses: Pair, field: str, values: Pair) -> bool:
         """Tell whether it explains a difference in the answers to a request, `GET /v2`."""
         texts = field, request, _line(statuses), _line(values)
-        patterns = self.field, self.request, self.statuses, self.values
+        _, *patterns = self
         return all(
             re.fullmatch(pattern.replace(_ARROW, "\n"), text)
             for pattern, text in zip(patterns, texts, strict=True)
@@ -78,10 +67,10 @@ class Rule:
 
 
 class File(NamedTuple):
-    """The contents of the files."""
+    """The contents of the files; `everywhere` has a field and what may differ in any answer."""
 
     reasons: dict[str, Reason]
-    everywhere: list[Everywhere]
+    everywhere: list[tuple[str, Intended]]
     differences: dict[Key, Intended]
     rules: list[Rule]
 
@@ -97,9 +86,9 @@ class File(NamedTuple):
             statuses: of both answers.
             found: the differences by field.
         """
-        usual = [(entry.field, entry.theirs, entry.ours) for entry in self.everywhere]
-        headers = [field for field, *_ in usual]
-        left = {field: pair for field, pair in found.items() if (field, *pair) not in usual}
+        usual = [(field, entry[:2]) for field, entry in self.everywhere]
+        headers = [field for field, _ in usual]
+        left = dict(item for item in found.items() if item not in usual)
 
         def reason_of(field: str) -> str | None:
             rules = (r for r in self.rules if r.explains(request, statuses, field, left[field]))
@@ -132,7 +121,9 @@ def load_intended(*files: Path, theirs: str = "nova") -> File:
         for table, group in data["reasons"].items()
         for name, fields in group.items()
     }
-    everywhere = [Everywhere(**_renamed(entry, names)) for entry in data["everywhere"]]
+    everywhere = [
+        (entry.pop("field"), Intended(**_renamed(entry, names))) for entry in data["everywhere"]
+    ]
     differences: dict[Key, Intended] = {}
     for entry in data.get("differences") or ():
         key = Key(entry.pop("request"), entry.pop("field"))
@@ -150,7 +141,7 @@ def _renamed(entry: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
 
 
 def _require_reasons(file: File) -> None:
-    used = {entry.reason for entry in file.everywhere}
+    used = {entry.reason for _, entry in file.everywhere}
     used |= {difference.reason for difference in file.differences.values()}
     if unknown := used.union(rule.reason for rule in file.rules) - file.reasons.keys():
         raise IntendedError(f"unknown reasons: {sorted(unknown)}")

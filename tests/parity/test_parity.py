@@ -12,7 +12,7 @@ import yaml
 from project.test_reference import calls
 
 from nova_image_shim.compare.differences import ABSENT, TIME, Answer, differences, normal
-from nova_image_shim.compare.intended import Everywhere, Intended, Key, load_intended
+from nova_image_shim.compare.intended import Intended, Key, load_intended
 from parity.exchange import Request, RequestError, fill, load_requests
 from parity.report import INTENDED_FILES, Comparison, dump, judge, report, set_aside
 from parity.world import load_recipes
@@ -212,8 +212,8 @@ def test_only_an_intended_difference_that_is_found_is_accepted() -> None:
 
 def test_what_is_intended_everywhere_is_set_aside_and_must_occur() -> None:
     everywhere = [
-        Everywhere("status", 404, 405, "methods"),
-        Everywhere("status", 404, 409, "methods"),
+        ("status", Intended(404, 405, "methods")),
+        ("status", Intended(404, 409, "methods")),
     ]
     left, unused = set_aside(COMPARISONS, everywhere)
     assert ["half", "otherwise"] == [each.request.id for each in left if each.differences]
@@ -297,7 +297,7 @@ def test_the_rules_explain_each_difference_by_its_own_reason() -> None:
             values = {field: (each.theirs, each.ours) for field, each in found.items()}
             line = re.sub(r"\{(project|demo|alt)\}", "0123456789abcdef", request.request)
             explained = intended.explain(line, statuses(request, found), values)
-            headers = {entry.field for entry in intended.everywhere}
+            headers = {field for field, _ in intended.everywhere}
             reasons = {f: each.reason for f, each in found.items() if f not in headers}
             assert reasons == {f: why for f, why in explained.items() if f not in headers}
 
