@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import IO, NamedTuple
 
 from nova_image_shim.auth.keystone import open_keystone
@@ -17,8 +18,8 @@ from nova_image_shim.compare.comparison import UNEXPECTED, Comparison
 from nova_image_shim.compare.intended import FILE, load_intended
 from nova_image_shim.compare.logged import requests_in
 from nova_image_shim.compare.plan import Plan
-from nova_image_shim.compare.report import FORMATS, document, to_html
-from nova_image_shim.compare.sides import Address, CannotCompareError, Side
+from nova_image_shim.compare.report import document, render
+from nova_image_shim.compare.sides import CannotCompareError, Side, parse_address
 from nova_image_shim.observability.redaction import redact, secret_forms
 from nova_image_shim.settings import Settings, SettingsError
 
@@ -59,8 +60,8 @@ def _run(given: argparse.Namespace, secrets: list[str], page: IO[str] | None) ->
     failed = _compare(comparison, given.requests)
     found = document(comparison, logged)
     if page:
-        page.write(_hidden(to_html(found), secrets))
-    _print(_hidden(FORMATS[given.format](found), secrets))
+        page.write(_hidden(render(found, "html"), secrets))
+    _print(_hidden(render(found, given.format), secrets))
     if failed:
         return _FAILED
     return _DIFFERENT if found[UNEXPECTED] else _SAME
@@ -106,25 +107,16 @@ def _prepared(given: argparse.Namespace, client: Client, logged: Counter[str]) -
         CannotCompareError: the addresses differ in version or project, or there is no project; or
             a log cannot be read.
     """
-    addresses = Address.parse(given.nova), Address.parse(given.shim)
-    projects = {address.project or client.project for address in addresses}
-    mounts = {address.mount for address in addresses}
-    if len(mounts | projects) > 2:
+    base, mount, project = parse_address(given.nova)
+    shim_base, *others = parse_address(given.shim)
+    project = project or client.project
+    if [mount, project] != [others[0], others[1] or client.project]:
         raise CannotCompareError("both addresses must have the same version and project")
-    mount, project = mounts.pop(), projects.pop()
     if not project:
         raise CannotCompareError("put the project's id in place of %(tenant_id)s")
-    nova, shim = (
-        Side(
-            name,
-            address.base,
-            client.token,
-            rate=given.rate,
-            timeout_seconds=given.timeout,
-            cacert=client.cacert,
-        )
-        for name, address in zip(("Nova", "the shim"), addresses, strict=True)
-    )
+    side = partial(Side, token=client.token, rate=given.rate, timeout_seconds=given.timeout)
+    nova = side("Nova", base, cacert=client.cacert)
+    shim = side("the shim", shim_base, cacert=client.cacert)
     requests = requests_in(given.from_log, project, logged)
     plan = Plan(mount, project, images=given.images, logged=requests)
     return Comparison(nova, shim, plan, load_intended(FILE), bodies=not given.no_bodies)
