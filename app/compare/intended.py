@@ -35,18 +35,6 @@ class Intended(NamedTuple):
     reason: str
 
 
-class Reason(NamedTuple):
-    """Why answers differ: a row of a table of the documentation, and the rule."""
-
-    table: str
-    subject: str
-    theirs: str
-    ours: str
-    why: str
-    rule: str
-    elsewhere: str | None = None
-
-
 class Rule(NamedTuple):
     """Which differences a reason explains: patterns, as the heading of `intended.yaml` says."""
 
@@ -67,10 +55,17 @@ class Rule(NamedTuple):
 
 
 class File(NamedTuple):
-    """The contents of the files; `everywhere` has a field and what may differ in any answer."""
+    """The contents of the files.
 
-    reasons: dict[str, Reason]
-    everywhere: list[tuple[str, Intended]]
+    Args:
+        reasons: by id, with the title of its table as `table`.
+        everywhere: fields that may differ in any answer, and their values.
+        differences: those in the answers to known requests.
+        rules: those in the answers to any other request.
+    """
+
+    reasons: dict[str, dict[str, str]]
+    everywhere: list[tuple[str, Pair]]
     differences: dict[Key, Intended]
     rules: list[Rule]
 
@@ -86,9 +81,8 @@ class File(NamedTuple):
             statuses: of both answers.
             found: the differences by field.
         """
-        usual = [(field, entry[:2]) for field, entry in self.everywhere]
-        headers = [field for field, _ in usual]
-        left = dict(item for item in found.items() if item not in usual)
+        headers = [field for field, _ in self.everywhere]
+        left = dict(item for item in found.items() if item not in self.everywhere)
 
         def reason_of(field: str) -> str | None:
             rules = (r for r in self.rules if r.explains(request, statuses, field, left[field]))
@@ -115,38 +109,30 @@ def load_intended(*files: Path, theirs: str = "nova") -> File:
     data: dict[str, Any] = {}
     for file in files:
         data |= yaml.safe_load(file.read_text(encoding="utf-8"))
-    names = {theirs: "theirs", "here": "ours"}
     reasons = {
-        name: Reason(table=table, **_renamed(fields, names))
+        name: fields | {"table": table}
         for table, group in data["reasons"].items()
         for name, fields in group.items()
     }
-    everywhere = [
-        (entry.pop("field"), Intended(**_renamed(entry, names))) for entry in data["everywhere"]
-    ]
+    everywhere = [(each["field"], (each[theirs], each["here"])) for each in data["everywhere"]]
     differences: dict[Key, Intended] = {}
-    for entry in data.get("differences") or ():
-        key = Key(entry.pop("request"), entry.pop("field"))
+    for each in data.get("differences", ()):
+        key = Key(each["request"], each["field"])
         if key in differences:
             raise IntendedError(f"duplicate entry: {key}")
-        differences[key] = Intended(**_renamed(entry, names))
-    rules = [Rule(**entry) for entry in data.get("rules", ())]
-    found = File(reasons, everywhere, differences, rules)
-    _require_reasons(found)
-    return found
+        differences[key] = Intended(each[theirs], each["here"], each["reason"])
+    _require_reasons(data, reasons)
+    return File(reasons, everywhere, differences, [Rule(**each) for each in data.get("rules", ())])
 
 
-def _renamed(entry: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {names.get(name, name): value for name, value in entry.items()}
-
-
-def _require_reasons(file: File) -> None:
-    used = {entry.reason for _, entry in file.everywhere}
-    used |= {difference.reason for difference in file.differences.values()}
-    if unknown := used.union(rule.reason for rule in file.rules) - file.reasons.keys():
+def _require_reasons(data: Mapping[str, Any], reasons: Mapping[str, Mapping[str, str]]) -> None:
+    lists = [data.get(name, ()) for name in ("everywhere", "differences", "rules")]
+    everywhere, differences, rules = [{each["reason"] for each in entries} for entries in lists]
+    used = everywhere | differences
+    if unknown := (used | rules) - reasons.keys():
         raise IntendedError(f"unknown reasons: {sorted(unknown)}")
-    for name, reason in file.reasons.items() if file.differences else ():
-        if (name in used) == (reason.elsewhere is not None):
+    for name, reason in reasons.items() if differences else ():
+        if (name in used) == ("elsewhere" in reason):
             raise IntendedError(f"{name}: needs either entries or `elsewhere`, not both")
 
 

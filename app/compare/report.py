@@ -68,8 +68,8 @@ def _reasons(comparison: Comparison, differing: list[Result]) -> list[Document]:
     names = Counter(name for r in differing for name in {each.reason for each in r.fields} if name)
     reasons = comparison.intended.reasons
     return [
-        {"requests": number, "reason": name, "subject": reasons[name].subject}
-        | {"why": reasons[name].why}
+        {"requests": number, "reason": name, "subject": reasons[name]["subject"]}
+        | {"why": reasons[name]["why"]}
         for name, number in names.most_common()
     ]
 

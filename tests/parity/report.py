@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from nova_image_shim.compare.differences import Differences
-from nova_image_shim.compare.intended import FILE, Intended, Key, load_intended
+from nova_image_shim.compare.intended import FILE, Intended, Key, Pair, load_intended
 
 from .exchange import Request, load_requests
 
@@ -61,19 +61,18 @@ def run(
 
 
 def set_aside(
-    comparisons: list[Comparison], everywhere: list[tuple[str, Intended]]
+    comparisons: list[Comparison], everywhere: list[tuple[str, Pair]]
 ) -> tuple[list[Comparison], list[str]]:
     """Take out the differences that are intended everywhere.
 
     Returns the comparisons with what is left, and a line for each that occurred nowhere.
     """
-    expected = [(field, entry[:2]) for field, entry in everywhere]
     found = [item for each in comparisons for item in each.differences.items()]
     left = [
-        each._replace(differences=dict(i for i in each.differences.items() if i not in expected))
+        each._replace(differences=dict(i for i in each.differences.items() if i not in everywhere))
         for each in comparisons
     ]
-    return left, [f"intended everywhere, found nowhere: {e}" for e in expected if e not in found]
+    return left, [f"intended everywhere, found nowhere: {e}" for e in everywhere if e not in found]
 
 
 def judge(comparisons: list[Comparison], intended: Mapping[Key, Intended]) -> list[str]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
-from nova_image_shim.compare.intended import Reason, load_intended
+from nova_image_shim.compare.intended import load_intended
 
 from .exchange import FILES, load_requests
 from .report import INTENDED_FILES
@@ -30,13 +31,13 @@ def render(
         f"Of {len(load_requests(folder))} requests, {len(differing)} get a response that differs "
         f"on purpose.\n({uncounted} are not counted.)"
     )
-    groups = groupby(intended.reasons.values(), lambda reason: reason.table)
+    groups = groupby(intended.reasons.values(), itemgetter("table"))
     tables = {title: _table(list(reasons), service) for title, reasons in groups}
     titled = [f"## {title}\n\n{table}" for title, table in tables.items()]
     return "\n\n".join([head, *(titled if len(tables) > 1 else tables.values())])
 
 
-def _table(reasons: list[Reason], service: str) -> str:
+def _table(reasons: list[dict[str, str]], service: str) -> str:
     lines = [f"| subject | {service} | here | why |", "| --- | --- | --- | --- |"]
-    rows = ((each.subject, each.theirs, each.ours, each.why) for each in reasons)
+    rows = map(itemgetter("subject", service.lower(), "here", "why"), reasons)
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

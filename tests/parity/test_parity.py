@@ -211,11 +211,7 @@ def test_only_an_intended_difference_that_is_found_is_accepted() -> None:
 
 
 def test_what_is_intended_everywhere_is_set_aside_and_must_occur() -> None:
-    everywhere = [
-        ("status", Intended(404, 405, "methods")),
-        ("status", Intended(404, 409, "methods")),
-    ]
-    left, unused = set_aside(COMPARISONS, everywhere)
+    left, unused = set_aside(COMPARISONS, [("status", (404, 405)), ("status", (404, 409))])
     assert ["half", "otherwise"] == [each.request.id for each in left if each.differences]
     assert {"body": ("a", {"y": 1, "x": 2})} == left[3].differences
     assert ["intended everywhere, found nowhere: ('status', (404, 409))"] == unused
@@ -274,10 +270,16 @@ def test_every_intended_difference_belongs_to_a_request() -> None:
     assert set() == {key.request for key in load_intended(*INTENDED_FILES).differences} - asked
 
 
+def test_every_reason_is_complete() -> None:
+    for reason in load_intended(*INTENDED_FILES).reasons.values():
+        keys = {"table", "subject", "nova", "here", "why", "rule"}
+        assert keys == reason.keys() - {"elsewhere"}
+
+
 def test_a_difference_shown_elsewhere_is_tested_there() -> None:
     for reason in load_intended(*INTENDED_FILES).reasons.values():
-        if reason.elsewhere is not None:
-            file, test = reason.elsewhere.split("::")
+        if "elsewhere" in reason:
+            file, test = reason["elsewhere"].split("::")
             assert f"def {test}(" in (ROOT / file).read_text()
 
 

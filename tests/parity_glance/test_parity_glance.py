@@ -36,6 +36,9 @@ def test_every_placeholder_and_recipe_exists() -> None:
 def test_every_intended_difference_belongs_to_a_request() -> None:
     intended = load_intended(HERE / "intended.yaml", theirs="glance")
     assert set() == {key.request for key in intended.differences} - {r.id for r in REQUESTS}
+    for reason in intended.reasons.values():
+        keys = {"table", "subject", "glance", "here", "why", "rule"}
+        assert keys == reason.keys() - {"elsewhere"}
 
 
 def test_a_recipe_may_include_another() -> None:
