@@ -16,10 +16,6 @@ _LONGEST = 20_000  # characters of a value that a rule looks at
 Pair = tuple[Any, Any]  # of the other service, and of this one
 
 
-class IntendedError(Exception):
-    """The files are inconsistent."""
-
-
 class Key(NamedTuple):
     """A field in the answer to a request."""
 
@@ -103,7 +99,7 @@ def load_intended(*files: Path, theirs: str = "nova") -> File:
         theirs: the name of the other service's values; those of this one are `here`.
 
     Raises:
-        IntendedError: an entry is repeated or names an unknown reason, or a reason without
+        ValueError: an entry is repeated or names an unknown reason, or a reason without
             entries does not say where else it is shown.
     """
     data: dict[str, Any] = {}
@@ -119,7 +115,7 @@ def load_intended(*files: Path, theirs: str = "nova") -> File:
     for each in data.get("differences", ()):
         key = Key(each["request"], each["field"])
         if key in differences:
-            raise IntendedError(f"duplicate entry: {key}")
+            raise ValueError(f"duplicate entry: {key}")
         differences[key] = Intended(each[theirs], each["here"], each["reason"])
     _require_reasons(data, reasons)
     return File(reasons, everywhere, differences, [Rule(**each) for each in data.get("rules", ())])
@@ -130,10 +126,10 @@ def _require_reasons(data: Mapping[str, Any], reasons: Mapping[str, Mapping[str,
     everywhere, differences, rules = [{each["reason"] for each in entries} for entries in lists]
     used = everywhere | differences
     if unknown := (used | rules) - reasons.keys():
-        raise IntendedError(f"unknown reasons: {sorted(unknown)}")
+        raise ValueError(f"unknown reasons: {sorted(unknown)}")
     for name, reason in reasons.items() if differences else ():
         if (name in used) == ("elsewhere" in reason):
-            raise IntendedError(f"{name}: needs either entries or `elsewhere`, not both")
+            raise ValueError(f"{name}: needs either entries or `elsewhere`, not both")
 
 
 def _line(values: Pair) -> str:

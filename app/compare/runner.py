@@ -7,8 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
-from functools import partial
-from typing import IO, NamedTuple
+from typing import IO
 
 from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.cloud import token_in
@@ -26,13 +25,7 @@ from nova_image_shim.settings import Settings, SettingsError
 _SAME, _DIFFERENT, _FAILED = 0, 1, 2
 _PROGRESS_SECONDS = 0.2
 
-
-class Client(NamedTuple):
-    """What both services see: a token, and the id of its project, empty if that is not known."""
-
-    token: str
-    project: str
-    cacert: str | None
+Client = tuple[str, str, str | None]  # a token, its project's id if known, and a CA bundle
 
 
 def run_comparison(given: argparse.Namespace) -> int:
@@ -86,7 +79,7 @@ def _client(given: argparse.Namespace, environ: Mapping[str, str], secrets: list
     own = {name: text for name, text in environ.items() if not name.startswith("SHIM_")}
     if given.token_file:
         secrets.append(token := token_in(given.token_file))
-        return Client(token, own.get("OS_PROJECT_ID", ""), own.get("OS_CACERT"))
+        return token, own.get("OS_PROJECT_ID", ""), own.get("OS_CACERT")
     try:
         settings = Settings.from_environ(own)
         secrets += settings.secrets
@@ -97,7 +90,7 @@ def _client(given: argparse.Namespace, environ: Mapping[str, str], secrets: list
         raise CannotCompareError(f"no login at {own['OS_AUTH_URL']}: {reason_of(error)}") from error
     secrets.append(str(access.auth_token))
     cacert = settings.keystone.cacert
-    return Client(secrets[-1], access.project_id or "", str(cacert) if cacert else None)
+    return secrets[-1], access.project_id or "", str(cacert) if cacert else None
 
 
 def _prepared(given: argparse.Namespace, client: Client, logged: Counter[str]) -> Comparison:
@@ -107,16 +100,17 @@ def _prepared(given: argparse.Namespace, client: Client, logged: Counter[str]) -
         CannotCompareError: the addresses differ in version or project, or there is no project; or
             a log cannot be read.
     """
+    token, own, cacert = client
     base, mount, project = parse_address(given.nova)
-    shim_base, *others = parse_address(given.shim)
-    project = project or client.project
-    if [mount, project] != [others[0], others[1] or client.project]:
+    shim_base, shim_mount, shim_project = parse_address(given.shim)
+    project = project or own
+    if (mount, project) != (shim_mount, shim_project or own):
         raise CannotCompareError("both addresses must have the same version and project")
     if not project:
         raise CannotCompareError("put the project's id in place of %(tenant_id)s")
-    side = partial(Side, token=client.token, rate=given.rate, timeout_seconds=given.timeout)
-    nova = side("Nova", base, cacert=client.cacert)
-    shim = side("the shim", shim_base, cacert=client.cacert)
+    bounds = {"rate": given.rate, "timeout_seconds": given.timeout}
+    nova = Side("Nova", base, token, cacert=cacert, **bounds)
+    shim = Side("the shim", shim_base, token, cacert=cacert, **bounds)
     requests = requests_in(given.from_log, project, logged)
     plan = Plan(mount, project, images=given.images, logged=requests)
     return Comparison(nova, shim, plan, load_intended(FILE), bodies=not given.no_bodies)
