@@ -134,8 +134,5 @@ def _require_reasons(data: Mapping[str, Any], reasons: Mapping[str, Mapping[str,
 
 def _line(values: Pair) -> str:
     """Return both values as one text; `.` matches no line break, which keeps the search linear."""
-    return "\n".join(_text(value)[:_LONGEST].replace("\n", " ") for value in values)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    texts = (v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values)
+    return "\n".join(text[:_LONGEST].replace("\n", " ") for text in texts)
