@@ -1,4 +1,4 @@
-"""Load and check the intended differences between another service's answers and this one's."""
+"""Load the intended differences between another service's answers and this one's."""
 
 import json
 import re
@@ -14,21 +14,6 @@ _ARROW = " -> "
 _LONGEST = 20_000  # characters of a value that a rule looks at
 
 Pair = tuple[Any, Any]  # of the other service, and of this one
-
-
-class Key(NamedTuple):
-    """A field in the answer to a request."""
-
-    request: str
-    field: str
-
-
-class Intended(NamedTuple):
-    """An intended difference: the other service's value, this one's, and the reason's id."""
-
-    theirs: Any
-    ours: Any
-    reason: str
 
 
 class Rule(NamedTuple):
@@ -51,18 +36,16 @@ class Rule(NamedTuple):
 
 
 class File(NamedTuple):
-    """The contents of the files.
+    """The contents of a file.
 
     Args:
         reasons: by id, with the title of its table as `table`.
         everywhere: fields that may differ in any answer, and their values.
-        differences: those in the answers to known requests.
-        rules: those in the answers to any other request.
+        rules: those in the answers to requests that are not known beforehand.
     """
 
     reasons: dict[str, dict[str, str]]
     everywhere: list[tuple[str, Pair]]
-    differences: dict[Key, Intended]
     rules: list[Rule]
 
     def explain(
@@ -91,45 +74,21 @@ class File(NamedTuple):
         }
 
 
-def load_intended(*files: Path, theirs: str = "nova") -> File:
-    """Read files that hold `reasons`, `everywhere` and `differences` between them.
+def load_intended(file: Path = FILE, theirs: str = "nova") -> File:
+    """Read a file.
 
     Args:
-        files: YAML, as the heading of `intended.yaml` describes it.
+        file: YAML, as the heading of `intended.yaml` describes it.
         theirs: the name of the other service's values; those of this one are `here`.
-
-    Raises:
-        ValueError: an entry is repeated or names an unknown reason, or a reason without
-            entries does not say where else it is shown.
     """
-    data: dict[str, Any] = {}
-    for file in files:
-        data |= yaml.safe_load(file.read_text(encoding="utf-8"))
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
     reasons = {
         name: fields | {"table": table}
         for table, group in data["reasons"].items()
         for name, fields in group.items()
     }
     everywhere = [(each["field"], (each[theirs], each["here"])) for each in data["everywhere"]]
-    differences: dict[Key, Intended] = {}
-    for each in data.get("differences", ()):
-        key = Key(each["request"], each["field"])
-        if key in differences:
-            raise ValueError(f"duplicate entry: {key}")
-        differences[key] = Intended(each[theirs], each["here"], each["reason"])
-    _require_reasons(data, reasons)
-    return File(reasons, everywhere, differences, [Rule(**each) for each in data.get("rules", ())])
-
-
-def _require_reasons(data: Mapping[str, Any], reasons: Mapping[str, Mapping[str, str]]) -> None:
-    lists = [data.get(name, ()) for name in ("everywhere", "differences", "rules")]
-    everywhere, differences, rules = [{each["reason"] for each in entries} for entries in lists]
-    used = everywhere | differences
-    if unknown := (used | rules) - reasons.keys():
-        raise ValueError(f"unknown reasons: {sorted(unknown)}")
-    for name, reason in reasons.items() if differences else ():
-        if (name in used) == ("elsewhere" in reason):
-            raise ValueError(f"{name}: needs either entries or `elsewhere`, not both")
+    return File(reasons, everywhere, [Rule(**each) for each in data.get("rules", ())])
 
 
 def _line(values: Pair) -> str:

@@ -14,7 +14,7 @@ from nova_image_shim.check.cloud import token_in
 from nova_image_shim.check.failures import reason_of
 from nova_image_shim.check.findings import CheckFailed
 from nova_image_shim.compare.comparison import UNEXPECTED, Comparison
-from nova_image_shim.compare.intended import FILE, load_intended
+from nova_image_shim.compare.intended import load_intended
 from nova_image_shim.compare.logged import requests_in
 from nova_image_shim.compare.plan import Plan
 from nova_image_shim.compare.report import document, render
@@ -113,7 +113,7 @@ def _prepared(given: argparse.Namespace, client: Client, logged: Counter[str]) -
     shim = Side("the shim", shim_base, token, cacert=cacert, **bounds)
     requests = requests_in(given.from_log, project, logged)
     plan = Plan(mount, project, images=given.images, logged=requests)
-    return Comparison(nova, shim, plan, load_intended(FILE), bodies=not given.no_bodies)
+    return Comparison(nova, shim, plan, load_intended(), bodies=not given.no_bodies)
 
 
 def _compare(comparison: Comparison, most: int) -> bool:

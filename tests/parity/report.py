@@ -11,12 +11,27 @@ from typing import Any, NamedTuple
 import yaml
 
 from nova_image_shim.compare.differences import Differences
-from nova_image_shim.compare.intended import FILE, Intended, Key, Pair, load_intended
+from nova_image_shim.compare.intended import FILE, Pair, load_intended
 
 from .exchange import Request, load_requests
 
 # The reasons, and the differences in the answers to the requests of this folder.
 INTENDED_FILES = FILE, Path(__file__).with_name("intended.yaml")
+
+
+class Key(NamedTuple):
+    """A field in the answer to a request."""
+
+    request: str
+    field: str
+
+
+class Intended(NamedTuple):
+    """An intended difference: the other service's value, this one's, and the reason's id."""
+
+    theirs: Any
+    ours: Any
+    reason: str
 
 
 class Comparison(NamedTuple):
@@ -30,7 +45,7 @@ class Comparison(NamedTuple):
 def run(
     description: str | None,
     folder: Path,
-    files: Iterable[Path],
+    files: tuple[Path, Path],
     compare: Callable[[list[Request]], Iterable[Comparison]],
     theirs: str = "nova",
 ) -> int:
@@ -39,7 +54,7 @@ def run(
     Args:
         description: of the command.
         folder: that of the requests.
-        files: those of the intended differences.
+        files: that of the reasons, and that of the intended differences.
         compare: starts the services, and compares.
         theirs: the name of the other service's values.
     """
@@ -49,7 +64,8 @@ def run(
     given = parser.parse_args()
     chosen = tuple(given.ids) or ("",)
     requests = [r for r in load_requests(folder) if r.id.startswith(chosen)]
-    _, everywhere, intended, _ = load_intended(*files, theirs=theirs)
+    everywhere = load_intended(files[0], theirs).everywhere
+    intended = load_differences(files[1], theirs)
     start = time.monotonic()
     comparisons, unused = set_aside(list(compare(requests)), everywhere)
     seconds = time.monotonic() - start
@@ -58,6 +74,33 @@ def run(
         given.dump.write_text(dump(comparisons, theirs))
     print("\n".join([*wrong, f"\nin {seconds:.0f} s:", report(comparisons, intended)]))
     return 1 if wrong else 0
+
+
+def load_differences(file: Path, theirs: str = "nova") -> dict[Key, Intended]:
+    """Return the intended differences in the answers to the requests.
+
+    Raises:
+        ValueError: two entries are for the same field.
+    """
+    found: dict[Key, Intended] = {}
+    for each in yaml.safe_load(file.read_text())["differences"]:
+        key = Key(each["request"], each["field"])
+        if key in found:
+            raise ValueError(f"duplicate entry: {key}")
+        found[key] = Intended(each[theirs], each["here"], each["reason"])
+    return found
+
+
+def assert_reasons(files: tuple[Path, Path], theirs: str = "nova") -> None:
+    """Assert that each reason is a whole row, and has either entries or `elsewhere`."""
+    reasons_file, differences_file = files
+    data = yaml.safe_load(reasons_file.read_text()) | yaml.safe_load(differences_file.read_text())
+    reasons = load_intended(reasons_file, theirs).reasons
+    used = {each["reason"] for each in [*data["everywhere"], *data["differences"]]}
+    assert used == {name for name, reason in reasons.items() if "elsewhere" not in reason}
+    assert reasons.keys() >= {each["reason"] for each in data.get("rules", ())}
+    keys = {"table", "subject", theirs, "here", "why", "rule"}
+    assert [] == [name for name, found in reasons.items() if keys ^ found.keys() - {"elsewhere"}]
 
 
 def set_aside(

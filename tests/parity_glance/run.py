@@ -17,7 +17,7 @@ from parity.exchange import Request
 from parity.report import Comparison, run
 
 from nova_image_shim.compare.differences import differences
-from parity_glance.sides import HERE, sides
+from parity_glance.sides import HERE, INTENDED_FILES, sides
 
 
 def compare(requests: list[Request]) -> Iterator[Comparison]:
@@ -35,4 +35,4 @@ def _writes(request: Request) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(run(__doc__, HERE / "requests", [HERE / "intended.yaml"], compare, "glance"))
+    sys.exit(run(__doc__, HERE / "requests", INTENDED_FILES, compare, "glance"))
