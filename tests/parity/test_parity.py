@@ -13,7 +13,7 @@ from project.test_reference import calls
 
 from nova_image_shim.compare.differences import ABSENT, TIME, Answer, differences, normal
 from nova_image_shim.compare.intended import load_intended
-from parity.exchange import Request, RequestError, fill, load_requests
+from parity.exchange import Request, fill, load_requests
 from parity.report import (
     INTENDED_FILES,
     Comparison,
@@ -273,7 +273,7 @@ def test_every_placeholder_and_recipe_exists() -> None:
         own = {"image": "id"} if request.image else {}
         names = projects | dict.fromkeys(recipes["read"], "id") | own
         fill([request.target, dict(request.headers), request.json], names)
-    with pytest.raises(RequestError, match="unknown name"):
+    with pytest.raises(ValueError, match="unknown name"):
         fill("{nobody}", projects)
 
 
