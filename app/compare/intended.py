@@ -1,9 +1,8 @@
-"""Load and check the intended differences between another service's answers and this one's."""
+"""Load the intended differences between another service's answers and this one's."""
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,48 +16,7 @@ _LONGEST = 20_000  # characters of a value that a rule looks at
 Pair = tuple[Any, Any]  # of the other service, and of this one
 
 
-class IntendedError(Exception):
-    """The files are inconsistent."""
-
-
-class Key(NamedTuple):
-    """A field in the answer to a request."""
-
-    request: str
-    field: str
-
-
-class Intended(NamedTuple):
-    """An intended difference: the other service's value, this one's, and the reason's id."""
-
-    theirs: Any
-    ours: Any
-    reason: str
-
-
-class Reason(NamedTuple):
-    """Why answers differ: a row of a table of the documentation, and the rule."""
-
-    table: str
-    subject: str
-    theirs: str
-    ours: str
-    why: str
-    rule: str
-    elsewhere: str | None = None
-
-
-class Everywhere(NamedTuple):
-    """A difference that is intended in the answer to any request."""
-
-    field: str
-    theirs: Any
-    ours: Any
-    reason: str
-
-
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """Which differences a reason explains: patterns, as the heading of `intended.yaml` says."""
 
     reason: str
@@ -70,7 +28,7 @@ class Rule:
     def explains(self, request: str, statuses: Pair, field: str, values: Pair) -> bool:
         """Tell whether it explains a difference in the answers to a request, `GET /v2`."""
         texts = field, request, _line(statuses), _line(values)
-        patterns = self.field, self.request, self.statuses, self.values
+        _, *patterns = self
         return all(
             re.fullmatch(pattern.replace(_ARROW, "\n"), text)
             for pattern, text in zip(patterns, texts, strict=True)
@@ -78,11 +36,16 @@ class Rule:
 
 
 class File(NamedTuple):
-    """The contents of the files."""
+    """The contents of a file.
 
-    reasons: dict[str, Reason]
-    everywhere: list[Everywhere]
-    differences: dict[Key, Intended]
+    Args:
+        reasons: by id, with the title of its table as `table`.
+        everywhere: fields that may differ in any answer, and their values.
+        rules: those in the answers to requests that are not known beforehand.
+    """
+
+    reasons: dict[str, dict[str, str]]
+    everywhere: list[tuple[str, Pair]]
     rules: list[Rule]
 
     def explain(
@@ -97,9 +60,8 @@ class File(NamedTuple):
             statuses: of both answers.
             found: the differences by field.
         """
-        usual = [(entry.field, entry.theirs, entry.ours) for entry in self.everywhere]
-        headers = [field for field, *_ in usual]
-        left = {field: pair for field, pair in found.items() if (field, *pair) not in usual}
+        headers = [field for field, _ in self.everywhere]
+        left = dict(item for item in found.items() if item not in self.everywhere)
 
         def reason_of(field: str) -> str | None:
             rules = (r for r in self.rules if r.explains(request, statuses, field, left[field]))
@@ -112,57 +74,24 @@ class File(NamedTuple):
         }
 
 
-def load_intended(*files: Path, theirs: str = "nova") -> File:
-    """Read files that hold `reasons`, `everywhere` and `differences` between them.
+def load_intended(file: Path = FILE, theirs: str = "nova") -> File:
+    """Read a file.
 
     Args:
-        files: YAML, as the heading of `intended.yaml` describes it.
+        file: YAML, as the heading of `intended.yaml` describes it.
         theirs: the name of the other service's values; those of this one are `here`.
-
-    Raises:
-        IntendedError: an entry is repeated or names an unknown reason, or a reason without
-            entries does not say where else it is shown.
     """
-    data: dict[str, Any] = {}
-    for file in files:
-        data |= yaml.safe_load(file.read_text(encoding="utf-8"))
-    names = {theirs: "theirs", "here": "ours"}
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
     reasons = {
-        name: Reason(table=table, **_renamed(fields, names))
+        name: fields | {"table": table}
         for table, group in data["reasons"].items()
         for name, fields in group.items()
     }
-    everywhere = [Everywhere(**_renamed(entry, names)) for entry in data["everywhere"]]
-    differences: dict[Key, Intended] = {}
-    for entry in data.get("differences") or ():
-        key = Key(entry.pop("request"), entry.pop("field"))
-        if key in differences:
-            raise IntendedError(f"duplicate entry: {key}")
-        differences[key] = Intended(**_renamed(entry, names))
-    rules = [Rule(**entry) for entry in data.get("rules", ())]
-    found = File(reasons, everywhere, differences, rules)
-    _require_reasons(found)
-    return found
-
-
-def _renamed(entry: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {names.get(name, name): value for name, value in entry.items()}
-
-
-def _require_reasons(file: File) -> None:
-    used = {entry.reason for entry in file.everywhere}
-    used |= {difference.reason for difference in file.differences.values()}
-    if unknown := used.union(rule.reason for rule in file.rules) - file.reasons.keys():
-        raise IntendedError(f"unknown reasons: {sorted(unknown)}")
-    for name, reason in file.reasons.items() if file.differences else ():
-        if (name in used) == (reason.elsewhere is not None):
-            raise IntendedError(f"{name}: needs either entries or `elsewhere`, not both")
+    everywhere = [(each["field"], (each[theirs], each["here"])) for each in data["everywhere"]]
+    return File(reasons, everywhere, [Rule(**each) for each in data.get("rules", ())])
 
 
 def _line(values: Pair) -> str:
     """Return both values as one text; `.` matches no line break, which keeps the search linear."""
-    return "\n".join(_text(value)[:_LONGEST].replace("\n", " ") for value in values)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    texts = (v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values)
+    return "\n".join(text[:_LONGEST].replace("\n", " ") for text in texts)

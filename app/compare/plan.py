@@ -100,23 +100,24 @@ class Plan:
     def _values(self) -> dict[str, list[str]]:
         """Return the values of the cloud's images by name, as a target has them."""
         images = spread(self._images, self._most_images or len(self._images))
-        items = dict(_new_items(images))
+        ids = [image["id"] for image in images]
         servers = _distinct(image.get("server", {}).get("id") for image in images)
-        return {
-            "image": [quote(image["id"], safe="") for image in images],
-            "item": list(items),
-            "marker": [quote(image["id"], safe="") for image in spread(images, _FEW)],
-            "name": _quoted(odd(str(image["name"]) for image in images if image.get("name"))),
-            "status": _quoted(_distinct(image["status"] for image in images)),
-            "type": _quoted(_distinct(image["metadata"].get("image_type") for image in images)),
-            "server": _quoted(servers),
-            "server_url": _quoted(f"http://nova.example/v2/servers/{id_}" for id_ in servers[:1]),
-            "time": _quoted(_times(images[len(images) // 2 :][:1])),
-            "min_ram": _quoted(spread(_distinct(image["minRam"] for image in images), _FEW)),
-            "min_disk": _quoted(spread(_distinct(image["minDisk"] for image in images), _FEW)),
-            "property": [pair for pair in items.values() if pair],
-            "page": [str(max(1, len(self._images) // _PAGES))],
+        items = dict(_new_items(images))
+        values = {
+            "image": ids,
+            "marker": spread(ids, _FEW),
+            "name": odd(str(image["name"]) for image in images if image.get("name")),
+            "status": _distinct(image["status"] for image in images),
+            "type": _distinct(image["metadata"].get("image_type") for image in images),
+            "server": servers,
+            "server_url": [f"http://nova.example/v2/servers/{id_}" for id_ in servers[:1]],
+            "time": _times(images[len(images) // 2 :][:1]),
+            "min_ram": spread(_distinct(image["minRam"] for image in images), _FEW),
+            "min_disk": spread(_distinct(image["minDisk"] for image in images), _FEW),
+            "page": [max(1, len(self._images) // _PAGES)],
         }
+        quoted = {name: _quoted(found) for name, found in values.items()}
+        return quoted | {"item": list(items), "property": list(filter(None, items.values()))}
 
 
 def expand(template: str, values: dict[str, list[str]]) -> Iterator[str]:

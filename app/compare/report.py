@@ -6,7 +6,7 @@ side by side.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -68,43 +68,29 @@ def _reasons(comparison: Comparison, differing: list[Result]) -> list[Document]:
     names = Counter(name for r in differing for name in {each.reason for each in r.fields} if name)
     reasons = comparison.intended.reasons
     return [
-        {"requests": number, "reason": name, "subject": reasons[name].subject}
-        | {"why": reasons[name].why}
+        {"requests": number, "reason": name, "subject": reasons[name]["subject"]}
+        | {"why": reasons[name]["why"]}
         for name, number in names.most_common()
     ]
 
 
-def to_json(found: Document) -> str:
-    """Return the document as JSON, in ASCII."""
-    return json.dumps(found, indent=2) + "\n"
-
-
-def to_table(found: Document) -> str:
-    """Return the document for a terminal."""
-    return _rendered("report.txt", found, _line)
-
-
-def to_html(found: Document) -> str:
-    """Return the document as one page, which needs nothing else."""
-    return _rendered("report.html", found)
-
-
-def _rendered(template: str, found: Document, finalize: Callable[..., Any] | None = None) -> str:
+def render(found: Document, form: str) -> str:
+    """Return the document as `json` in ASCII, a `table`, or an `html` page that needs no other."""
+    if form == "json":
+        return json.dumps(found, indent=2) + "\n"
+    is_page = form == "html"
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=select_autoescape(),
-        finalize=finalize,
+        finalize=None if is_page else _line,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(found)
+    return environment.get_template("report.html" if is_page else "report.txt").render(found)
 
 
 def _line(value: object) -> str:
     """Return a value in one line, without characters that control a terminal."""
     text = str(value)[:_LONGEST_LINE]
     return text if text.isprintable() else ascii(text)[1:-1]
-
-
-FORMATS = {"table": to_table, "json": to_json}

@@ -7,31 +7,25 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import IO, NamedTuple
+from typing import IO
 
 from nova_image_shim.auth.keystone import open_keystone
 from nova_image_shim.check.cloud import token_in
 from nova_image_shim.check.failures import reason_of
 from nova_image_shim.check.findings import CheckFailed
 from nova_image_shim.compare.comparison import UNEXPECTED, Comparison
-from nova_image_shim.compare.intended import FILE, load_intended
+from nova_image_shim.compare.intended import load_intended
 from nova_image_shim.compare.logged import requests_in
 from nova_image_shim.compare.plan import Plan
-from nova_image_shim.compare.report import FORMATS, document, to_html
-from nova_image_shim.compare.sides import Address, CannotCompareError, Side
+from nova_image_shim.compare.report import document, render
+from nova_image_shim.compare.sides import CannotCompareError, Side, parse_address
 from nova_image_shim.observability.redaction import redact, secret_forms
 from nova_image_shim.settings import Settings, SettingsError
 
 _SAME, _DIFFERENT, _FAILED = 0, 1, 2
 _PROGRESS_SECONDS = 0.2
 
-
-class Client(NamedTuple):
-    """What both services see: a token, and the id of its project, empty if that is not known."""
-
-    token: str
-    project: str
-    cacert: str | None
+Client = tuple[str, str, str | None]  # a token, its project's id if known, and a CA bundle
 
 
 def run_comparison(given: argparse.Namespace) -> int:
@@ -59,8 +53,8 @@ def _run(given: argparse.Namespace, secrets: list[str], page: IO[str] | None) ->
     failed = _compare(comparison, given.requests)
     found = document(comparison, logged)
     if page:
-        page.write(_hidden(to_html(found), secrets))
-    _print(_hidden(FORMATS[given.format](found), secrets))
+        page.write(_hidden(render(found, "html"), secrets))
+    _print(_hidden(render(found, given.format), secrets))
     if failed:
         return _FAILED
     return _DIFFERENT if found[UNEXPECTED] else _SAME
@@ -85,7 +79,7 @@ def _client(given: argparse.Namespace, environ: Mapping[str, str], secrets: list
     own = {name: text for name, text in environ.items() if not name.startswith("SHIM_")}
     if given.token_file:
         secrets.append(token := token_in(given.token_file))
-        return Client(token, own.get("OS_PROJECT_ID", ""), own.get("OS_CACERT"))
+        return token, own.get("OS_PROJECT_ID", ""), own.get("OS_CACERT")
     try:
         settings = Settings.from_environ(own)
         secrets += settings.secrets
@@ -96,7 +90,7 @@ def _client(given: argparse.Namespace, environ: Mapping[str, str], secrets: list
         raise CannotCompareError(f"no login at {own['OS_AUTH_URL']}: {reason_of(error)}") from error
     secrets.append(str(access.auth_token))
     cacert = settings.keystone.cacert
-    return Client(secrets[-1], access.project_id or "", str(cacert) if cacert else None)
+    return secrets[-1], access.project_id or "", str(cacert) if cacert else None
 
 
 def _prepared(given: argparse.Namespace, client: Client, logged: Counter[str]) -> Comparison:
@@ -106,28 +100,20 @@ def _prepared(given: argparse.Namespace, client: Client, logged: Counter[str]) -
         CannotCompareError: the addresses differ in version or project, or there is no project; or
             a log cannot be read.
     """
-    addresses = Address.parse(given.nova), Address.parse(given.shim)
-    projects = {address.project or client.project for address in addresses}
-    mounts = {address.mount for address in addresses}
-    if len(mounts | projects) > 2:
+    token, own, cacert = client
+    base, mount, project = parse_address(given.nova)
+    shim_base, shim_mount, shim_project = parse_address(given.shim)
+    project = project or own
+    if (mount, project) != (shim_mount, shim_project or own):
         raise CannotCompareError("both addresses must have the same version and project")
-    mount, project = mounts.pop(), projects.pop()
     if not project:
         raise CannotCompareError("put the project's id in place of %(tenant_id)s")
-    nova, shim = (
-        Side(
-            name,
-            address.base,
-            client.token,
-            rate=given.rate,
-            timeout_seconds=given.timeout,
-            cacert=client.cacert,
-        )
-        for name, address in zip(("Nova", "the shim"), addresses, strict=True)
-    )
+    bounds = {"rate": given.rate, "timeout_seconds": given.timeout}
+    nova = Side("Nova", base, token, cacert=cacert, **bounds)
+    shim = Side("the shim", shim_base, token, cacert=cacert, **bounds)
     requests = requests_in(given.from_log, project, logged)
     plan = Plan(mount, project, images=given.images, logged=requests)
-    return Comparison(nova, shim, plan, load_intended(FILE), bodies=not given.no_bodies)
+    return Comparison(nova, shim, plan, load_intended(), bodies=not given.no_bodies)
 
 
 def _compare(comparison: Comparison, most: int) -> bool:

@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 from urllib.parse import quote
 
 import requests
@@ -25,25 +24,18 @@ class CannotCompareError(Exception):
     """The comparison cannot be carried out; the text says why."""
 
 
-class Address(NamedTuple):
-    """`http://host:8774/v2/PROJECT` in its parts; `%(tenant_id)s` is an empty project."""
+def parse_address(text: str) -> tuple[str, str, str]:
+    """Return the base, the version and the project; `%(tenant_id)s` is an empty project.
 
-    base: str
-    mount: str
-    project: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Read an address.
-
-        Raises:
-            CannotCompareError: it has another form.
-        """
-        found = _ADDRESS.fullmatch(text)
-        if flaw_in(text) or not found:
-            words = "is not of the form http://HOST:PORT/v2/%(tenant_id)s"
-            raise CannotCompareError(f"the address {public_address(text)!r} {words}")
-        return cls(*found.groups(default=""))
+    Raises:
+        CannotCompareError: it has another form than `http://host:8774/v2/PROJECT`.
+    """
+    found = _ADDRESS.fullmatch(text)
+    if flaw_in(text) or not found:
+        words = "is not of the form http://HOST:PORT/v2/%(tenant_id)s"
+        raise CannotCompareError(f"the address {public_address(text)!r} {words}")
+    base, mount, project = found.groups(default="")
+    return base, mount, project
 
 
 class Side:

@@ -20,10 +20,6 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z][\w.-]*)\}")
 _REPEATED = re.compile(r"\{(.)\*(\d+)\}")
 
 
-class RequestError(Exception):
-    """A file of requests is invalid."""
-
-
 @dataclass(frozen=True)
 class Request:
     """One request; the files are described in `requests/README.md`."""
@@ -56,14 +52,14 @@ def load_requests(folder: Path = FILES) -> list[Request]:
     """Return the requests of all files of a folder.
 
     Raises:
-        RequestError: two requests have the same id, or an entry has an unknown key.
+        ValueError: two requests have the same id, or an entry has an unknown key.
     """
     found: dict[str, Request] = {}
     for file in sorted(folder.glob("*.yaml")):
         for entry in yaml.safe_load(file.read_text()):
             request = parse_request(entry, file.name)
             if request.id in found:
-                raise RequestError(f"{file.name}: duplicate id {request.id}")
+                raise ValueError(f"{file.name}: duplicate id {request.id}")
             found[request.id] = request
     return list(found.values())
 
@@ -72,20 +68,20 @@ def parse_request(entry: dict[str, Any], file: str) -> Request:
     """Return the request that an entry of a file describes.
 
     Raises:
-        RequestError: it has an unknown key.
+        ValueError: it has an unknown key.
     """
     values = {"as_" if key == "as" else key: value for key, value in entry.items()}
     try:
         return Request(**values)
     except TypeError as error:
-        raise RequestError(f"{file}: {entry.get('id')}: {error}") from error
+        raise ValueError(f"{file}: {entry.get('id')}: {error}") from error
 
 
 def fill(value: Any, names: Mapping[str, str]) -> Any:
     """Replace `{name}` with the name's value, and `{x*3}` with "xxx".
 
     Raises:
-        RequestError: the name is unknown.
+        ValueError: the name is unknown.
     """
     if isinstance(value, dict):
         return {fill(key, names): fill(item, names) for key, item in value.items()}
@@ -97,7 +93,7 @@ def fill(value: Any, names: Mapping[str, str]) -> Any:
     try:
         return _PLACEHOLDER.sub(lambda match: names[match[1]], value)
     except KeyError as error:
-        raise RequestError(f"unknown name: {error} in {value}") from error
+        raise ValueError(f"unknown name: {error} in {value}") from error
 
 
 def send(request: Request, base: str, token: str | None, names: Mapping[str, str]) -> Answer:

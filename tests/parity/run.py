@@ -4,27 +4,25 @@ Both use the same real Keystone and Glance. Every difference must be listed in `
 every difference listed there must occur.
 """
 
-import argparse
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 # A script cannot import its own package otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from real.cloud import RealCloud
+from real.conftest import real_environ
 from support.live import shim
 
 from nova_image_shim.compare.differences import clean, differences, normal
-from nova_image_shim.compare.intended import load_intended
-from parity.exchange import Request, load_requests, send
+from parity.exchange import FILES, Request, send
 from parity.nova import nova
-from parity.report import INTENDED_FILES, Comparison, dump, judge, report, set_aside
+from parity.report import INTENDED_FILES, Comparison, run
 from parity.world import World
 
 # `alike`: configured so that the answers can be equal; Nova has Glance's address in its
@@ -33,13 +31,6 @@ from parity.world import World
 ALIKE = {"SHIM_COMPAT": "no-alternate-project,no-compression"}
 
 PROJECTS = ("demo", "alt", "admin", "service")
-
-
-class Setup(NamedTuple):
-    """The addresses of the two services that a request is sent to."""
-
-    nova: str
-    shim: str
 
 
 class Parity:
@@ -66,12 +57,11 @@ class Parity:
         """Compare the requests one by one; those that need a stopped service come last."""
         yield from map(self._compare, [r for r in requests if r.stopped is None])
         for name in sorted({r.stopped for r in requests if r.stopped is not None}):
-            stop, start = _switches(self._cloud)[name]
-            stop()
+            getattr(self._cloud, f"stop_{name}")()
             try:
                 yield from map(self._compare, [r for r in requests if r.stopped == name])
             finally:
-                start()
+                getattr(self._cloud, f"start_{name}")()
 
     def _compare(self, request: Request) -> Comparison:
         """Send a request to both services; compare the answers, and after a write the images."""
@@ -113,52 +103,18 @@ def _start(
     name: str,
     glance_endpoint: str | None,
     settings: dict[str, str],
-) -> Setup:
-    environ = {
-        "SHIM_BACKEND": "glance",
-        "WEB_CONCURRENCY": "1",
-        "OS_AUTH_URL": cloud.auth_url,
-        "OS_USERNAME": cloud.service_user,
-        "OS_PASSWORD": cloud.service_password,
-        "OS_PROJECT_NAME": cloud.service_project,
-        "OS_USER_DOMAIN_NAME": cloud.user_domain_name,
-        "OS_PROJECT_DOMAIN_NAME": cloud.project_domain_name,
-        "OS_REGION_NAME": cloud.region,
-    }
+) -> tuple[str, str]:
+    """Start Nova and the service, and return their addresses."""
     theirs = stack.enter_context(nova(cloud, glance_endpoint))
     log = cloud.folder / f"shim-{name}.log"
-    return Setup(theirs, stack.enter_context(shim(log, **environ | settings)))
+    return theirs, stack.enter_context(shim(log, **real_environ(cloud) | settings))
 
 
-def _switches(cloud: RealCloud) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
-    return {
-        "glance": (cloud.stop_glance, cloud.start_glance),
-        "keystone": (cloud.stop_keystone, cloud.start_keystone),
-    }
-
-
-def main() -> int:
-    """Compare all or selected requests and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("ids", nargs="*", help="only requests whose id starts with this")
-    parser.add_argument("--dump", type=Path, help="write all differences to this YAML file")
-    arguments = parser.parse_args()
-    requests = load_requests()
-    if arguments.ids:
-        requests = [r for r in requests if r.id.startswith(tuple(arguments.ids))]
-    _, everywhere, intended, _ = load_intended(*INTENDED_FILES)
+def compare(requests: list[Request]) -> Iterator[Comparison]:
+    """Run the services and compare the requests."""
     with RealCloud() as cloud, ExitStack() as stack:
-        parity = Parity(cloud, stack)
-        start = time.monotonic()
-        comparisons = list(parity.compare_all(requests))
-        seconds = time.monotonic() - start
-    comparisons, unused = set_aside(comparisons, everywhere)
-    wrong = [*judge(comparisons, intended), *([] if arguments.ids else unused)]
-    if arguments.dump:
-        arguments.dump.write_text(dump(comparisons))
-    print("\n".join([*wrong, f"\nin {seconds:.0f} s:", report(comparisons, intended)]))
-    return 1 if wrong else 0
+        yield from Parity(cloud, stack).compare_all(requests)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, FILES, INTENDED_FILES, compare))

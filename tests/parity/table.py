@@ -1,18 +1,18 @@
 """The tables of intended differences in docs/reference, from the files `intended.yaml`."""
 
-from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
-from nova_image_shim.compare.intended import Reason, load_intended
+from nova_image_shim.compare.intended import load_intended
 
 from .exchange import FILES, load_requests
-from .report import INTENDED_FILES
+from .report import INTENDED_FILES, load_differences
 
 
 def render(
     folder: Path = FILES,
-    files: Sequence[Path] = INTENDED_FILES,
+    files: tuple[Path, Path] = INTENDED_FILES,
     service: str = "Nova",
     uncounted: str = "`Cache-Control` and `Vary`, which differ in every response,",
 ) -> str:
@@ -20,23 +20,23 @@ def render(
 
     Args:
         folder: that of the requests.
-        files: those of the intended differences.
+        files: that of the reasons, and that of the intended differences.
         service: the other service.
         uncounted: the headers that are intended to differ in any response.
     """
-    intended = load_intended(*files, theirs=service.lower())
-    differing = {key.request for key in intended.differences}
+    reasons = load_intended(files[0], service.lower()).reasons
+    differing = {key.request for key in load_differences(files[1], service.lower())}
     head = (
         f"Of {len(load_requests(folder))} requests, {len(differing)} get a response that differs "
         f"on purpose.\n({uncounted} are not counted.)"
     )
-    groups = groupby(intended.reasons.values(), lambda reason: reason.table)
-    tables = {title: _table(list(reasons), service) for title, reasons in groups}
+    groups = groupby(reasons.values(), itemgetter("table"))
+    tables = {title: _table(list(rows), service) for title, rows in groups}
     titled = [f"## {title}\n\n{table}" for title, table in tables.items()]
     return "\n\n".join([head, *(titled if len(tables) > 1 else tables.values())])
 
 
-def _table(reasons: list[Reason], service: str) -> str:
+def _table(reasons: list[dict[str, str]], service: str) -> str:
     lines = [f"| subject | {service} | here | why |", "| --- | --- | --- | --- |"]
-    rows = ((each.subject, each.theirs, each.ours, each.why) for each in reasons)
+    rows = map(itemgetter("subject", service.lower(), "here", "why"), reasons)
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

@@ -4,7 +4,6 @@ Nova and this service share the images to read. Images to write are created in p
 recipe, so that neither service sees the changes of the other.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,13 +29,11 @@ def load_recipes() -> dict[str, dict[str, dict[str, Any]]]:
     return recipes
 
 
-@dataclass
 class World:
     """Creates images from recipes and shows their state afterwards."""
 
-    cloud: RealCloud
-
-    def __post_init__(self) -> None:
+    def __init__(self, cloud: RealCloud) -> None:
+        self.cloud = cloud
         self._recipes = load_recipes()
 
     def make_read_images(self) -> dict[str, str]:

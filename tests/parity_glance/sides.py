@@ -23,6 +23,7 @@ from support.live import shim
 from nova_image_shim.compare.differences import Answer, normal
 
 HERE = Path(__file__).parent
+INTENDED_FILES = HERE / "intended.yaml", HERE / "intended.yaml"
 
 TOKENS = ("demo", "reader", "alt", "third", "admin")
 BAD_TOKENS = {"none": None, "empty": "", "gibberish": "gibberish"}

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from parity.exchange import Request, fill, load_requests
+from parity.report import assert_reasons, load_differences
 from parity.world import load_recipes as load_read
 
-from nova_image_shim.compare.intended import load_intended
-from parity_glance.sides import HERE, TOKENS, load_recipes, steps
+from parity_glance.sides import HERE, INTENDED_FILES, TOKENS, load_recipes, steps
 
 REQUESTS = load_requests(HERE / "requests")
 NAMES = dict.fromkeys(["demo", "alt", "third", "admin", "project", "image"], "id")
@@ -34,8 +34,12 @@ def test_every_placeholder_and_recipe_exists() -> None:
 
 
 def test_every_intended_difference_belongs_to_a_request() -> None:
-    intended = load_intended(HERE / "intended.yaml", theirs="glance")
-    assert set() == {key.request for key in intended.differences} - {r.id for r in REQUESTS}
+    differences = load_differences(INTENDED_FILES[1], "glance")
+    assert set() == {key.request for key in differences} - {r.id for r in REQUESTS}
+
+
+def test_each_reason_is_a_whole_row_and_explains_something() -> None:
+    assert_reasons(INTENDED_FILES, "glance")
 
 
 def test_a_recipe_may_include_another() -> None:

@@ -138,7 +138,7 @@ FILES: dict[Path, Callable[[], str]] = {
     REFERENCE / "fake-cloud.md": partial(
         differences.render,
         GLANCE / "requests",
-        [GLANCE / "intended.yaml"],
+        (GLANCE / "intended.yaml", GLANCE / "intended.yaml"),
         "Glance",
         "Request ids, which the embedded API has in every response,",
     ),
