@@ -65,6 +65,9 @@ class Share(Protocol):
     def take(self, count: int) -> None:
         """Count bytes that were read, 0 for a list that begins, and wait for room for them."""
 
+    def hold(self, size: int) -> None:
+        """Wait for room for a list that another request has read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -233,6 +233,11 @@ class Share:
             if self.is_over:
                 raise LimitExceeded("the request has ended")
 
+    def hold(self, size: int) -> None:
+        """Reserve room for a list that another request has read. Raises as `take`."""
+        # It may be larger than what the image store sent, which is what `most` bounds.
+        self.take(min(size, self.room.most))
+
     def end(self, keep: int = 0) -> None:
         """Return the room, all but what the finished response keeps; nothing more is read."""
         with self.room.changed:

@@ -125,7 +125,7 @@ class Lists:
         if source == "fetched":
             return FoundList(stored, source, key)
         if listing.context.share:
-            listing.context.share.take(stored.size)
+            listing.context.share.hold(stored.size)
         age = int(self._clock() - stored.fetched_at) if self._seconds else None
         return FoundList(stored, source, key, age)
 

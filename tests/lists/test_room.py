@@ -75,6 +75,18 @@ def test_a_list_has_so_many_bytes_at_glance_and_no_more(
     assert 4 * MOST == room_of(app).free
 
 
+def test_a_cached_list_may_be_larger_than_what_glance_sent(
+    keystone: FakeKeystone, glance: FakeGlance
+) -> None:
+    app = app_over(keystone, SHIM_CACHE_SECONDS="60", WEB_CONCURRENCY="1")
+    glance.answers[:] = pages(MOST - 10)  # links and the body make it larger here
+    for _ in range(3):
+        with ask(app, DETAIL) as answer:
+            assert 200 == answer.status_code
+    assert 1 == len(glance.seen)
+    assert 4 * MOST == room_of(app).free
+
+
 def test_a_list_without_end_is_refused(keystone: FakeKeystone, glance: FakeGlance) -> None:
     app = app_over(keystone)
     glance.answers[:] = [says(200, page(number, MOST // 9)) for number in range(20)]
