@@ -34,6 +34,7 @@ def answer_list(body: Body, *, may_compress: bool) -> Response:
         if may_compress:
             vary(response, "Accept-Encoding")
         return response
+    may_compress = may_compress and "Accept-Encoding" in request.headers
     coding = accepted_coding(body.length) if may_compress else None
     response = answer(*([body.packed(coding)] if coding else body.pieces))
     response.headers.update(headers)
