@@ -57,8 +57,8 @@ clean:  ## remove everything that these commands made
 test-live: $(VENV)/tested-live  ## tests that start gunicorn or a browser, or wait for a real clock
 	$(PYTEST) -m "live and not ($(APART))" $(PYTEST_ARGS)
 
-test-real: $(VENV)/tested-real  ## tests on a real Keystone and Glance, which it installs
-	$(VENV)/bin/python tests/real/install.py
+test-real: $(VENV)/tested-real  ## tests on a real Keystone, Glance and Nova, which it installs
+	$(VENV)/bin/python tests/real/install.py nova
 	REQUIRE_REAL=1 $(VENV)/bin/pytest -m real $(PYTEST_ARGS)
 
 # Without Keystone and Glance, the tests on them are skipped.
