@@ -156,8 +156,8 @@ class ImageService(ABC):
     """An image store; methods may raise any `ImageServiceError` and document the usual ones."""
 
     @abstractmethod
-    def endpoint(self, context: Context) -> str | None:
-        """Return the store's URL without version and trailing slash; None if it has none."""
+    def endpoint(self, auth: BaseAuthPlugin | None) -> str | None:
+        """Return the store's URL for a caller, without version and trailing slash, or None."""
 
     @abstractmethod
     def list_page(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g
 from werkzeug.exceptions import NotFound
 
 from nova_image_shim.adapters.image_port import ImageService
@@ -22,6 +22,7 @@ from nova_image_shim.observability.trace import CURRENT, Trace, end_trace, log_a
 from nova_image_shim.settings import Settings
 from nova_image_shim.web.current import (
     Services,
+    current_request,
     install,
     keep_room,
     release_slot,
@@ -117,14 +118,15 @@ def _before(
     def before() -> Response | None:
         if metrics:
             metrics.begin()
+        request = current_request()
         CURRENT.set(Trace.of(request))
         if request.method == "OPTIONS":
             return options()
         needs_token = is_below_mount(request.path)
-        require_valid_host()
+        require_valid_host(request)
         if needs_token:  # before routing, as Nova's middleware does
             set_caller(authenticate(request, g.tenant_id))
-        _refuse_unroutable()
+        _refuse_unroutable(request)
         if api_version() == microversions.MOUNT:
             microversions.require_known_version()
         if brownout and needs_token:
@@ -140,6 +142,7 @@ def _after(settings: Settings, metrics: "Metrics | None") -> Callable[[Response]
     may_compress = "no-compression" not in settings.compat
 
     def after(response: Response) -> Response:
+        request = current_request()
         path, method = request.path, request.method
         if api_version() in settings.mounts:
             for name, value in announced:
@@ -164,7 +167,7 @@ def _after(settings: Settings, metrics: "Metrics | None") -> Callable[[Response]
     return after
 
 
-def _refuse_unroutable() -> None:
+def _refuse_unroutable(request: Request) -> None:
     """Refuse a path without a view before its version is checked, as Nova does.
 
     Paths outside the mounts have no version; other parts of the application may answer them.

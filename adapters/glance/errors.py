@@ -29,7 +29,7 @@ FAILURES = (
     ClientException,
     glanceclient_exc.BaseException,
     OSError,  # as requests raises them, and where the CA bundle has gone
-    ValueError,  # an address, or that of a redirect, is not a URL
+    ValueError,  # an address is not a URL
     LimitExceeded,
 )
 

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import orjson
 import requests
 from glanceclient.common.http import SessionClient
+from keystoneauth1.plugin import BaseAuthPlugin
 
 from nova_image_shim.adapters import image_port as port
 from nova_image_shim.adapters.address import without_version
@@ -77,7 +78,7 @@ class GlanceImageService(port.ImageService):
         self.session = open_session(transport, cacert=options.cacert, trust_env=trust_env)
         self._addresses = Addresses()
 
-    def endpoint(self, context: port.Context) -> str:
+    def endpoint(self, auth: BaseAuthPlugin | None) -> str:
         """Return Glance's address: the configured one, or that of the caller's catalog.
 
         Raises:
@@ -85,8 +86,8 @@ class GlanceImageService(port.ImageService):
         """
         found, where = self._options.endpoint, self._in_catalog
         try:
-            if not found and context.auth:
-                found = context.auth.get_endpoint(self.session, **where, skip_discovery=True)
+            if not found and auth:
+                found = auth.get_endpoint(self.session, **where, skip_discovery=True)
         except Exception as error:  # whatever keystoneauth raises on a catalog of another shape
             raise port.ImageServiceUnavailable(
                 f"the token's catalog cannot be read: {type(error).__name__}: {error}"
@@ -109,7 +110,7 @@ class GlanceImageService(port.ImageService):
     ) -> port.Page:
         """Return one page, with one GET."""
         params = {**query, "limit": str(limit)} | ({"marker": marker} if marker else {})
-        url = f"{context.endpoint or self.endpoint(context)}/v2/images?{urlencode(params)}"
+        url = f"{context.endpoint or self.endpoint(context.auth)}/v2/images?{urlencode(params)}"
         if oldest_first:
             url += _OLDEST_FIRST
         try:
@@ -149,7 +150,7 @@ class GlanceImageService(port.ImageService):
         more_headers: Mapping[str, str] = MappingProxyType({}),
         **request: Any,
     ) -> requests.Response:
-        endpoint = context.endpoint or self.endpoint(context)
+        endpoint = context.endpoint or self.endpoint(context.auth)
         client = _Client(self.session, endpoint_override=endpoint)
         url = f"/v2/images/{quote(image_id, safe='')}"
 

@@ -28,7 +28,7 @@ class MemoryImageService(port.ImageService):
         self.store = ImageStore(images)
         self._now = now
 
-    def endpoint(self, context: port.Context) -> None:  # noqa: ARG002
+    def endpoint(self, auth: object) -> None:  # noqa: ARG002
         """Return None: Glance is not used."""
         return
 

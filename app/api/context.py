@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from flask import g, request
+from flask import Request, g, request
 
 from nova_image_shim.adapters.address import without_version
 from nova_image_shim.adapters.image_port import Context
@@ -31,15 +31,16 @@ def keep_project(_endpoint: str | None, values: dict[str, Any] | None) -> None:
 
 def require_own_project() -> None:
     """Refuse a path whose project is not the token's, for admins too, and an unscoped token."""
-    path, own = g.tenant_id, g.caller.project_id
+    path, caller = g.tenant_id, g.caller
+    own = caller.project_id
     if path is not None and path != own:
         mismatch = f"URL's project_id '{path}' doesn't match Context's project_id '{own}'"
         raise HTTPError(400, f"Malformed request URL: {mismatch}")
-    if g.caller.is_unscoped:
+    if caller.is_unscoped:
         raise HTTPError(403, "The token is not scoped to a project.")
 
 
-def require_valid_host() -> None:
+def require_valid_host(request: Request) -> None:
     """Refuse a `Host` that cannot be part of a link, except for health checks: they have none."""
     if (header := request.headers.get("Host")) is None:
         return

@@ -25,6 +25,7 @@ STATUS_TO_NOVA = {  # the legacy word and the progress in percent
     "deleted": ("DELETED", 0),
     "pending_delete": ("DELETED", 0),
 }
+_UNKNOWN = ("UNKNOWN", 0)
 
 # Glance's own attributes; all other keys of an image are metadata. Nova fetches this list with
 # Glance's schema on every request.
@@ -64,7 +65,7 @@ class Translator:
         """
         image_id, name = image["id"], image.get("name")
         metadata = to_metadata(image, raw_mappings=self.raw_mappings)
-        status, progress = STATUS_TO_NOVA.get(str(image.get("status")), ("UNKNOWN", 0))
+        status, progress = STATUS_TO_NOVA.get(f"{image.get('status')}", _UNKNOWN)
         nova_image: NovaImage = {
             "id": image_id,
             "name": name if isinstance(name, str) else None,
@@ -76,9 +77,10 @@ class Translator:
             "status": status,
             "progress": progress,
             "links": self.links.of_image(image_id),
+            "OS-EXT-IMG-SIZE:size": to_integer(image.get("size")),
         }
-        if self.show_size:
-            nova_image["OS-EXT-IMG-SIZE:size"] = to_integer(image.get("size"))
+        if not self.show_size:
+            del nova_image["OS-EXT-IMG-SIZE:size"]
         if isinstance(server_id := metadata.get("instance_uuid"), str):
             nova_image["server"] = {"id": server_id, "links": self.links.of_server(server_id)}
         if self.show_disk_config and (config := metadata.get("auto_disk_config")) is not None:
@@ -89,10 +91,10 @@ class Translator:
 
 def to_integer(value: object) -> int:
     """Return a number that may be null, absent or text; anything other than a number is 0."""
-    if isinstance(value, int):
-        return int(value)
+    if type(value) is int:
+        return value
     try:
-        return int(value) if isinstance(value, str | float) else 0
+        return int(value) if isinstance(value, int | float | str) else 0
     except (ValueError, OverflowError):
         return 0
 
@@ -102,7 +104,7 @@ def to_metadata(image: Image, *, raw_mappings: bool = False) -> dict[str, Any]:
     everything: Mapping[str, Any] = image
     metadata = {key: everything[key] for key in everything if key not in BASE_ATTRIBUTES}
     for key in () if raw_mappings else JSON_PROPERTIES:
-        if isinstance(text := metadata.get(key), str):
+        if key in metadata and isinstance(text := metadata[key], str):
             metadata[key] = _decoded(text)
     return metadata
 

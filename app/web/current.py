@@ -1,9 +1,9 @@
 """What belongs to the current request: the application's parts, its caller, its addresses."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
 
 from nova_image_shim.adapters.image_port import Context, ImageService
 from nova_image_shim.adapters.limits.limiter import Limiter, Room, Share, Slot
@@ -37,6 +37,12 @@ def install(app: Flask, services: Services) -> None:
     app.extensions[_NAME] = services
 
 
+def current_request() -> Request:
+    """Return the request itself; Flask's `request` looks it up each time that it is used."""
+    found: Request = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
+    return found
+
+
 def services() -> Services:
     """Return the running application's services."""
     found: Services = current_app.extensions[_NAME]
@@ -62,22 +68,24 @@ def make_context() -> Context:
     Raises:
         ImageServiceUnavailable: the caller's catalog has no image service.
     """
-    trace, caller, found = CURRENT.get(), g.caller, services()
-    if found.limiter and "slot" not in g:
-        g.slot = Slot(found.limiter)  # acquired at the first call to the image store
-    if found.room and "share" not in g:
-        g.share = Share(found.room)
-    context = Context(
+    trace, found = CURRENT.get(), services()
+    caller: Caller = g.caller
+    slot, share = g.get("slot"), g.get("share")
+    if found.limiter and not slot:
+        slot = g.slot = Slot(found.limiter)  # acquired at the first call to the image store
+    if found.room and not share:
+        share = g.share = Share(found.room)
+    return Context(
         project_id=caller.project_id or "",
         request_id=trace.client_request_id or trace.request_id,
         auth=caller.auth,
         deadline=time.monotonic() + found.settings.request_timeout_seconds,
         calls=trace.calls,
         roles=caller.roles,
-        slot=g.get("slot"),
-        share=g.get("share"),
+        endpoint=found.images.endpoint(caller.auth),
+        slot=slot,
+        share=share,
     )
-    return replace(context, endpoint=found.images.endpoint(context))
 
 
 def release_slot() -> None:
@@ -97,13 +105,14 @@ def keep_room(response: Response) -> None:
 
 def compute_base() -> str:
     """Return the start of our own links: the configured prefix, or the request's own host."""
-    root = request.environ.get("SCRIPT_NAME", "").rstrip("/")
+    this = current_request()
+    root = this.environ.get("SCRIPT_NAME", "").rstrip("/")
     if prefix := settings().compute_link_prefix:
         return f"{prefix}{root}"
     # `request.host` is empty for a name with an underscore, as containers have, and for a request
     # without `Host` on a Unix socket.
-    host = request.headers.get("Host") or request.host or "localhost"
-    return f"{request.scheme}://{host.removesuffix(_DEFAULT_PORTS[request.scheme])}{root}"
+    host = this.headers.get("Host") or this.host or "localhost"
+    return f"{this.scheme}://{host.removesuffix(_DEFAULT_PORTS[this.scheme])}{root}"
 
 
 def www_authenticate_uri() -> str:

@@ -28,13 +28,14 @@ def answer(*pieces: bytes) -> Response:
 def answer_list(body: Body, *, may_compress: bool) -> Response:
     """Return a response that a client's cache may store: 304 if it has this body already."""
     headers = {"ETag": f'W/"{body.etag}"', "Cache-Control": "private, no-cache"}
-    if "If-None-Match" in request.headers and request.if_none_match.contains_weak(body.etag):
+    given = request.headers
+    if "If-None-Match" in given and request.if_none_match.contains_weak(body.etag):
         response = Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         del response.headers["Content-Type"]
         if may_compress:
             vary(response, "Accept-Encoding")
         return response
-    may_compress = may_compress and "Accept-Encoding" in request.headers
+    may_compress = may_compress and "Accept-Encoding" in given
     coding = accepted_coding(body.length) if may_compress else None
     response = answer(*([body.packed(coding)] if coding else body.pieces))
     response.headers.update(headers)

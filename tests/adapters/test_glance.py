@@ -122,7 +122,7 @@ def test_a_malformed_redirect_is_a_failure_of_glance(location: str) -> None:
     with scripted([hears, sends(head.encode("latin-1"))]) as server:
         glance = GlanceImageService(GlanceOptions(endpoint=server.url))
         context = Context("demo", "req-test", auth=Token(server.url, token_of("demo")))
-        with pytest.raises(port.ImageServiceUnavailable):
+        with pytest.raises(port.ImageServiceFailed, match="Glance answered 302"):
             glance.list_page(context, {}, limit=1)
 
 

@@ -1,12 +1,14 @@
-"""What the environment of the process says of proxies, certificates and ~/.netrc."""
+"""Outgoing requests: the environment's proxies and certificates, and no cookies or ~/.netrc."""
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
-from support.fakes import FakeGlance, FakeKeystone, token_of
+from support.fakes import FakeGlance, FakeKeystone, serve, token_of
 from support.live import free_port, glance_environ, live_shim
+from werkzeug import Request, Response
 
 from nova_image_shim.adapters.http.session import open_session
 from nova_image_shim.adapters.http.transport import BoundedTransport
@@ -25,9 +27,12 @@ ENVIRONMENTS: list[dict[str, str]] = [
 URLS = ["http://glance.example:9292/v2/images", "https://glance.example/v2", "http://10.1.2.3/v2"]
 
 
+def transport() -> BoundedTransport:
+    return BoundedTransport(max_bytes=2**10, total_seconds=10, pool_maxsize=1)
+
+
 def own_session() -> requests.Session:
-    transport = BoundedTransport(max_bytes=1, total_seconds=1, pool_maxsize=1)
-    return open_session(transport).session
+    return open_session(transport()).session
 
 
 def merged(session: requests.Session, url: str, verify: Any = True) -> Any:
@@ -61,12 +66,29 @@ def test_it_looks_once_for_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"http": PROXY} == merged(session, "http://other.example/v2/images")["proxies"]
 
 
-def test_no_netrc_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".netrc").write_text("machine glance.example login me password secret\n")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    request = requests.Request("GET", "http://glance.example/v2/images")
-    assert "Authorization" in requests.Session().prepare_request(request).headers
-    assert "Authorization" not in own_session().prepare_request(request).headers
+def test_a_request_brings_nothing_of_the_environment_or_of_earlier_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, str]] = []
+
+    @Request.application
+    def service(request: Request) -> Response:
+        seen.append(dict(request.headers))
+        return Response("{}", headers={"Set-Cookie": "SERVERID=node1; Path=/"})
+
+    with serve(service) as url:
+        (tmp_path / ".netrc").write_text(f"machine {urlsplit(url).hostname} login me password p\n")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        with requests.Session() as of_requests:
+            of_requests.get(url)
+            of_requests.get(url)
+        session = open_session(transport()).session
+        for _ in range(2):
+            session.request("GET", url, headers={"X-Auth-Token": "t", "User-Agent": "a"})
+        session.close()
+    assert {"Cookie", "Authorization"} < seen[1].keys()
+    host = {"Host": urlsplit(url).netloc, "Accept-Encoding": "identity"}
+    assert [{**host, "X-Auth-Token": "t", "User-Agent": "a"}] * 2 == seen[2:]
 
 
 @pytest.mark.live

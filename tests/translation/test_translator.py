@@ -1,5 +1,7 @@
 """Translation of broken images, links and filters, which the shared cases do not cover."""
 
+import copy
+import json
 from typing import Any, cast
 
 import pytest
@@ -169,12 +171,26 @@ def test_every_byte_is_ascii(value: object, expected: bytes) -> None:
     assert expected == to_json(value)
 
 
+@pytest.mark.parametrize("size", [1, 2**70], ids=["small", "too large for orjson"])
+@pytest.mark.parametrize("name", [None, "", "a", 'été "🐍\\', "\ud800é"])
+def test_entries_are_written_as_any_other_value(name: str | None, size: int) -> None:
+    entries: list[dict[str, Any]] = [
+        {"name": name, "metadata": {"ö": "é"}},
+        {"name": "ü", "size": size},
+    ]
+    written = to_elements(copy.deepcopy(entries))
+    assert entries == json.loads(b"[%s]" % written)
+    assert written.isascii()
+
+
 @pytest.mark.parametrize("large", ["", "x" * 2**20])
 def test_pages_are_joined_into_one_list(large: str) -> None:
-    pages = [to_elements(values) for values in ([], [1], [], [2, large])]
+    names = [[], ["1"], [], ["2", large]]
+    pages = [to_elements([{"name": name} for name in some]) for some in names]
+    entries = [{"name": name} for name in ("1", "2", large)]
     tails: list[dict[str, Any]] = [{}, {"b": 4}]
     for tail in tails:
-        assert to_json({"a": [1, 2, large], **tail}) == b"".join(to_json_list("a", pages, tail))
+        assert to_json({"a": entries, **tail}) == b"".join(to_json_list("a", pages, tail))
         assert to_json({"a": [], **tail}) == b"".join(to_json_list("a", [b""], tail))
 
 
