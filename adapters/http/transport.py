@@ -23,7 +23,9 @@ from nova_image_shim.adapters.limits.breaker import Breaker
 
 Record = Callable[[str, int, float], None]
 
-_CHUNK_BYTES = 2**20  # each read gives up the interpreter, and may wait to get it back
+# Each read gives up the interpreter, and may wait to get it back.
+_CHUNK_BYTES = 2**20
+_BUFFER_BYTES = 2**17  # the head and a short list at once
 _LONGEST_SECONDS = 86400  # the longest timeout that a socket takes is not far above
 
 
@@ -59,7 +61,7 @@ class _DeadlineReader(io.RawIOBase):
         self._raw = sock.makefile("rb", buffering=0)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
+        return io.BufferedReader(self, _BUFFER_BYTES)
 
     def readable(self) -> bool:
         return True

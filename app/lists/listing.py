@@ -80,7 +80,7 @@ class Listing:
         translator = request.translator
         to_entry = translator.full if request.detailed else translator.brief
         for images in self.pages(executor):
-            pages.append(to_elements(list(map(to_entry, images))))
+            pages.append(to_elements(map(to_entry, images)))
             count += len(images)
             last_id = images[-1]["id"] if images else last_id
         previous = searched() if searched else None
@@ -113,11 +113,9 @@ class Listing:
         while True:
             if request.query.properties:
                 images = request.query.matching(images)
-            # An image may move from page to page while they are read.
-            new = {image["id"]: image for image in images if image["id"] not in listed}
-            listed.update(new)
-            images = list(new.values())[:left]
-            del new  # or it would hold the page while the next one is read
+            if listed or following is not None:
+                images = _unlisted(images, listed)
+            images = images[:left]
             left = left and left - len(images)
             if left == 0 or following is None:
                 yield images
@@ -170,6 +168,13 @@ class Listing:
         if len(before) < limit:  # the marker is the last image of a page that starts the list
             return Previous(None, len(before) + 1)
         return Previous(before[limit - 1]["id"], None)
+
+
+def _unlisted(images: list[Image], listed: set[str]) -> list[Image]:
+    """Return the images that are not listed yet: one may move between pages that are being read."""
+    new = {image["id"]: image for image in images if image["id"] not in listed}
+    listed.update(new)
+    return list(new.values())
 
 
 def _start(executor: Executor, ask: Callable[[], _T]) -> Callable[[], _T]:

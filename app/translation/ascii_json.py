@@ -9,6 +9,7 @@ language, are therefore escaped one by one.
 import codecs
 import json
 from collections.abc import Iterable
+from itertools import islice
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -18,13 +19,8 @@ JSON = "application/json"
 VND_JSON = "application/vnd.openstack.compute+json"
 
 _ESCAPED = "nova_image_shim.json_escaped"  # the name of the codec error handler below
+_AT_A_TIME = 50
 _SMALL_BYTES = 2**20  # joined into one piece, since each piece costs a system call and a packet
-
-
-class _Name(str):
-    """A name that orjson does not write itself."""
-
-    __slots__ = ()
 
 
 def to_json(value: Any) -> bytes:
@@ -34,16 +30,14 @@ def to_json(value: Any) -> bytes:
     surrogates), so that one odd image does not fail a list.
     """
     try:
-        data = orjson.dumps(value, _escaped, orjson.OPT_PASSTHROUGH_SUBCLASS)
+        data = orjson.dumps(value)
     except TypeError:
         return json.dumps(value).encode()
-    if data.isascii():
-        return data
+    return data if data.isascii() else _escaped(data)
+
+
+def _escaped(data: bytes) -> bytes:
     return data.decode().encode("ascii", _ESCAPED)
-
-
-def _escaped(name: str) -> orjson.Fragment:
-    return orjson.Fragment(encode_basestring_ascii(name))
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
@@ -55,12 +49,30 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_ESCAPED, _escape)
 
 
-def to_elements(images: list[dict[str, Any]]) -> bytes:
-    """Return images, each with a name or None, as a JSON array without its brackets."""
+def to_elements(images: Iterable[dict[str, Any]]) -> bytes:
+    """Return images, each with a name or None, as a JSON array without its brackets.
+
+    Only some exist at a time, which the processor's cache has room for.
+    """
+    rest, written = iter(images), []
+    while some := list(islice(rest, _AT_A_TIME)):
+        written.append(_to_elements(some))
+    return b",".join(written)
+
+
+def _to_elements(images: list[dict[str, Any]]) -> bytes:
+    names = []
     for image in images:
         if (name := image["name"]) and not name.isascii():
-            image["name"] = _Name(name)
-    return to_json(images)[1:-1]
+            names.append((image, name))
+            image["name"] = orjson.Fragment(encode_basestring_ascii(name))
+    try:
+        data = orjson.dumps(images)[1:-1]
+    except TypeError:  # the standard library, which takes no fragments, encodes these
+        for image, name in names:
+            image["name"] = name
+        return to_json(images)[1:-1]
+    return data if data.isascii() else _escaped(data)
 
 
 def to_json_list(name: str, pages: Iterable[bytes], tail: dict[str, Any]) -> list[bytes]:
