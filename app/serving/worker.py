@@ -36,6 +36,29 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _PAUSE_SECONDS = 0.05
 
 
+class _ClientSocket(socket.socket):
+    """A socket that gunicorn may set to the mode that it has: a change gives up the interpreter."""
+
+    def settimeout(self, value: float | None) -> None:
+        if value != self.gettimeout():
+            super().settimeout(value)
+
+    def setblocking(self, flag: bool) -> None:
+        self.settimeout(None if flag else 0.0)
+
+
+class _Listener:
+    """A listening socket as gunicorn's worker uses it."""
+
+    def __init__(self, listener: Any) -> None:
+        self.getsockname = listener.getsockname
+        self._accept = listener.accept
+
+    def accept(self) -> tuple[_ClientSocket, Any]:
+        accepted, address = self._accept()
+        return _ClientSocket(fileno=accepted.detach()), address
+
+
 def worker_class(head_seconds: float, whole_seconds: float) -> type[ThreadWorker]:
     """Return a worker class that disconnects slow clients.
 
@@ -93,7 +116,7 @@ class _BoundedWorker(ThreadWorker):  # type: ignore[misc] # the library has no t
     def accept(self, listener: Any) -> None:
         """Accept a connection; one that the system cannot hold now waits a moment longer."""
         try:
-            super().accept(listener)
+            super().accept(_Listener(listener))
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
