@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SWITCHES = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -32,6 +34,19 @@ def _clock_of(pid: int) -> int:
     return clock.value
 
 
+def context_switches(root: int) -> int:
+    """Return how often the threads of a process and its descendants were switched.
+
+    Those of ended threads are not included.
+    """
+    found = 0
+    for process in tree(root):
+        for task in Path("/proc", str(process.pid), "task").iterdir():
+            with suppress(OSError):  # it has just ended
+                found += sum(_status(task, field) for field in SWITCHES)
+    return found
+
+
 def tree(root: int) -> list[psutil.Process]:
     """Return a process and its descendants."""
     process = psutil.Process(root)
@@ -46,12 +61,12 @@ def reset_peaks(root: int) -> None:
 
 def peak_mib(root: int) -> float:
     """Return the highest peak memory of a process below `root` since `reset_peaks`."""
-    return max(_status_kib(path, "VmHWM") for path in _proc(root)) / 1024
+    return max(_status(path, "VmHWM") for path in _proc(root)) / 1024
 
 
 def resident_mib(root: int) -> float:
     """Return the resident memory of the largest process below `root`."""
-    return max(_status_kib(path, "VmRSS") for path in _proc(root)) / 1024
+    return max(_status(path, "VmRSS") for path in _proc(root)) / 1024
 
 
 def most_threads(root: int) -> int:
@@ -64,6 +79,6 @@ def _proc(root: int) -> Iterator[Path]:
         yield Path("/proc", str(process.pid))
 
 
-def _status_kib(path: Path, field: str) -> int:
+def _status(path: Path, field: str) -> int:
     lines = (path / "status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))

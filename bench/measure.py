@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.accounting import cpu_seconds, resident_mib
+from bench.accounting import context_switches, cpu_seconds, resident_mib
 from bench.load import LoadError, endless_load, run_load
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Sample(NamedTuple):
     p50_ms: float
     p95_ms: float
     p99_ms: float
+    switches: float  # of threads, per request, all processes together
     calls: float  # of Glance, per request
     resident_mib: float  # of the largest process
 
@@ -111,10 +112,12 @@ def measure(
         if others:
             headers = stage.headers(others, contestant)
             stack.enter_context(endless_load(url, headers, clients=clients))
-        calls, cpu = stage.glance.calls(), cpu_seconds(contestant.daemon.pid)
+        pid = contestant.daemon.pid
+        calls, switches, cpu = stage.glance.calls(), context_switches(pid), cpu_seconds(pid)
         headers = stage.headers(own, contestant)
         load = run_load([url], headers, clients=clients, requests=requests)
-        cpu = cpu_seconds(contestant.daemon.pid) - cpu
+        cpu = cpu_seconds(pid) - cpu
+        switches = context_switches(pid) - switches
     calls = stage.glance.calls() - calls - 1  # both counts include the request for the statistics
     return Sample(
         contestant=contestant.name,
@@ -126,6 +129,7 @@ def measure(
         p50_ms=load.percentile_ms(0.5),
         p95_ms=load.percentile_ms(0.95),
         p99_ms=load.percentile_ms(0.99),
+        switches=switches / requests,
         calls=calls / requests,
-        resident_mib=resident_mib(contestant.daemon.pid),
+        resident_mib=resident_mib(pid),
     )

@@ -32,6 +32,7 @@ FIELDS = {
     "shim_cpu_ms": "CPU of the shim, ms per response",
 }
 NAMES = {"alone": "urllib3 alone", "models": "glanceclient's models", "nova": "Nova 34"}
+IN_PYTHON = ("shim", "before", "floor", "alone")  # as they are served by threads of one interpreter
 WAITING = ("shim", "floor", "alone")
 CPU_OF = ("CPU ms of Glance", *(f"of {NAMES.get(name, f'the {name}')}" for name in WAITING))
 
@@ -64,8 +65,19 @@ def _samples(samples: Samples) -> Iterator[str]:
     title = "Requests per second, and p50 / p95 in ms"
     header = ("images", "clients", *_shown(everyone))
     yield from section(title, header, _speed_rows(samples, everyone))
+    title = "Switches of threads per request"
+    names = [name for name in IN_PYTHON if name in everyone]
+    header = ("images", "clients", *_shown(names))
+    yield from section(title, header, _switch_rows(samples, names))
     title = "Glance calls per request; memory of a worker in MiB at the end"
     yield from section(title, ("", *_shown(everyone)), _other_rows(samples, everyone))
+
+
+def _switch_rows(samples: Samples, names: list[str]) -> Iterator[tuple[str, ...]]:
+    for images, clients in loads(samples):
+        values = [series(samples, "switches", name, (images, clients)) for name in names]
+        if all(values):
+            yield images, str(clients), *map(_cell, values)
 
 
 def _shown(names: Iterable[str]) -> list[str]:

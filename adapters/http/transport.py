@@ -16,11 +16,9 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Timeout
 
-from nova_image_shim.adapters.http.sockets import TimedSocket
 from nova_image_shim.adapters.limits.breaker import Breaker
 
 Record = Callable[[str, int, float], None]
@@ -79,8 +77,6 @@ class _DeadlineReader(io.RawIOBase):
             self._sock.settimeout(min(left, _LONGEST_SECONDS))
         try:
             count = self._raw.readinto(buffer)
-            if count is None:
-                raise TimeoutError("the next bytes took too long")
         finally:
             if shortened:
                 self._sock.settimeout(usual)
@@ -96,27 +92,14 @@ def _response(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
     return HTTPResponse(_DeadlineReader(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
-class _Connection(HTTPConnection):
-    response_class = staticmethod(_response)  # type: ignore[assignment]
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock = TimedSocket.of(self.sock)
-
-
-class _TLSConnection(HTTPSConnection):
-    response_class = staticmethod(_response)  # type: ignore[assignment]
+def _bounded(pool: Any) -> Any:
+    """Return a class of pools like another one, whose connections read up to the deadline."""
+    base, reading = pool.ConnectionCls, {"response_class": staticmethod(_response)}
+    connection = type(f"Bounded{base.__name__}", (base,), reading)
+    return type(f"Bounded{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
-
-
-_POOLS = {"http": _Pool, "https": _TLSPool}
+_POOLS = {"http": _bounded(HTTPConnectionPool), "https": _bounded(HTTPSConnectionPool)}
 
 
 class BoundedTransport(HTTPAdapter):

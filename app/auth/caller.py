@@ -7,6 +7,8 @@ from typing import Any
 from flask import Request
 from keystoneauth1.plugin import BaseAuthPlugin
 
+from nova_image_shim.translation.ascii_json import to_json
+
 # What differs between two tokens of one user, project, role and scope.
 _VOLATILE_TOKEN_FIELDS = set(
     "auth_token audit_ids catalog expires_at issued_at methods version".split()
@@ -41,7 +43,7 @@ class Caller:
             for name, value in self.token.items()
             if name not in _VOLATILE_TOKEN_FIELDS
         }
-        return self.user_id, self.project_id, self.roles, repr(sorted(scope.items()))
+        return self.user_id, self.project_id, self.roles, to_json(sorted(scope.items()))
 
 
 # Makes a caller of a request and of the project in its path, None where the path has none.
