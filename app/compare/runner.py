@@ -72,8 +72,8 @@ def _client(given: argparse.Namespace, environ: Mapping[str, str], secrets: list
     """Take the token in the file, or log in; note the secrets.
 
     Raises:
-        CannotCompareError: there is no login.
-        CheckFailed: there is no token in the file.
+        CannotCompareError: the login fails.
+        CheckFailed: the file has no token.
     """
     # The settings of the service are another user's.
     own = {name: text for name, text in environ.items() if not name.startswith("SHIM_")}
