@@ -55,8 +55,8 @@ class _Listener:
         self._accept = listener.accept
 
     def accept(self) -> tuple[_ClientSocket, Any]:
-        accepted, address = self._accept()
-        return _ClientSocket(fileno=accepted.detach()), address
+        found, address = self._accept()
+        return _ClientSocket(found.family, found.type, found.proto, found.detach()), address
 
 
 def worker_class(head_seconds: float, whole_seconds: float) -> type[ThreadWorker]:
