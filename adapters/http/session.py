@@ -40,9 +40,9 @@ def open_session(
 
 
 class _Session(requests.Session):
-    """A session of nobody: without cookies, redirects and `~/.netrc`, which requests looks for.
+    """A session that all callers share: it keeps no cookies and reads no `~/.netrc`.
 
-    A cookie that one caller's answer sets would go with the requests of all others.
+    A cookie from one caller's answer would be sent with the requests of all others.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class _Session(requests.Session):
     ) -> requests.Response:
         """Send a request; see `requests.Session.request`.
 
-        That one takes 4 % of a short list's time to merge settings that no call of ours has.
+        That one takes 4 % of a short list's time to merge settings that none of our calls has.
         """
         assert not allow_redirects
         prepared = requests.PreparedRequest()

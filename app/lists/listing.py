@@ -171,7 +171,7 @@ class Listing:
 
 
 def _unlisted(images: list[Image], listed: set[str]) -> list[Image]:
-    """Return the images that are not listed yet: one may move between pages that are being read."""
+    """Return the images that are not listed yet: one may move to a later page in the meantime."""
     new = {image["id"]: image for image in images if image["id"] not in listed}
     listed.update(new)
     return list(new.values())

@@ -37,7 +37,7 @@ _PAUSE_SECONDS = 0.05
 
 
 class _ClientSocket(socket.socket):
-    """A socket that gunicorn may set to the mode that it has: a change gives up the interpreter."""
+    """A socket that ignores a change to its own mode, because each one gives up the interpreter."""
 
     def settimeout(self, value: float | None) -> None:
         if value != self.gettimeout():

@@ -52,7 +52,7 @@ codecs.register_error(_ESCAPED, _escape)
 def to_elements(images: Iterable[dict[str, Any]]) -> bytes:
     """Return images, each with a name or None, as a JSON array without its brackets.
 
-    Only some exist at a time, which the processor's cache has room for.
+    They are taken and encoded in batches that fit into the processor's cache.
     """
     rest, written = iter(images), []
     while some := list(islice(rest, _AT_A_TIME)):

@@ -38,7 +38,7 @@ def install(app: Flask, services: Services) -> None:
 
 
 def current_request() -> Request:
-    """Return the request itself; Flask's `request` looks it up each time that it is used."""
+    """Return the request itself; Flask's `request` looks it up on every use."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
     return found
 
